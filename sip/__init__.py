@@ -1,1 +1,81 @@
-"""Placeholder."""
+"""SIP: messages, SDP, digest, transactions, dialogs and the user agent over them. Knows nothing of what is above it.
+
+Two floors. The protocol floor (everything but `useragent` and `transport`) has no sockets, no clock of its own and no
+asyncio, so that each timer and race of RFC 3261 is a plain unit test. The I/O floor moves bytes and runs timers. What
+other rooms need is here; `UserAgent` is where to begin.
+"""
+
+from __future__ import annotations
+
+from sip.core.call import Call, CallState
+from sip.core.config import UserAgentConfig
+from sip.core.events import (
+    Answered,
+    CallEvent,
+    Cancelled,
+    Confirmed,
+    Failed,
+    HungUp,
+    Info,
+    Offer,
+    OfferAnswered,
+    OfferRejected,
+    OfferResponder,
+    Progress,
+    Rejected,
+    RemoteHangup,
+)
+from sip.core.incoming import IncomingCall
+from sip.core.outgoing import OutgoingCall
+from sip.core.statistics import Statistics
+from sip.digest import Credentials, DigestAuthenticator, DigestOutcome, DigestResult
+from sip.endpoint import Endpoint
+from sip.errors import LocalProtocolError, SipError, SipParseError
+from sip.fields import NameAddr
+from sip.headers import Headers
+from sip.limits import MessageLimits
+from sip.message import Request, Response
+from sip.transaction.timers import TimerConfig
+from sip.uri import OtherUri, SipUri, parse_uri
+from sip.useragent import UserAgent
+
+__all__ = [
+    "Answered",
+    "Call",
+    "CallEvent",
+    "CallState",
+    "Cancelled",
+    "Confirmed",
+    "Credentials",
+    "DigestAuthenticator",
+    "DigestOutcome",
+    "DigestResult",
+    "Endpoint",
+    "Failed",
+    "Headers",
+    "HungUp",
+    "IncomingCall",
+    "Info",
+    "LocalProtocolError",
+    "MessageLimits",
+    "NameAddr",
+    "Offer",
+    "OfferAnswered",
+    "OfferRejected",
+    "OfferResponder",
+    "OtherUri",
+    "OutgoingCall",
+    "Progress",
+    "Rejected",
+    "RemoteHangup",
+    "Request",
+    "Response",
+    "SipError",
+    "SipParseError",
+    "SipUri",
+    "Statistics",
+    "TimerConfig",
+    "UserAgent",
+    "UserAgentConfig",
+    "parse_uri",
+]

@@ -1,0 +1,31 @@
+"""What the api room is given by the server: the engine's resources and the settings it answers by."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from engine.accounts import Accounts
+from engine.applications import Applications
+from engine.limits import Limits
+from engine.numbers import Numbers
+from engine.records import CallRecords
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
+
+    `public_url` is the base of links given to others, without a slash at the end.
+    """
+
+    accounts: Accounts
+    applications: Applications
+    numbers: Numbers
+    records: CallRecords
+    ready: Callable[[], Awaitable[bool]]
+    draining: Callable[[], bool]
+    public_url: str
+    limits: Limits = field(default_factory=Limits)
+    require_workspace_header: bool = False
+    tts_available: bool = True

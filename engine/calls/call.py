@@ -1,0 +1,250 @@
+"""One call from its arrival to its closed record, run by an application's VoyloML (contract §11).
+
+A call is one asyncio task. Whatever ends it from outside (the caller, a limit, the operator) is noted with `end`, which
+cancels the task; the task then closes the leg, the audio and the record, in this order, whatever happened before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from engine.calls import outcome
+from engine.calls.control import LegControl
+from engine.calls.leg import InboundLeg
+from engine.calls.outcome import End
+from engine.calls.prompting import PromptSources
+from engine.model import Application, CallOutcome, NewCall, Number
+from engine.records import CallRecords
+from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
+from sip import (
+    CallEvent,
+    Cancelled,
+    Confirmed,
+    Failed,
+    HungUp,
+    Offer,
+    RemoteHangup,
+    SipParseError,
+)
+from sip.sdp import SdpRejected
+from voyloml import ApplicationScript, CallFacts, HttpExchange, Interpreter, LanguageLimits, RunResult
+
+logger = structlog.get_logger(__name__)
+
+CLEANUP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallServices:
+    """What every call needs of the engine."""
+
+    records: CallRecords
+    sources: PromptSources
+    exchange: HttpExchange
+    language: LanguageLimits
+    call_seconds: float
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class Call:
+    """An inbound call to a number of a workspace.
+
+    `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is the row the record starts from.
+    """
+
+    def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
+        self.new = new
+        self.number = number
+        self.application = application
+        self.leg: InboundLeg
+        self._services = services
+        self._control = LegControl(self, services.sources)
+        self._task: asyncio.Task[None] | None = None
+        self._end: End | None = None
+        self._began = time.monotonic()
+        self._answered_at: float | None = None
+        self._answer_stored: asyncio.Task[None] | None = None
+        self._log = logger.bind(call=new.public_id)
+
+    @property
+    def answered(self) -> bool:
+        """True from our 200 on."""
+        return self._answered_at is not None
+
+    def attach(self, leg: InboundLeg) -> None:
+        """Binds the leg; its SIP events arrive here from now on."""
+        self.leg = leg
+        leg.incoming.on_event = self._on_sip
+
+    def start(self) -> asyncio.Task[None]:
+        """Runs the call in a task of its own."""
+        self._task = asyncio.create_task(self.run(), name=f"call {self.new.public_id}")
+        return self._task
+
+    def end(self, end: End) -> None:
+        """Ends the call for this reason; the first reason given stays. Safe from any callback."""
+        if self._end is not None:
+            return
+        self._end = end
+        if self._task is not None and asyncio.current_task() is not self._task:
+            self._task.cancel()
+
+    def log(self, kind: str, data: Mapping[str, object]) -> None:
+        """One entry in the call's log (contract §6.5)."""
+        self._services.records.log(self.new.id, kind, data, self._services.now())
+
+    async def answer(self) -> None:
+        """Answers the caller unless already done, and stores that it was. Raises nothing: a failure ends the call."""
+        if self._answered_at is not None:
+            return
+        try:
+            self.leg.answer()
+        except PortsExhausted:
+            self._log.error("media.ports_exhausted", hint="widen media.rtp_ports")
+            self.end(outcome.PORTS_EXHAUSTED)
+            raise asyncio.CancelledError from None
+        self._answered_at = time.monotonic()
+        self.log("answered", {})
+        self._answer_stored = asyncio.create_task(
+            self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
+        )
+
+    async def run(self) -> None:
+        """Stores the call, rings, runs the application, and closes everything. Never raises."""
+        loop = asyncio.get_running_loop()
+        limit = loop.call_later(self._services.call_seconds, self.end, outcome.TIME_LIMIT)
+        try:
+            await self._services.records.create(self.new)
+            self.leg.incoming.ring()
+            result = await self._interpret()
+            self._finish_run(result)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            self.end(outcome.NETWORK_ERROR)
+        except Exception:
+            self._log.exception("call.failed")
+            self.end(outcome.INTERNAL_ERROR)
+        finally:
+            limit.cancel()
+        await self._close()
+
+    async def _interpret(self) -> RunResult:
+        new, application = self.new, self.application
+        interpreter = Interpreter(
+            control=self._control,
+            facts=CallFacts(
+                call_sid=new.public_id,
+                call_uuid=new.id,
+                application_id=application.id,
+                workspace_id=new.workspace_id,
+                from_=new.from_,
+                to=new.to,
+                direction=new.direction,
+                status=self._status,
+                variables=new.variables,
+                answered_by=None,
+            ),
+            script=ApplicationScript(
+                action_url=application.action_url,
+                action_url_headers=application.action_url_headers,
+                xml_template=application.xml_template,
+                signing_secret=application.signing_secret,
+            ),
+            exchange=self._services.exchange,
+            limits=self._services.language,
+        )
+        return await interpreter.run()
+
+    def _status(self) -> str:
+        if self._end is None:
+            return "in-progress" if self.answered else "ringing"
+        if self.answered:
+            return "completed"
+        return {"busy": "busy", "no_answer": "no-answer", "canceled": "canceled"}.get(self._end.outcome, "failed")
+
+    def _finish_run(self, result: RunResult) -> None:
+        if result.reason == "application_error":
+            self._log.warning("call.application_error", detail=result.detail)
+            self.log("application_error", {"detail": result.detail})
+            self.end(outcome.APPLICATION_ERROR)
+        else:
+            self.end(outcome.DOCUMENT_ENDED)
+
+    async def _close(self) -> None:
+        end = self._end or outcome.INTERNAL_ERROR
+        answered_at, ended_at = self._answered_at, time.monotonic()
+        self._control.release()
+        incoming = self.leg.incoming
+        try:
+            if answered_at is not None:
+                incoming.hangup()
+            else:
+                incoming.reject(end.sip_code)
+        except Exception:
+            self._log.exception("call.hangup_failed")
+        try:
+            statistics = await self.leg.close()
+            if statistics is not None:
+                self.log("media", asdict(statistics))
+            if self._answer_stored is not None:
+                await self._answer_stored
+            await self._services.records.finish(self.new.id, self._outcome(end, answered_at, ended_at))
+        except Exception:
+            self._log.exception("call.close_failed")
+        self._log.info("call.ended", outcome="answered" if answered_at else end.outcome, by=end.by, cause=end.cause)
+
+    def _outcome(self, end: End, answered_at: float | None, ended_at: float) -> CallOutcome:
+        answered = answered_at is not None
+        return CallOutcome(
+            outcome="answered" if answered else end.outcome,
+            hangup_by=end.by,
+            hangup_cause=end.cause,
+            sip_code=200 if answered else end.sip_code,
+            ended_at=self._services.now(),
+            ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
+            duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
+        )
+
+    def _on_sip(self, event: CallEvent) -> None:
+        match event:
+            case RemoteHangup():
+                self.end(outcome.CALLER_HUNG_UP)
+            case Cancelled():
+                self.end(outcome.CALLER_CANCELED)
+            case Confirmed():
+                self._confirmed(event)
+            case Offer():
+                self.leg.renegotiate(event)
+            case Failed():
+                self.end(outcome.NETWORK_ERROR)
+            case HungUp():
+                pass
+            case _:
+                self._log.debug("sip.event_ignored", event_type=type(event).__name__)
+
+    def _confirmed(self, event: Confirmed) -> None:
+        try:
+            self.leg.confirmed(event)
+        except (SdpRejected, SipParseError) as error:
+            self._log.warning("sip.bad_answer", reason=str(error))
+            self.end(outcome.NO_COMMON_MEDIA)
+
+    def on_media(self, event: MediaEvent) -> None:
+        """Events of the leg's audio session."""
+        match event:
+            case DigitStarted():
+                self.log("key", {"key": event.key})
+                self._control.press(event.key)
+            case MediaTimeout():
+                self._log.warning("media.timeout")
+                self.end(outcome.MEDIA_TIMEOUT)
+            case _:
+                pass

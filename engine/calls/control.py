@@ -1,0 +1,71 @@
+"""The interpreter's view of a live call: voyloml's `CallControl` on a SIP leg and its audio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from engine.calls.keys import KeyBuffer
+from engine.calls.outcome import BUSY, REJECTED
+from engine.calls.prompting import LegPrompting, PromptSources
+from voyloml import PromptItem
+
+if TYPE_CHECKING:
+    from engine.calls.call import Call
+
+
+class LegControl:
+    """Drives one call for the interpreter. Hang-up from outside is a cancellation of the task that runs it."""
+
+    def __init__(self, call: Call, sources: PromptSources) -> None:
+        self._call = call
+        self._sources = sources
+        self._keys = KeyBuffer()
+        self._prompting: LegPrompting | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True from our 200 on."""
+        return self._call.leg.answered
+
+    async def answer(self) -> None:
+        """Answers the leg unless it is; returns once media may flow."""
+        await self._call.answer()
+
+    async def reject(self, reason: Literal["rejected", "busy"]) -> None:
+        """Refuses an unanswered call with 603 or 486; an answered one is hung up."""
+        self._call.end(BUSY if reason == "busy" else REJECTED)
+
+    async def hangup(self) -> None:
+        """The run of the document is over; the call closes with it, for the reason that the run gives."""
+
+    def prompt(self, items: Sequence[PromptItem], *, interrupt_keys: str = "") -> LegPrompting:
+        """Starts playing `items` back to back; a key of `interrupt_keys` stops them in the media plane itself."""
+        prompting = LegPrompting(self._call.leg.session, self._sources, items, interrupt_keys, self.log)
+        self._prompting = prompting
+        return prompting
+
+    async def key(self) -> str:
+        """The next key pressed, oldest first."""
+        return await self._keys.next()
+
+    def pending_keys(self) -> int:
+        """How many keys are pressed and not yet read."""
+        return len(self._keys)
+
+    def press(self, key: str) -> None:
+        """A key arrived from the caller."""
+        prompting = self._prompting
+        if prompting is not None and key in prompting.interrupt_keys:
+            prompting.interrupt()
+        self._keys.press(key)
+
+    def release(self) -> None:
+        """Stops whatever plays; the call is over."""
+        if self._prompting is not None:
+            self._prompting.stop()
+            self._prompting = None
+
+    def log(self, type: str, data: Mapping[str, object]) -> None:  # noqa: A002
+        """One entry in the call's log (contract §6.5)."""
+        self._call.log(type, data)

@@ -1,0 +1,169 @@
+"""One party of a call: its SIP dialog and, from the answer on, its audio.
+
+The leg turns the SIP offer and answer into media parameters and reports what happens on either side through callbacks.
+It decides nothing about the call.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from media import MediaEvent, MediaPlane, MediaSession, SessionStatistics, StreamParameters
+from sip import Confirmed, IncomingCall, Offer, SipParseError, UserAgent
+from sip.sdp import (
+    Codec,
+    LocalAudio,
+    NegotiatedAudio,
+    SdpRejected,
+    SessionDescription,
+    accept_answer,
+    answer_offer,
+    make_offer,
+    parse_sdp,
+)
+
+log = structlog.get_logger(__name__)
+
+NO_ANSWER = 399
+"""Warning code (RFC 3261 §20.43, miscellaneous) of an ACK that should have carried SDP."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegSettings:
+    """What every leg of the engine offers: codecs in order of preference, and the address for SDP.
+
+    `media_address` overrides the address in SDP (contract §22.2 `media.advertised_address`); None follows the address
+    that SIP advertises to the peer.
+    """
+
+    codecs: tuple[Codec, ...]
+    media_address: str | None = None
+
+
+class InboundLeg:
+    """The leg of a caller who called us.
+
+    Raises SipParseError at construction when the offer cannot be read, SdpRejected when it has nothing in common with us. `on_media` gets the events of the
+    audio session once there is one.
+    """
+
+    def __init__(
+        self,
+        incoming: IncomingCall,
+        user_agent: UserAgent,
+        plane: MediaPlane,
+        settings: LegSettings,
+        on_media: Callable[[MediaEvent], None],
+    ) -> None:
+        self.incoming = incoming
+        self._user_agent = user_agent
+        self._plane = plane
+        self._settings = settings
+        self._on_media = on_media
+        self._session: MediaSession | None = None
+        self._offer: SessionDescription | None = None
+        self._sent: SessionDescription | None = None
+        self._local: LocalAudio | None = None
+        self.answered = False
+        self.negotiated: NegotiatedAudio | None = None
+        if incoming.offer:
+            self._offer = parse_sdp(incoming.offer)
+            answer_offer(self._offer, self._describe("127.0.0.1", 9))
+
+    @property
+    def session(self) -> MediaSession:
+        """The audio session. Raises RuntimeError before the answer."""
+        if self._session is None:
+            raise RuntimeError("the leg has no audio before it is answered")
+        return self._session
+
+    def answer(self) -> None:
+        """Opens the audio, sends 200 with our SDP and starts sending; does nothing when already answered.
+
+        After an INVITE without an offer the 200 carries ours, and sound starts with the answer in the ACK. Raises
+        media.PortsExhausted, with nothing sent.
+        """
+        if self.answered:
+            return
+        address = self._user_agent.local_address_for(self.incoming.source.host)
+        advertised = self._settings.media_address or address
+        self._session = self._plane.open(self.incoming.local.host, self._on_media)
+        self._local = self._describe(advertised, self._session.local[1])
+        if self._offer is None:
+            self._sent = make_offer(self._local)
+        else:
+            self._sent, self.negotiated = answer_offer(self._offer, self._local)
+        self.answered = True
+        self.incoming.answer(bytes(self._sent))
+        if self.negotiated is not None:
+            self._session.start(stream_parameters(self.negotiated))
+
+    def confirmed(self, event: Confirmed) -> None:
+        """The ACK came; its body is the answer when the offer was ours. Raises SdpRejected or SipParseError."""
+        if self.negotiated is not None or self._sent is None or self._local is None:
+            return
+        if not event.body:
+            raise SdpRejected("the ACK carries no answer to our offer", warning=NO_ANSWER)
+        self.negotiated = accept_answer(self._sent, parse_sdp(event.body), self._local)
+        self.session.start(stream_parameters(self.negotiated))
+
+    def renegotiate(self, event: Offer) -> None:
+        """Answers a re-INVITE; one that cannot be met gets 488 and leaves the session as it was (RFC 3261 §14.2)."""
+        if self._session is None or self._local is None:
+            event.respond.reject(488)
+            return
+        local = replace(self._local, session_version=self._local.session_version + 1)
+        if not event.body:
+            self._local = local
+            self._sent = make_offer(local)
+            self.negotiated = None
+            event.respond.accept(bytes(self._sent))
+            return
+        try:
+            sent, negotiated = answer_offer(parse_sdp(event.body), local)
+        except (SdpRejected, SipParseError) as error:
+            log.info("sip.reinvite_refused", call_id=self.incoming.call_id, reason=str(error))
+            event.respond.reject(488)
+            return
+        self._local, self._sent, self.negotiated = local, sent, negotiated
+        event.respond.accept(bytes(sent))
+        self._session.start(stream_parameters(negotiated))
+
+    async def close(self) -> SessionStatistics | None:
+        """Releases the audio and returns its statistics, None when there was none."""
+        if self._session is None:
+            return None
+        return await self._session.close()
+
+    def _describe(self, address: str, port: int) -> LocalAudio:
+        return LocalAudio(
+            address=address,
+            port=port,
+            codecs=self._settings.codecs,
+            session_id=secrets.randbits(31),
+            session_version=1,
+        )
+
+
+def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
+    """The media plane's view of a negotiated audio stream."""
+    return StreamParameters(
+        remote_address=audio.remote_address,
+        remote_port=audio.remote_port,
+        codec=audio.codec.name,
+        payload_type=audio.codec.payload_type or 0,
+        receive_payload_type=audio.receive_payload_type,
+        dtmf_send_pt=audio.dtmf_send_pt,
+        dtmf_receive_pt=audio.dtmf_receive_pt,
+        dtmf_clock=audio.dtmf_clock,
+        ptime=audio.ptime,
+        send=audio.sends,
+        receive=audio.receives,
+        rtcp_address=audio.remote_rtcp,
+        rtcp_mux=audio.rtcp_mux,
+    )
+

@@ -1,0 +1,40 @@
+"""How a call ended: who ended it, why, and the words and codes that the outside gets for it (contract §6.3, §14.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.model import HangupBy, HangupCause, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a call as one value.
+
+    `outcome` is the outcome of a call that was never answered; an answered one is `answered` whatever ends it.
+    `sip_code` is the final response that an unanswered caller gets, and what the record shows for it.
+    """
+
+    by: HangupBy
+    cause: HangupCause
+    outcome: Outcome
+    sip_code: int
+
+
+CALLER_HUNG_UP = End("caller", "normal", "canceled", 487)
+CALLER_CANCELED = End("caller", "canceled", "canceled", 487)
+DOCUMENT_ENDED = End("platform", "normal", "rejected", 603)
+REJECTED = End("platform", "rejected", "rejected", 603)
+BUSY = End("platform", "busy", "busy", 486)
+APPLICATION_ERROR = End("platform", "application_error", "failed", 503)
+NO_APPLICATION = End("platform", "application_error", "failed", 480)
+NUMBER_INACTIVE = End("platform", "rejected", "rejected", 403)
+CHANNELS_IN_USE = End("platform", "channel_limit", "busy", 486)
+NO_COMMON_MEDIA = End("platform", "rejected", "failed", 488)
+PORTS_EXHAUSTED = End("platform", "network_error", "failed", 503)
+TIME_LIMIT = End("platform", "time_limit", "no_answer", 480)
+MEDIA_TIMEOUT = End("platform", "media_timeout", "failed", 408)
+NETWORK_ERROR = End("platform", "network_error", "failed", 500)
+SHUTDOWN = End("platform", "normal", "failed", 503)
+INTERNAL_ERROR = End("platform", "application_error", "failed", 500)
+API_HANGUP = End("api", "normal", "rejected", 603)

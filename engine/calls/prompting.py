@@ -1,0 +1,164 @@
+"""Plays what a document says, item after item, on one media session (contract §10.4).
+
+Every file of the list is fetched and every text is synthesised from the moment the list is known, so that one item
+follows the other without a gap; a long text starts with its first sentence. What cannot be had is skipped with a warning
+in the call's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+from engine.prompts import PromptFiles, PromptUnavailable
+from media import MediaSession, Playback, PromptAudio, SpeechEngine, SpeechUnavailable
+from voyloml import PlayDigits, PlayFile, PromptItem, Silence, Speak
+
+CallLog = Callable[[str, Mapping[str, object]], None]
+
+
+class PromptSources:
+    """Where sound comes from: files by URL and a speech engine, shared by all calls."""
+
+    def __init__(self, files: PromptFiles, speech: SpeechEngine) -> None:
+        self.files = files
+        self.speech = speech
+
+    async def pieces(self, item: PlayFile | Speak) -> AsyncIterator[PromptAudio]:
+        """The sound of one item, a piece at a time. Raises PromptUnavailable or SpeechUnavailable."""
+        if isinstance(item, PlayFile):
+            yield await self.files.get(item.url)
+            return
+        async for piece in self.speech.synthesise(item.text, voice=item.voice, language=item.language):
+            yield piece
+
+
+class _Source:
+    """One file or text being fetched or synthesised ahead of its turn."""
+
+    def __init__(self, sources: PromptSources, item: PlayFile | Speak) -> None:
+        self.item = item
+        self._ready: asyncio.Queue[PromptAudio | None] = asyncio.Queue()
+        self._task = asyncio.create_task(self._fill(sources))
+
+    async def _fill(self, sources: PromptSources) -> None:
+        try:
+            async for piece in sources.pieces(self.item):
+                self._ready.put_nowait(piece)
+        finally:
+            self._ready.put_nowait(None)
+
+    async def pieces(self) -> AsyncIterator[PromptAudio]:
+        while (piece := await self._ready.get()) is not None:
+            yield piece
+        await self._task
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+
+class LegPrompting:
+    """A running list of prompts; voyloml's `Prompting`.
+
+    `interrupt` is called when one of `interrupt_keys` was pressed: the media plane has stopped the sound in the tick of
+    the key itself, this stops what was still to come.
+    """
+
+    def __init__(
+        self,
+        session: MediaSession,
+        sources: PromptSources,
+        items: Sequence[PromptItem],
+        interrupt_keys: str,
+        log: CallLog,
+    ) -> None:
+        self.interrupted = False
+        self._session = session
+        self._items = items
+        self.interrupt_keys = interrupt_keys
+        self._log = log
+        self._group = session.new_group()
+        self._last: Playback | None = None
+        self._ahead: dict[int, _Source] = {
+            index: _Source(sources, item) for index, item in enumerate(items) if isinstance(item, PlayFile | Speak)
+        }
+        self._task = asyncio.create_task(self._run())
+
+    async def wait(self) -> None:
+        """Returns when everything was played, skipped or stopped."""
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.result()
+
+    def stop(self) -> None:
+        """Silence within one tick; safe at any time."""
+        self._task.cancel()
+        for source in self._ahead.values():
+            source.cancel()
+        self._session.stop(self._group)
+
+    def interrupt(self) -> None:
+        """The caller's key has stopped the prompts."""
+        if not self._task.done():
+            self.interrupted = True
+        self.stop()
+
+    async def _run(self) -> None:
+        try:
+            for index, item in enumerate(self._items):
+                if isinstance(item, Silence):
+                    self._last = self._session.play_silence(
+                        round(item.seconds * 1000), stop_keys=self.interrupt_keys, group=self._group
+                    )
+                elif isinstance(item, PlayDigits):
+                    await self._play_digits(item)
+                else:
+                    await self._play_source(item, self._ahead[index])
+            if self._last is not None:
+                await self._last.wait()
+        finally:
+            for source in self._ahead.values():
+                source.cancel()
+
+    async def _play_source(self, item: PlayFile | Speak, source: _Source) -> None:
+        pieces: list[PromptAudio] = []
+        single = isinstance(item, PlayFile)
+        try:
+            async for audio in source.pieces():
+                pieces.append(audio)
+                self._play(audio, loops=item.loop if single else 1)
+        except PromptUnavailable as error:
+            self._log("play_skipped", {"warning": str(error)})
+            return
+        except SpeechUnavailable as error:
+            self._log("say_skipped", {"warning": str(error)})
+            return
+        if single or item.loop == 1 or not pieces:
+            return
+        await self._repeat(lambda: self._play_all(pieces), item.loop)
+
+    async def _play_digits(self, item: PlayDigits) -> None:
+        async def once() -> None:
+            if self._last is not None:
+                await self._last.wait()
+            await self._session.send_digits(item.digits)
+
+        await once()
+        await self._repeat(once, item.loop)
+
+    async def _play_all(self, pieces: Sequence[PromptAudio]) -> None:
+        before = self._last
+        for audio in pieces:
+            self._play(audio, loops=1)
+        # One round stays queued ahead, so that the rounds join without a gap and an endless loop does not pile up.
+        if before is not None:
+            await before.wait()
+
+    async def _repeat(self, once: Callable[[], Awaitable[None]], loop: int) -> None:
+        done = 1
+        while loop == 0 or done < loop:
+            await once()
+            done += 1
+
+    def _play(self, audio: PromptAudio, *, loops: int) -> None:
+        self._last = self._session.play(audio, loops=loops, stop_keys=self.interrupt_keys, group=self._group)

@@ -1,0 +1,74 @@
+"""The calls that are up: counted, found by id, and let go in good order when the engine stops (contract §22.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from engine.calls import outcome
+from engine.calls.call import Call
+
+HANGUP_SECONDS = 5.0
+
+
+class Switchboard:
+    """Every running call, by public id."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Call] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._by_number: dict[str, int] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.total = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._calls.values()))
+
+    def get(self, public_id: str) -> Call | None:
+        """The running call with this public id."""
+        return self._calls.get(public_id)
+
+    def channels_of(self, e164: str) -> int:
+        """How many calls run on this number."""
+        return self._by_number.get(e164, 0)
+
+    def connect(self, call: Call) -> None:
+        """Starts the call and keeps it until its record is closed."""
+        public_id, e164 = call.new.public_id, call.number.e164
+        self._calls[public_id] = call
+        self._by_number[e164] = self._by_number.get(e164, 0) + 1
+        self.total += 1
+        self._empty.clear()
+        task = call.start()
+        self._tasks[public_id] = task
+        task.add_done_callback(lambda _: self._release(public_id, e164))
+
+    def _release(self, public_id: str, e164: str) -> None:
+        del self._calls[public_id], self._tasks[public_id]
+        left = self._by_number[e164] - 1
+        if left:
+            self._by_number[e164] = left
+        else:
+            del self._by_number[e164]
+        if not self._calls:
+            self._empty.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Lets calls finish for `seconds`, then hangs up the rest and waits until their records are closed."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            await self.hang_up_all()
+
+    async def hang_up_all(self) -> None:
+        """Hangs up every call with BYE and waits, a few seconds at most, until their records are closed."""
+        for call in self:
+            call.end(outcome.SHUTDOWN)
+        tasks = set(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=HANGUP_SECONDS)

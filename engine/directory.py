@@ -1,0 +1,120 @@
+"""Numbers and applications in memory, so that routing a call waits for no query (contract §14.2).
+
+Changes made in this process are taken over before the request that made them is answered, those of other processes
+within `POLL_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from engine.errors import EngineError
+from engine.model import Application, Number
+from engine.sealing import check_key, unseal_application, unseal_number
+from engine.secrets import SecretBox, SecretUnreadable
+from engine.store import Store
+from engine.store.applications import load_applications
+from engine.store.config import Changes, ConfigFollower
+from engine.store.numbers import load_numbers
+
+logger = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 0.5
+
+
+class NumberDirectory:
+    """`start` loads everything and keeps it fresh; the look-ups are plain dictionary accesses."""
+
+    def __init__(self, store: Store, secrets: SecretBox) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._follower = ConfigFollower(store, self._load)
+        self._by_e164: dict[str, Number] = {}
+        self._numbers: dict[str, Number] = {}
+        self._applications: dict[str, Application] = {}
+        self._polling: asyncio.Task[None] | None = None
+
+    def lookup(self, e164: str) -> Number | None:
+        """The number in its stored form (`+` and digits), of whatever workspace and status."""
+        return self._by_e164.get(e164)
+
+    def number(self, number_id: str) -> Number | None:
+        """The number with this id."""
+        return self._numbers.get(number_id)
+
+    def application(self, application_id: str) -> Application | None:
+        """The application with this id, of whatever workspace."""
+        return self._applications.get(application_id)
+
+    async def start(self) -> None:
+        """Loads everything and begins to poll for changes.
+
+        Raises SecretUnreadable when the key file is not that of the database, Unavailable when it does not answer.
+        """
+        await check_key(self._store, self._secrets)
+        await self._follower.refresh()
+        self._polling = asyncio.create_task(self._poll(), name="number directory")
+
+    async def close(self) -> None:
+        """Stops polling."""
+        if self._polling is None:
+            return
+        self._polling.cancel()
+        await asyncio.wait({self._polling})
+        self._polling = None
+
+    async def refresh(self) -> None:
+        """Takes over every change that was committed before this call."""
+        await self._follower.refresh()
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._follower.refresh()
+            except EngineError as error:
+                logger.warning("directory.stale", reason=error.message, seconds=round(self._follower.age, 1))
+
+    async def _load(self, changes: Changes | None) -> None:
+        number_ids = None if changes is None else changes.ids("number")
+        application_ids = None if changes is None else changes.ids("application")
+        numbers = await self._store.read(lambda connection: load_numbers(connection, number_ids))
+        applications = await self._store.read(lambda connection: load_applications(connection, application_ids))
+        self._drop(number_ids, application_ids)
+        for number in numbers:
+            self._add_number(number)
+        for application in applications:
+            self._add_application(application)
+
+    def _drop(self, number_ids: list[str] | None, application_ids: list[str] | None) -> None:
+        if number_ids is None or application_ids is None:
+            self._by_e164.clear()
+            self._numbers.clear()
+            self._applications.clear()
+            return
+        for number_id in number_ids:
+            number = self._numbers.pop(number_id, None)
+            if number is not None:
+                self._by_e164.pop(number.e164, None)
+        for application_id in application_ids:
+            self._applications.pop(application_id, None)
+
+    def _add_number(self, sealed: Number) -> None:
+        try:
+            number = unseal_number(self._secrets, sealed)
+        except SecretUnreadable as error:
+            logger.error("directory.secret_unreadable", number=sealed.e164, reason=error.message)  # noqa: TRY400
+            return
+        self._by_e164[number.e164] = number
+        self._numbers[number.id] = number
+
+    def _add_application(self, sealed: Application) -> None:
+        try:
+            application = unseal_application(self._secrets, sealed)
+        except SecretUnreadable as error:
+            logger.error("directory.secret_unreadable", application=sealed.id, reason=error.message)  # noqa: TRY400
+            return
+        self._applications[application.id] = application

@@ -1,0 +1,323 @@
+"""The engine's resources as values: accounts and workspaces, keys, applications, numbers, calls (contract §5–8, §16).
+
+Frozen data only. Identifiers are text in the formats of contract §1 (UUIDs in lower case); times are aware datetimes in
+UTC; money is integer ten-thousandths of the currency's unit; secrets are clear text here, encrypted only in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Generic, Literal, TypeVar
+
+Network = IPv4Network | IPv6Network
+
+Role = Literal["owner", "admin", "developer", "billing", "viewer"]
+RecordingMode = Literal["always", "never", "per_call"]
+NumberKind = Literal["byo", "rental"]
+NumberStatus = Literal["active", "pending", "suspended", "released"]
+RouteKind = Literal["application", "trunk"]
+SipTransport = Literal["udp", "tcp", "tls"]
+MediaEncryption = Literal["disabled", "optional", "required"]
+Codec = Literal["PCMU", "PCMA", "G722", "opus"]
+
+Direction = Literal["inbound", "outbound"]
+CallStatus = Literal["dialing", "ringing", "answered", "completed", "failed"]
+Outcome = Literal["answered", "no_answer", "busy", "rejected", "canceled", "failed", "unreachable"]
+DestinationKind = Literal["application", "trunk", "pstn", "sip", "agent", "none"]
+HangupBy = Literal["caller", "callee", "platform", "api"]
+HangupCause = Literal[
+    "normal",
+    "no_answer",
+    "busy",
+    "rejected",
+    "canceled",
+    "unallocated_number",
+    "unreachable",
+    "caller_id_not_allowed",
+    "insufficient_funds",
+    "channel_limit",
+    "application_error",
+    "time_limit",
+    "media_timeout",
+    "network_error",
+]
+AnsweredBy = Literal["human", "machine", "unknown"]
+AttemptResult = Literal[
+    "answered", "no_answer", "busy", "rejected", "failed", "latency_exceeded", "skipped_down", "skipped_disabled"
+]
+EventType = Literal["call.placed", "call.received", "call.answered", "call.completed", "call.failed"]
+VariableValue = str | int | float | bool
+
+T = TypeVar("T")
+
+
+def timestamp(moment: datetime) -> str:
+    """The moment as bodies and payloads show it: ISO 8601, UTC, milliseconds cut off, `Z` (contract §1)."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def money(amount: int) -> str:
+    """Ten-thousandths as a decimal text with four digits after the point (contract §1)."""
+    whole, rest = divmod(abs(amount), 10_000)
+    return f"{'-' if amount < 0 else ''}{whole}.{rest:04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The organisation and billing entity (contract §5)."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What holds numbers, applications and calls; `timezone` is an IANA name."""
+
+    id: str
+    account_id: str
+    name: str
+    timezone: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who may sign in to the console."""
+
+    id: str
+    email: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as it may be shown: the raw key is not kept, `prefix` is its first 13 characters."""
+
+    id: str
+    workspace_id: str
+    name: str
+    prefix: str
+    role: Role
+    created_at: datetime
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def usable(self, now: datetime) -> bool:
+        """Whether the key is neither revoked nor expired at `now`."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Call logic: an action URL, a fixed template, or both (contract §7.1)."""
+
+    id: str
+    workspace_id: str
+    name: str
+    action_url: str | None
+    action_url_headers: Mapping[str, str]
+    xml_template: str | None
+    finished_url: str | None
+    finished_url_headers: Mapping[str, str]
+    inbound_trunk_id: str | None
+    recording: RecordingMode
+    allowed_caller_ids: tuple[str, ...]
+    signing_secret: str = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where calls to a number go: an application or an inbound trunk of the workspace."""
+
+    kind: RouteKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SipAuth:
+    """The credentials a carrier is challenged with."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SipOutbound:
+    """How calls leave through a BYO number (contract §8.1, §14.3)."""
+
+    host: str
+    port: int = 5060
+    transport: SipTransport = "udp"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    register: bool = False
+    from_domain: str | None = None
+    media_encryption: MediaEncryption = "disabled"
+    codecs: tuple[Codec, ...] = ("PCMU", "PCMA")
+    custom_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSip:
+    """The SIP side of a BYO number. Neither sources nor credentials: nobody may call in (contract §14.2)."""
+
+    allowed_source_ips: tuple[Network, ...] = ()
+    auth: SipAuth | None = None
+    outbound: SipOutbound | None = None
+
+    def allows_source(self, address: str | IPv4Address | IPv6Address) -> bool:
+        """Whether a request from `address` is from an allowed source; an IPv4-mapped IPv6 address counts as IPv4.
+
+        An empty list allows nobody: whether it is consulted at all is the caller's rule (contract §14.2).
+        """
+        if isinstance(address, str):
+            try:
+                address = ip_address(address.partition("%")[0])
+            except ValueError:
+                return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.allowed_source_ips)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A telephone number and where its calls go; `sip` is None for rentals (contract §8.1)."""
+
+    id: str
+    workspace_id: str
+    e164: str
+    label: str | None
+    kind: NumberKind
+    country: str | None
+    status: NumberStatus
+    inbound_enabled: bool
+    outbound_enabled: bool
+    destination: Route | None
+    channels: int | None
+    rental_id: str | None
+    sip: NumberSip | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingAttempt:
+    """One destination that was tried or passed over for a call (contract §6.3)."""
+
+    order: int
+    destination_id: str | None
+    label: str | None
+    uri: str
+    started_at: datetime
+    ended_at: datetime | None
+    setup_ms: int | None
+    sip_code: int | None
+    result: AttemptResult
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """A call at its start. `status` is `ringing` for inbound calls, `dialing` for outbound ones (contract §6.3)."""
+
+    id: str
+    public_id: str
+    workspace_id: str
+    direction: Direction
+    from_: str
+    to: str
+    status: Literal["ringing", "dialing"]
+    created_at: datetime
+    number_id: str | None = None
+    application_id: str | None = None
+    trunk_id: str | None = None
+    destination_kind: DestinationKind = "none"
+    destination_id: str | None = None
+    variables: Mapping[str, VariableValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a call ended. Seconds left None follow from the record's times (contract §6.3)."""
+
+    outcome: Outcome
+    hangup_by: HangupBy
+    hangup_cause: HangupCause
+    ended_at: datetime
+    sip_code: int | None = None
+    answered_by: AnsweredBy | None = None
+    ring_seconds: float | None = None
+    duration_seconds: float | None = None
+    routing_attempts: tuple[RoutingAttempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call record; while it is in progress everything about its end is None (contract §6.3)."""
+
+    id: str
+    public_id: str
+    workspace_id: str
+    direction: Direction
+    from_: str
+    to: str
+    status: CallStatus
+    number_id: str | None
+    application_id: str | None
+    trunk_id: str | None
+    destination_kind: DestinationKind
+    destination_id: str | None
+    variables: Mapping[str, VariableValue]
+    created_at: datetime
+    started_at: datetime
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    hangup_by: HangupBy | None = None
+    hangup_cause: HangupCause | None = None
+    sip_code: int | None = None
+    answered_by: AnsweredBy | None = None
+    ring_s: int | None = None
+    duration_s: int | None = None
+    billed_s: int | None = None
+    cost: int = 0
+    currency: str = "USD"
+    routing_attempts: tuple[RoutingAttempt, ...] = ()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the call has not ended."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class CallLogEntry:
+    """One line of a call's log (contract §6.5)."""
+
+    at: datetime
+    type: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, newest first; `number` counts from 1, `size` is the limit asked for (contract §4)."""
+
+    items: tuple[T, ...]
+    number: int
+    size: int
+    total_items: int
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages there are, at least 1."""
+        return max(1, -(-self.total_items // self.size))

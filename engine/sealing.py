@@ -1,0 +1,68 @@
+"""Applications and numbers with their secrets encrypted, as they are stored, and back.
+
+A sealed value has the same type; only these functions stand between the two forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from engine.model import Application, Number, NumberSip
+from engine.secrets import SecretBox
+from engine.store import Store
+from engine.store.meta import get_or_set_text
+
+KEY_CHECK_NAME: Final = "secret_check"
+_KEY_CHECK_TEXT: Final = "voylo"
+
+
+async def check_key(store: Store, secrets: SecretBox) -> None:
+    """Compares the key with the one this database was first used with.
+
+    Raises SecretUnreadable: better no start than one in which every carrier's password is wrong.
+    """
+    token = secrets.encrypt(_KEY_CHECK_TEXT, KEY_CHECK_NAME)
+    stored = await store.write(lambda connection: get_or_set_text(connection, KEY_CHECK_NAME, token))
+    secrets.decrypt(stored, KEY_CHECK_NAME)
+
+
+def seal_application(secrets: SecretBox, application: Application) -> Application:
+    """The application as it is stored."""
+    return replace(
+        application, signing_secret=secrets.encrypt(application.signing_secret, _application_context(application))
+    )
+
+
+def unseal_application(secrets: SecretBox, application: Application) -> Application:
+    """The application as it is used. Raises SecretUnreadable."""
+    return replace(
+        application, signing_secret=secrets.decrypt(application.signing_secret, _application_context(application))
+    )
+
+
+def seal_number(secrets: SecretBox, number: Number) -> Number:
+    """The number as it is stored."""
+    return replace(number, sip=_with_passwords(number, secrets.encrypt))
+
+
+def unseal_number(secrets: SecretBox, number: Number) -> Number:
+    """The number as it is used. Raises SecretUnreadable."""
+    return replace(number, sip=_with_passwords(number, secrets.decrypt))
+
+
+def _application_context(application: Application) -> str:
+    return f"application {application.id} signing secret"
+
+
+def _with_passwords(number: Number, change: Callable[[str, str], str]) -> NumberSip | None:
+    sip = number.sip
+    if sip is None:
+        return None
+    auth, outbound = sip.auth, sip.outbound
+    if auth is not None:
+        auth = replace(auth, password=change(auth.password, f"number {number.id} inbound password"))
+    if outbound is not None and outbound.password is not None:
+        outbound = replace(outbound, password=change(outbound.password, f"number {number.id} outbound password"))
+    return replace(sip, auth=auth, outbound=outbound)

@@ -1,0 +1,12 @@
+"""The store: tables, migrations, queries, and the writer that turns many writes into few transactions.
+
+Nobody else in the engine writes SQL. `Store` is opened once per process; the modules named after a resource hold the
+queries about it.
+"""
+
+from engine.store.database import DatabaseUrlInvalid, Store, Synchronous
+from engine.store.migration import SchemaUnknown
+from engine.store.prepared import PreparedQuery, RowStatement
+from engine.store.writer import Row
+
+__all__ = ["DatabaseUrlInvalid", "PreparedQuery", "Row", "RowStatement", "SchemaUnknown", "Store", "Synchronous"]

@@ -1,0 +1,238 @@
+"""What asyncio asks of the kernel: rows of words, taken at the start of each sub-tick in the order they were written.
+
+A row is the command, the session's slot and generation, and arguments by the positions below. A command for a session
+that is gone is passed over.
+"""
+
+from media.kernel import constants as c
+from media.kernel.compiled import compiled
+from media.kernel.jitter import prepare_jitter, reset_jitter
+from media.kernel.latch import AF_INET, expect_source, same_address, set_address
+from media.kernel.layout import CoreRow, SessionRow, SocketRow, Words
+from media.kernel.native import address_of, copy_octets, fill_octets, load_acquire, store_release
+from media.kernel.player import append_item, flush_items, recode_item
+from media.kernel.reports import schedule_report, send_report
+from media.kernel.ring import post
+from media.kernel.transmit import timestamp_at
+
+# Where the arguments stand. Open:
+OPEN_RTP_FD = 3
+OPEN_RTCP_FD = 4
+OPEN_SSRC = 5
+OPEN_SEQUENCE = 6
+OPEN_TIMESTAMP = 7
+OPEN_TIMEOUT_NS = 8
+OPEN_CNAME = 9
+
+# Start, and every later change:
+START_ADDRESS = 3
+START_RTCP_ADDRESS = 6
+START_CODEC = 9
+START_SILENCE = 10
+START_PAYLOAD_TYPE = 11
+START_RECEIVE_PAYLOAD_TYPE = 12
+START_EVENT_SEND_TYPE = 13
+START_EVENT_RECEIVE_TYPE = 14
+START_EVENT_CLOCK = 15
+START_PACKET_SAMPLES = 16
+START_SEND = 17
+START_RECEIVE = 18
+START_RTCP_MUX = 19
+
+# Play and recode:
+PLAY_ID = 3
+PLAY_ADDRESS = 4
+PLAY_LENGTH = 5
+PLAY_LOOPS = 6
+PLAY_KEYS = 7
+PLAY_GROUP = 8
+
+# Digits:
+DIGITS_ID = 3
+DIGITS_COUNT = 4
+DIGITS_DURATION_MS = 5
+DIGITS_GAP_MS = 6
+DIGITS_SYMBOLS = 7
+
+# Stop, tap and close:
+ARGUMENT = 3
+
+
+@compiled
+def _open(
+    row: SessionRow, sock: SocketRow, core: CoreRow, groups: Words, command: Words, row_bytes: int, address: int
+) -> None:
+    slot = command[1]
+    fill_octets(address, 0, row_bytes)
+    row.slot = slot
+    row.generation = command[2]
+    row.state = c.OPEN
+    row.socket = slot
+    sock.rtp_fd = command[OPEN_RTP_FD]
+    sock.rtcp_fd = command[OPEN_RTCP_FD]
+    sock.owner = slot
+    row.ssrc = command[OPEN_SSRC]
+    row.sequence = command[OPEN_SEQUENCE]
+    row.timestamp_base = command[OPEN_TIMESTAMP]
+    row.timeout_ns = command[OPEN_TIMEOUT_NS]
+    copy_octets(address_of(row.cname), address_of(command) + OPEN_CNAME * 8, c.CNAME_BYTES)
+    row.last_tick = -1
+    row.marker_due = 1
+    row.event_payload_type = -1
+    row.digits_payload_type = -1
+    row.event_clock = c.CLOCK_RATE
+    row.event_previous_ssrc = -1
+    row.candidate_sequence = -1
+    row.packet_samples = c.TICK_SAMPLES
+    prepare_jitter(row)
+    group = 0
+    for other in range(1, c.GROUPS):
+        if core.group_sizes[other] < core.group_sizes[group]:
+            group = other
+    row.group = group
+    row.place = core.group_sizes[group]
+    groups[group, row.place] = slot
+    core.group_sizes[group] += 1
+    core.sessions += 1
+
+
+@compiled
+def detach(sessions: "list[SessionRow]", core: CoreRow, groups: Words, slot: int) -> None:
+    """Take a session out of its group; the group's last one fills its place."""
+    row = sessions[slot]
+    last = core.group_sizes[row.group] - 1
+    moved = groups[row.group, last]
+    groups[row.group, row.place] = moved
+    sessions[moved].place = row.place
+    core.group_sizes[row.group] = last
+    core.sessions -= 1
+    row.state = c.FREE
+
+
+@compiled
+def report_closed(row: SessionRow, core: CoreRow) -> bool:
+    """Tell asyncio that the session's sockets and audio are not touched any more."""
+    return post(core, c.EVENT_CLOSED, row.slot, row.generation, core.now, 0, 0, 0, 0)
+
+
+@compiled
+def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
+    moved = row.state == c.OPEN or not same_address(
+        command[START_ADDRESS], command[START_ADDRESS + 1], command[START_ADDRESS + 2], row.signalled
+    )
+    row.state = c.STARTED
+    set_address(
+        row.rtcp_signalled,
+        command[START_RTCP_ADDRESS],
+        command[START_RTCP_ADDRESS + 1],
+        command[START_RTCP_ADDRESS + 2],
+    )
+    row.rtcp_mux = command[START_RTCP_MUX]
+    if moved:
+        set_address(
+            row.signalled, command[START_ADDRESS], command[START_ADDRESS + 1], command[START_ADDRESS + 2]
+        )
+        row.remote_length = 16 if row.signalled[0] & 0xFFFF == AF_INET else 28
+        expect_source(row, core.now)
+    if row.send_codec != command[START_CODEC] or row.packet_samples != command[START_PACKET_SAMPLES]:
+        row.pending_samples = 0
+    if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
+        reset_jitter(row)
+    row.send_codec = command[START_CODEC]
+    row.receive_codec = command[START_CODEC]
+    row.send_silence = command[START_SILENCE]
+    row.send_payload_type = command[START_PAYLOAD_TYPE]
+    row.receive_payload_type = command[START_RECEIVE_PAYLOAD_TYPE]
+    row.digits_payload_type = command[START_EVENT_SEND_TYPE]
+    row.event_payload_type = command[START_EVENT_RECEIVE_TYPE]
+    row.event_clock = command[START_EVENT_CLOCK]
+    row.packet_samples = command[START_PACKET_SAMPLES]
+    row.sending = command[START_SEND]
+    if moved or row.receiving != command[START_RECEIVE]:
+        # The time-out counts from here, not from the last packet before a hold.
+        row.alive_since = core.now
+        row.timed_out = 0
+    row.receiving = command[START_RECEIVE]
+    if row.next_report == 0:
+        schedule_report(row, core, core.now)
+
+
+@compiled
+def _take_digits(row: SessionRow, core: CoreRow, command: Words) -> None:
+    if row.digits_phase != c.DIGITS_NONE or command[DIGITS_COUNT] > c.DIGITS_MAX:
+        core.commands_refused += 1
+        return
+    row.digits_id = command[DIGITS_ID]
+    row.digits_count = command[DIGITS_COUNT]
+    row.digits_index = 0
+    row.digits_duration_ms = command[DIGITS_DURATION_MS]
+    row.digits_gap_ms = command[DIGITS_GAP_MS]
+    row.digits_repeats = 0
+    copy_octets(address_of(row.digits), address_of(command) + DIGITS_SYMBOLS * 8, c.DIGITS_MAX)
+    row.digits_phase = c.DIGITS_NEXT
+
+
+@compiled
+def _close(
+    sessions: "list[SessionRow]", sock: SocketRow, core: CoreRow, groups: Words, row: SessionRow, slot: int
+) -> None:
+    if row.state == c.STARTED and row.packets_sent > 0:
+        send_report(row, sock, core, timestamp_at(row, max(row.last_tick, 0)), core.now, 1)
+    row.state = c.CLOSING
+    if report_closed(row, core):
+        detach(sessions, core, groups, slot)
+
+
+@compiled
+def _obey(
+    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words, command: Words, base: int, row_bytes: int
+) -> None:
+    kind = command[0]
+    if kind == c.COMMAND_SHUTDOWN:
+        core.stopping = 1
+        return
+    slot = command[1]
+    row = sessions[slot]
+    sock = sockets[slot]
+    if kind == c.COMMAND_OPEN:
+        _open(row, sock, core, groups, command, row_bytes, base + slot * row_bytes)
+        return
+    if row.generation != command[2] or row.state in (c.FREE, c.CLOSING):
+        return
+    if kind == c.COMMAND_START:
+        _start(row, core, command)
+    elif kind == c.COMMAND_PLAY:
+        if not append_item(
+            row,
+            command[PLAY_ID],
+            command[PLAY_ADDRESS],
+            command[PLAY_LENGTH],
+            command[PLAY_LOOPS],
+            command[PLAY_KEYS],
+            command[PLAY_GROUP],
+        ):
+            core.commands_refused += 1
+    elif kind == c.COMMAND_STOP:
+        flush_items(row, command[ARGUMENT], c.REASON_STOPPED)
+    elif kind == c.COMMAND_RECODE:
+        recode_item(row, command[PLAY_ID], command[PLAY_ADDRESS], command[PLAY_LENGTH])
+    elif kind == c.COMMAND_DIGITS:
+        _take_digits(row, core, command)
+    elif kind == c.COMMAND_TAP:
+        row.tapped = command[ARGUMENT]
+    elif kind == c.COMMAND_CLOSE:
+        _close(sessions, sock, core, groups, row, slot)
+
+
+@compiled
+def obey_commands(
+    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words, base: int, row_bytes: int
+) -> None:
+    """Carry out every command that waits. Sessions are rows of `row_bytes` octets from the address `base` on."""
+    tail = load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL)
+    while core.command_head < tail:
+        _obey(
+            sessions, sockets, core, groups, core.commands[core.command_head % c.COMMANDS], base, row_bytes
+        )
+        core.command_head += 1
+    store_release(core.cursors, c.CURSOR_COMMAND_HEAD, core.command_head)

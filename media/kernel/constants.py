@@ -1,0 +1,214 @@
+"""The numbers that the kernel and the asyncio side agree on: states, commands, events, reasons, and every limit.
+
+Compiled functions see these as literals. Limits that an operator may set are given to the kernel with the command that
+opens or starts a session; the constants here are their defaults or fixed by the protocols.
+"""
+
+# Time and audio.
+
+NANOSECONDS = 1_000_000_000
+TICK_MS = 20
+TICK_NS = TICK_MS * 1_000_000
+# Four groups of sessions, 5 ms apart: a thousand packets never leave in one burst.
+GROUPS = 4
+SUBTICK_NS = TICK_NS // GROUPS
+CLOCK_RATE = 8000
+TICK_SAMPLES = CLOCK_RATE * TICK_MS // 1000
+SAMPLES_PER_MS = CLOCK_RATE // 1000
+# Work done once in a while for a session (RTCP, time-outs) happens every so many of its ticks: 500 ms.
+HOUSEKEEPING_TICKS = 25
+
+PCMU = 0
+PCMA = 1
+PCMU_SILENCE = 0xFF
+PCMA_SILENCE = 0xD5
+COMFORT_NOISE = 13  # static payload type, RFC 3551 §6; RFC 3389
+
+PTIME_MIN_MS = 10
+PTIME_MAX_MS = 60
+
+# Datagrams.
+
+# One recvmmsg takes so many datagrams; a tick takes so many batches of one socket, the rest waits or is lost in the
+# socket's buffer: a flood on one port costs the others a bounded time.
+BATCH = 16
+BATCHES_PER_TICK = 4
+DATAGRAM_BYTES = 2048
+CONTROL_BYTES = 64
+PACKET_BYTES = 1024
+
+RTP_HEADER_BYTES = 12
+# 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
+PAYLOAD_BYTES = 512
+
+# Jitter buffer.
+
+JITTER_SLOTS = 32
+JITTER_START_SAMPLES = 40 * SAMPLES_PER_MS
+JITTER_MIN_SAMPLES = 20 * SAMPLES_PER_MS
+JITTER_MAX_SAMPLES = 200 * SAMPLES_PER_MS
+# A transit time that changes by more than this is a new timeline of the sender, not jitter.
+JITTER_DISCONTINUITY_SAMPLES = 2 * CLOCK_RATE
+# So long must the delay exceed its target before a frame is left out: 1 s.
+JITTER_EXCESS_TICKS = 50
+
+JITTER_IDLE = 0
+JITTER_FILLING = 1
+JITTER_PLAYING = 2
+
+# Reception (RFC 3550 appendix A.1).
+
+MAX_DROPOUT = 3000
+MAX_MISORDER = 100
+# Sequence numbers remembered to tell a duplicate from a packet out of order.
+SEEN_WINDOW = 48
+# A second SSRC from the accepted source takes over at once when the first has been silent for so long,
+# else with its second consecutive packet.
+SSRC_SILENCE_NS = 200_000_000
+
+# Symmetric RTP.
+
+# An address that was not signalled is learned only so soon after the stream was started or moved …
+LATCH_WINDOW_NS = 10 * NANOSECONDS
+# … and only after so many consecutive packets of one SSRC with a negotiated payload type.
+LATCH_PACKETS = 3
+LATCH_CANDIDATES = 4
+# A candidate heard within this time is not pushed out by another address.
+CANDIDATE_STALE_NS = 200_000_000
+
+RANK_NONE = 0
+RANK_FOREIGN = 1
+RANK_SAME_HOST = 2
+RANK_SIGNALLED = 3
+
+# Telephone events (RFC 4733).
+
+KEYS = "0123456789*#ABCD"
+KEY_COUNT = 16
+# Without an update for so long an event is over: its end packets were lost (RFC 4733 §2.5.2.2).
+EVENT_LOST_NS = 120_000_000
+# After so long without any event an older timestamp is a restarted clock, not a straggler.
+EVENT_MEMORY_NS = 5 * NANOSECONDS
+EVENT_SEGMENT = 0xFFFF
+
+DIGITS_MAX = 64
+PAUSE_HALF = 16
+PAUSE_FULL = 17
+DIGIT_MIN_MS = 100
+DIGIT_DEFAULT_MS = 160
+GAP_MIN_MS = 60
+GAP_DEFAULT_MS = 80
+END_REPEATS = 2
+EVENT_VOLUME = 10
+
+DIGITS_NONE = 0
+DIGITS_NEXT = 1
+DIGITS_EVENT = 2
+DIGITS_GAP = 3
+DIGITS_SENT = 4
+
+# Playing.
+
+# Items of the queue that the kernel holds for one session; Python holds the rest.
+ITEMS = 16
+FLUSHED_GROUPS = 4
+NO_GROUP = 0
+ALL_GROUPS = -1
+
+ITEM_ID = 0
+ITEM_ADDRESS = 1
+ITEM_LENGTH = 2
+ITEM_LOOPS = 3
+ITEM_KEYS = 4
+ITEM_GROUP = 5
+ITEM_PLAYED = 6
+ITEM_REASON = 7
+ITEM_WORDS = 8
+
+REASON_NONE = 0
+REASON_FINISHED = 1
+REASON_STOPPED = 2
+# The key that stopped the playback is added to this.
+REASON_KEY = 16
+
+# RTCP.
+
+# RFC 3550 §6.2: five seconds, varied by a half either way so that reports of many sessions spread.
+REPORT_INTERVAL_NS = 5 * NANOSECONDS
+NTP_EPOCH_OFFSET = 2_208_988_800
+CNAME_BYTES = 16
+
+# Sessions.
+
+FREE = 0
+OPEN = 1
+STARTED = 2
+CLOSING = 3
+
+# Rings.
+
+COMMANDS = 2048
+COMMAND_WORDS = 24
+EVENTS = 16384
+EVENT_WORDS = 8
+TAPS = 4096
+TAP_WORDS = 4
+# The last part of the event ring is kept for what a call waits for: digits, ends of playback, ends of sessions.
+EVENT_RESERVE = EVENTS // 4
+
+CURSOR_COMMAND_TAIL = 0
+CURSOR_COMMAND_HEAD = 8
+CURSOR_EVENT_TAIL = 16
+CURSOR_EVENT_HEAD = 24
+CURSOR_TAP_TAIL = 32
+CURSOR_TAP_HEAD = 40
+CURSOR_WORDS = 48
+
+COMMAND_SHUTDOWN = 1
+COMMAND_OPEN = 2
+COMMAND_START = 3
+COMMAND_PLAY = 4
+COMMAND_STOP = 5
+COMMAND_RECODE = 6
+COMMAND_DIGITS = 7
+COMMAND_TAP = 8
+COMMAND_CLOSE = 9
+
+EVENT_DIGIT_STARTED = 1
+EVENT_DIGIT_ENDED = 2
+EVENT_ITEM_ENDED = 3
+EVENT_LATCHED = 4
+EVENT_MEDIA_TIMEOUT = 5
+EVENT_FIRST_PACKET = 6
+EVENT_BYE = 7
+EVENT_DIGITS_SENT = 8
+EVENT_CLOSED = 9
+EVENT_STARTED = 10
+
+# Statistics.
+
+# Upper bounds, in µs, of the classes of lateness of a tick; a last class takes the rest.
+LATE_CLASSES_US = (250, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+LATE_CLASSES = len(LATE_CLASSES_US) + 1
+
+DROP_MALFORMED = 0
+DROP_FOREIGN = 1
+DROP_PROBATION = 2
+DROP_PAYLOAD_TYPE = 3
+DROP_DIRECTION = 4
+DROP_SEQUENCE = 5
+DROP_SSRC = 6
+DROP_EARLY = 7
+DROP_RTCP = 8
+DROPS = 9
+DROP_NAMES = (
+    "malformed",
+    "foreign",
+    "probation",
+    "payload_type",
+    "direction",
+    "sequence",
+    "ssrc",
+    "early",
+    "rtcp",
+)

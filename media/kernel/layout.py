@@ -1,0 +1,274 @@
+"""The memory of the kernel: what one session, one socket pair and one media core hold, as rows of numpy records.
+
+Each class declares a record once: its annotations give mypy the field names and numpy the layout. Every number is a
+64-bit integer, so that no arithmetic wraps by accident, compiled or not. Rows live in anonymous memory that costs
+nothing until it is touched. Only the kernel's thread writes here, except where a field says otherwise.
+"""
+
+import mmap
+import sys
+from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+from media.kernel import constants as c
+from media.kernel.compiled import JIT_DISABLED
+from media.kernel.g711 import Octets, Samples
+
+Words: TypeAlias = npt.NDArray[np.int64]
+
+# An address is kept as the four words of its sockaddr, flow label and unused tail zero, so that comparing two addresses
+# is comparing three words and sending to one needs no conversion.
+Address: TypeAlias = Annotated[Words, (4,)]
+
+
+class SocketRow:
+    """Two sockets, RTP and RTCP, and who owns them. A session names its row here, so that sockets can be shared."""
+
+    rtp_fd: int
+    rtcp_fd: int
+    owner: int
+
+
+class SessionRow:
+    """One RTP session. Ordered so that what every tick touches lies together."""
+
+    slot: int
+    generation: int
+    state: int
+    socket: int
+    # Where the session is served: its group of the four sub-ticks and its place in that group's list.
+    group: int
+    place: int
+    last_tick: int
+
+    sending: int
+    send_codec: int
+    send_payload_type: int
+    send_silence: int
+    ssrc: int
+    sequence: int
+    timestamp_base: int
+    marker_due: int
+    packet_samples: int
+    pending_samples: int
+    remote: Address
+    remote_length: int
+    packets_sent: int
+    octets_sent: int
+    send_errors: int
+
+    item_head: int
+    item_tail: int
+    item_reported: int
+    item_position: int
+
+    receiving: int
+    receive_codec: int
+    receive_payload_type: int
+    event_payload_type: int
+    tapped: int
+    source: Address
+    source_rank: int
+
+    stream_started: int
+    stream_ssrc: int
+    last_arrival: int
+    received: int
+    octets_received: int
+    base_sequence: int
+    max_sequence: int
+    bad_sequence: int
+    this_sequence: int
+    seen: int
+    duplicates: int
+    out_of_order: int
+    expected_before: int
+    received_before: int
+    stream_received: int
+    transit: int
+    jitter: int
+    max_timestamp: int
+
+    jb_state: int
+    jb_play_sequence: int
+    jb_play_timestamp: int
+    jb_high_sequence: int
+    jb_ready_at: int
+    jb_base: int
+    jb_peak: int
+    jb_target: int
+    jb_excess: int
+    jb_late_seen: int
+    late: int
+    concealed: int
+    left_out: int
+    put_in: int
+
+    event_active: int
+    event_ssrc: int
+    event_timestamp: int
+    event_key: int
+    event_units: int
+    event_base_units: int
+    event_first_arrival: int
+    event_last_arrival: int
+    event_previous_ssrc: int
+    event_previous_timestamp: int
+    event_seen: int
+    event_clock: int
+
+    digits_phase: int
+    digits_index: int
+    digits_count: int
+    digits_id: int
+    digits_left_ms: int
+    digits_elapsed_ms: int
+    digits_timestamp: int
+    digits_repeats: int
+    digits_duration_ms: int
+    digits_gap_ms: int
+    digits_payload_type: int
+    digits_key: int
+
+    # Things that happen once in a while.
+    signalled: Address
+    rtcp_signalled: Address
+    rtcp_remote: Address
+    rtcp_learned: int
+    rtcp_mux: int
+    latch_until: int
+    alive_since: int
+    timeout_ns: int
+    timed_out: int
+    next_report: int
+    candidate_ssrc: int
+    candidate_sequence: int
+    first_packet_seen: int
+
+    sender_report_middle: int
+    sender_report_arrival: int
+    report_expected: int
+    report_received: int
+    sent_at_report: int
+    round_trip_ns: int
+    round_trip_known: int
+    remote_fraction_lost: int
+    remote_lost: int
+    remote_jitter: int
+    reports_received: int
+    bye_seen: int
+    cname: Annotated[Octets, (c.CNAME_BYTES,)]
+
+    drops: Annotated[Words, (c.DROPS,)]
+    flushed: Annotated[Words, (c.FLUSHED_GROUPS,)]
+    flushed_next: int
+    flush_key: int
+    digits: Annotated[Octets, (c.DIGITS_MAX,)]
+    # Address (3 words), SSRC, last sequence, count, last heard.
+    candidates: Annotated[Words, (c.LATCH_CANDIDATES, 8)]
+    # Extended sequence + 1 (0: empty), extended timestamp, samples, whether the payload was kept.
+    jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
+    items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
+    outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
+    jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
+
+
+class CoreRow:
+    """What belongs to one kernel thread: its clock, its rings, its scratch memory and its counters."""
+
+    subtick: int
+    deadline: int
+    now: int
+    # What to add to the wall clock's time of a packet to get the monotonic time of its arrival.
+    wall_offset: int
+    sessions: int
+    group_sizes: Annotated[Words, (c.GROUPS,)]
+    random: int
+    wake_fd: int
+    event_fd: int
+    stopping: int
+    unsignalled: int
+    command_head: int
+    event_tail: int
+    event_head_seen: int
+    tap_tail: int
+    tap_head_seen: int
+
+    ticks: int
+    served: int
+    skipped_ticks: int
+    late: Annotated[Words, (c.LATE_CLASSES,)]
+    late_max_ns: int
+    syscalls: int
+    packets_in: int
+    packets_out: int
+    reports_in: int
+    reports_out: int
+    send_errors: int
+    receive_errors: int
+    events_lost: int
+    taps_lost: int
+    commands_refused: int
+    drops: Annotated[Words, (c.DROPS,)]
+
+    rtp: Annotated[Words, (8,)]
+    rtcp: Annotated[Words, (8,)]
+    clock: Annotated[Words, (2,)]
+    poll: Annotated[Words, (1,)]
+    wake_value: Annotated[Words, (1,)]
+    headers: Annotated[Words, (c.BATCH, 8)]
+    vectors: Annotated[Words, (c.BATCH, 2)]
+    names: Annotated[Words, (c.BATCH, 4)]
+    controls: Annotated[Words, (c.BATCH, c.CONTROL_BYTES // 8)]
+    packet: Annotated[Octets, (c.PACKET_BYTES,)]
+    frame: Annotated[Octets, (c.TICK_SAMPLES,)]
+    datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
+
+    # Written by asyncio as well: the head of events and taps, the tail of commands and the commands themselves.
+    cursors: Annotated[Words, (c.CURSOR_WORDS,)]
+    commands: Annotated[Words, (c.COMMANDS, c.COMMAND_WORDS)]
+    events: Annotated[Words, (c.EVENTS, c.EVENT_WORDS)]
+    tap_heads: Annotated[Words, (c.TAPS, c.TAP_WORDS)]
+    tap_frames: Annotated[Samples, (c.TAPS, c.TICK_SAMPLES)]
+
+
+_CACHE_LINE = 64
+
+
+def record_dtype(declaration: type) -> np.dtype[Any]:
+    """Return the numpy layout of a declared record.
+
+    The size is an odd number of cache lines: with a power of two the first lines of all rows would compete for the
+    same few places of the processor's cache.
+    """
+    fields: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = []
+    for name, hint in get_type_hints(declaration, include_extras=True).items():
+        if hint is int:
+            fields.append((name, np.int64))
+            continue
+        array, shape = get_args(hint)
+        (element,) = get_args(get_args(array)[1])
+        fields.append((name, element, shape))
+    size = np.dtype(fields, align=True).itemsize
+    lines = -(-size // _CACHE_LINE) | 1
+    if lines * _CACHE_LINE > size:
+        fields.append(("padding", np.uint8, (lines * _CACHE_LINE - size,)))
+    return np.dtype(fields, align=True)
+
+
+def allocate(declaration: type, count: int) -> Any:
+    """Return `count` zeroed rows of a declared record, in memory that becomes resident page by page as it is used."""
+    dtype = record_dtype(declaration)
+    memory = mmap.mmap(-1, max(1, dtype.itemsize * count))
+    # One touched row would otherwise make two megabytes resident.
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    rows = np.frombuffer(memory, dtype=dtype, count=count)
+    return rows.view(np.recarray) if JIT_DISABLED else rows
+
+
+def check_platform() -> None:
+    """Raise RuntimeError where the layout of the system's own structures is not the one written down here."""
+    if sys.byteorder != "little" or sys.maxsize < 2**63 - 1 or not sys.platform.startswith("linux"):
+        raise RuntimeError("the media kernel runs on 64-bit little-endian Linux only")

@@ -1,0 +1,148 @@
+"""The loop of the kernel's thread: four sub-ticks in 20 ms, each with the sessions of its group.
+
+Deadlines are absolute, so lateness never adds up. Less than a tick late, the loop runs through what is due without
+sleeping; later than that it leaves out the ticks that are over, for every session alike. Without sessions the thread
+sleeps until asyncio writes to it.
+"""
+
+from media.kernel import constants as c
+from media.kernel.commands import detach, obey_commands, report_closed
+from media.kernel.compiled import compiled, compiled_without_gil
+from media.kernel.digits import report_digits
+from media.kernel.g711 import ALAW_TO_LINEAR, ULAW_TO_LINEAR
+from media.kernel.jitter import pull_frame
+from media.kernel.layout import CoreRow, SessionRow, SocketRow, Words
+from media.kernel.native import (
+    CLOCK_MONOTONIC,
+    CLOCK_REALTIME,
+    load_acquire,
+    read_clock,
+    signal_events,
+    sleep_until,
+    wait_for_wake,
+)
+from media.kernel.player import report_items
+from media.kernel.receive import prepare_receiving, receive_reports, receive_tick
+from media.kernel.reports import schedule_report, send_report
+from media.kernel.ring import post, post_frame
+from media.kernel.telephone_events import give_up_event
+from media.kernel.transmit import send_tick, timestamp_at
+
+# Frames played at once to a listener after a stall; more than the jitter buffer holds would be silence.
+_CATCH_UP_FRAMES = 25
+
+
+@compiled
+def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
+    """Do what is due twice a second: RTCP in and out, and the time-out of a stream that has gone silent."""
+    receive_reports(row, sock, core)
+    if core.now >= row.next_report:
+        send_report(row, sock, core, timestamp_at(row, tick), core.now, 0)
+        schedule_report(row, core, core.now)
+    if row.receiving and row.timed_out == 0 and core.now - row.alive_since > row.timeout_ns:
+        row.timed_out = 1
+        if not post(core, c.EVENT_MEDIA_TIMEOUT, row.slot, row.generation, core.now, 0, 0, 0, c.EVENT_RESERVE):
+            row.timed_out = 0
+
+
+@compiled
+def _play_out(row: SessionRow, core: CoreRow, frames: int) -> None:
+    """Advance the jitter buffer by some frames, and give them to the listener."""
+    for frame in range(frames):
+        now = core.now - (frames - 1 - frame) * c.TICK_NS
+        pull_frame(row, core, now // 1000 * c.CLOCK_RATE // 1_000_000, now)
+        if row.tapped:
+            table = ALAW_TO_LINEAR if row.receive_codec == c.PCMA else ULAW_TO_LINEAR
+            post_frame(core, row.slot, row.generation, core.frame, table)
+
+
+@compiled
+def serve_session(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
+    """Do one tick of one session: receive, play out, send, and report what has happened."""
+    receive_tick(row, sock, core)
+    if row.state != c.STARTED:
+        return
+    missed = tick - row.last_tick - 1 if row.last_tick >= 0 else 0
+    row.last_tick = tick
+    core.served += 1
+    if row.receiving:
+        _play_out(row, core, 1 + min(missed, _CATCH_UP_FRAMES))
+    send_tick(row, sock, core, tick, missed)
+    give_up_event(row, core, core.now)
+    report_items(row, core)
+    report_digits(row, core)
+    if (tick + row.slot) % c.HOUSEKEEPING_TICKS == 0:
+        _keep_house(row, sock, core, tick)
+
+
+@compiled
+def _serve_group(
+    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words
+) -> None:
+    group = core.subtick % c.GROUPS
+    tick = core.subtick // c.GROUPS
+    # From the last to the first: one that leaves is replaced by one that has been served.
+    for place in range(core.group_sizes[group] - 1, -1, -1):
+        slot = groups[group, place]
+        row = sessions[slot]
+        if row.state == c.CLOSING:
+            if report_closed(row, core):
+                detach(sessions, core, groups, slot)
+            continue
+        serve_session(row, sockets[row.socket], core, tick)
+
+
+@compiled
+def _count_lateness(core: CoreRow, late: int) -> None:
+    place = 0
+    while place < c.LATE_CLASSES - 1 and late >= c.LATE_CLASSES_US[place] * 1000:
+        place += 1
+    core.late[place] += 1
+    core.late_max_ns = max(core.late_max_ns, late)
+
+
+@compiled
+def _keep_time(core: CoreRow) -> None:
+    """Wait for the next deadline; leave out whole ticks that have passed."""
+    if read_clock(core, CLOCK_MONOTONIC) < core.deadline:
+        sleep_until(core, core.deadline)
+    core.now = read_clock(core, CLOCK_MONOTONIC)
+    core.wall_offset = core.now - read_clock(core, CLOCK_REALTIME)
+    late = core.now - core.deadline
+    core.ticks += 1
+    _count_lateness(core, late)
+    over = late // c.TICK_NS
+    if over > 0:
+        core.skipped_ticks += over
+        core.subtick += over * c.GROUPS
+        core.deadline += over * c.TICK_NS
+
+
+@compiled_without_gil
+def run(
+    sessions: "list[SessionRow]", sockets: "list[SocketRow]", cores: "list[CoreRow]", groups: Words, base: int, row_bytes: int
+) -> None:
+    """Serve the sessions until told to shut down. Everything it needs is in its arguments; it takes no lock."""
+    core = cores[0]
+    prepare_receiving(core)
+    core.deadline = read_clock(core, CLOCK_MONOTONIC)
+    core.now = core.deadline
+    post(core, c.EVENT_STARTED, 0, 0, core.now, 0, 0, 0, 0)
+    while True:
+        if core.unsignalled:
+            core.unsignalled = 0
+            signal_events(core)
+        if core.sessions == 0:
+            if load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL) == core.command_head:
+                wait_for_wake(core)
+            core.deadline = read_clock(core, CLOCK_MONOTONIC)
+            core.now = core.deadline
+        else:
+            _keep_time(core)
+        obey_commands(sessions, sockets, core, groups, base, row_bytes)
+        if core.stopping:
+            return
+        if core.sessions > 0:
+            _serve_group(sessions, sockets, core, groups)
+            core.subtick += 1
+            core.deadline += c.SUBTICK_NS

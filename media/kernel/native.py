@@ -1,0 +1,158 @@
+"""The system calls and memory operations of the kernel, callable from compiled functions without Python.
+
+Compiled, they are calls into the C library by symbol (a symbol can be cached, a pointer cannot); uncompiled, the same
+names go through ctypes. Addresses are plain integers. Nothing here checks anything: callers own the bounds.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from media.kernel.compiled import JIT_DISABLED, compiled
+from media.kernel.layout import CoreRow, Words
+
+CLOCK_REALTIME = 0
+CLOCK_MONOTONIC = 1
+TIMER_ABSTIME = 1
+MSG_DONTWAIT = 0x40
+MSG_NOSIGNAL = 0x4000
+MSG_TRUNC = 0x20
+POLLIN = 1
+EINTR = 4
+EAGAIN = 11
+
+_C_TYPES = {
+    types.int32: ctypes.c_int32,
+    types.uint32: ctypes.c_uint32,
+    types.int64: ctypes.c_int64,
+    types.uint64: ctypes.c_uint64,
+}
+
+
+def _c_function(name: str, signature: Any) -> Callable[..., Any]:
+    """Return a function of the C library under its numba signature, in the form that the callers' mode needs."""
+    if not JIT_DISABLED:
+        external: Callable[..., Any] = types.ExternalFunction(name, signature)
+        return external
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function.restype = _C_TYPES[signature.return_type]
+    function.argtypes = [_C_TYPES[argument] for argument in signature.args]
+
+    def call(*arguments: Any) -> int:
+        return int(function(*(int(argument) for argument in arguments)))
+
+    return call
+
+
+_int, _word = types.int32, types.int64
+
+recvmmsg = _c_function("recvmmsg", _int(_int, _word, types.uint32, _int, _word))
+sendto = _c_function("sendto", _word(_int, _word, _word, _int, _word, types.uint32))
+clock_gettime = _c_function("clock_gettime", _int(_int, _word))
+clock_nanosleep = _c_function("clock_nanosleep", _int(_int, _int, _word, _word))
+poll = _c_function("poll", _int(_word, types.uint64, _int))
+read = _c_function("read", _word(_int, _word, _word))
+write = _c_function("write", _word(_int, _word, _word))
+copy_octets = _c_function("memcpy", _word(_word, _word, _word))
+fill_octets = _c_function("memset", _word(_word, _int, _word))
+
+
+if JIT_DISABLED:
+
+    def errno() -> int:
+        """Return the error number of the last system call of this thread."""
+        return ctypes.get_errno()
+
+    def load_acquire(words: Words, index: int) -> int:
+        """Read a word that another thread publishes; uncompiled, the GIL orders the accesses."""
+        return int(words[index])
+
+    def store_release(words: Words, index: int, value: int) -> None:
+        """Publish a word after everything written before it."""
+        words[index] = value
+
+else:
+    _errno_location = types.ExternalFunction("__errno_location", _word())
+
+    @intrinsic
+    def _read_int32(_typing: Any, address: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.load(builder.inttoptr(arguments[0], ir.IntType(32).as_pointer()))
+
+        return types.int32(address), generate
+
+    @compiled
+    def errno() -> int:
+        """Return the error number of the last system call of this thread."""
+        number: int = _read_int32(_errno_location())
+        return number
+
+    @intrinsic
+    def load_acquire(_typing: Any, words: Any, index: Any) -> Any:
+        """Read a word that another thread publishes; what that thread wrote before is visible afterwards."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array_type = signature.args[0]
+            array = context.make_array(array_type)(context, builder, arguments[0])
+            pointer = cgutils.get_item_pointer(context, builder, array_type, array, [arguments[1]], wraparound=False)
+            return builder.load_atomic(pointer, "acquire", 8)
+
+        return types.int64(words, index), generate
+
+    @intrinsic
+    def store_release(_typing: Any, words: Any, index: Any, value: Any) -> Any:
+        """Publish a word after everything written before it."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array_type = signature.args[0]
+            array = context.make_array(array_type)(context, builder, arguments[0])
+            pointer = cgutils.get_item_pointer(context, builder, array_type, array, [arguments[1]], wraparound=False)
+            word = context.cast(builder, arguments[2], signature.args[2], types.int64)
+            builder.store_atomic(word, pointer, "release", 8)
+            return context.get_dummy_value()
+
+        return types.void(words, index, value), generate
+
+
+@compiled
+def address_of(array: "np.ndarray[Any, Any]") -> int:
+    """Return the address of an array's memory. The caller keeps the array alive for as long as it is used."""
+    address: int = np.int64(array.ctypes.data)
+    return address
+
+
+@compiled
+def read_clock(core: CoreRow, clock: int) -> int:
+    """Return the time of a system clock in ns."""
+    clock_gettime(clock, address_of(core.clock))
+    return core.clock[0] * 1_000_000_000 + core.clock[1]
+
+
+@compiled
+def sleep_until(core: CoreRow, deadline: int) -> None:
+    """Sleep until the monotonic clock shows `deadline` ns, however often a signal interrupts."""
+    core.clock[0] = deadline // 1_000_000_000
+    core.clock[1] = deadline % 1_000_000_000
+    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, address_of(core.clock), 0) == EINTR:
+        continue
+
+
+@compiled
+def wait_for_wake(core: CoreRow) -> None:
+    """Block until asyncio has written to the wake descriptor, and empty it."""
+    core.poll[0] = core.wake_fd | (POLLIN << 32)
+    if poll(address_of(core.poll), 1, -1) > 0:
+        read(core.wake_fd, address_of(core.wake_value), 8)
+
+
+@compiled
+def signal_events(core: CoreRow) -> None:
+    """Wake asyncio, which finds out from the rings what there is."""
+    core.wake_value[0] = 1
+    write(core.event_fd, address_of(core.wake_value), 8)

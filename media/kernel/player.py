@@ -1,0 +1,147 @@
+"""The queue of what a session plays: encoded audio by reference, loops, exact silences, stop keys and groups.
+
+Items follow each other within a frame, so neither their border nor a loop's is audible. Time goes on while an item
+cannot be heard (the direction is held, a digit is being sent). An item stays in its place until its end has been
+reported, so an end is never lost: where asyncio does not keep up, the queue fills instead.
+"""
+
+from media.kernel import constants as c
+from media.kernel.compiled import compiled
+from media.kernel.layout import CoreRow, SessionRow
+from media.kernel.native import copy_octets, fill_octets
+from media.kernel.ring import post
+
+
+@compiled
+def _was_flushed(row: SessionRow, group: int) -> bool:
+    for place in range(c.FLUSHED_GROUPS):  # noqa: SIM110  generator expressions do not compile
+        if row.flushed[place] == group:
+            return True
+    return False
+
+
+@compiled
+def _remember_flushed(row: SessionRow, group: int) -> None:
+    if group != 0 and not _was_flushed(row, group):
+        row.flushed[row.flushed_next % c.FLUSHED_GROUPS] = group
+        row.flushed_next += 1
+
+
+@compiled
+def append_item(
+    row: SessionRow, item_id: int, address: int, length: int, loops: int, keys: int, group: int
+) -> bool:
+    """Queue `length` octets at an address (0: silence), to be played `loops` times (0: without end).
+
+    An item of a group that a key has stopped ends at once, unheard, by the same key. False where the queue is full.
+    """
+    if row.item_tail - row.item_reported >= c.ITEMS:
+        return False
+    item = row.items[row.item_tail % c.ITEMS]
+    item[c.ITEM_ID] = item_id
+    item[c.ITEM_ADDRESS] = address
+    item[c.ITEM_LENGTH] = length
+    item[c.ITEM_LOOPS] = loops
+    item[c.ITEM_KEYS] = keys
+    item[c.ITEM_GROUP] = group
+    item[c.ITEM_PLAYED] = 0
+    item[c.ITEM_REASON] = c.REASON_NONE
+    if group != 0 and _was_flushed(row, group):
+        item[c.ITEM_REASON] = c.REASON_KEY + row.flush_key
+    row.item_tail += 1
+    return True
+
+
+@compiled
+def flush_items(row: SessionRow, group: int, reason: int) -> None:
+    """End every item of a group (-1: of all groups) that is not over yet."""
+    for index in range(row.item_head, row.item_tail):
+        item = row.items[index % c.ITEMS]
+        if item[c.ITEM_REASON] == c.REASON_NONE and group in (c.ALL_GROUPS, item[c.ITEM_GROUP]):
+            item[c.ITEM_REASON] = reason
+
+
+@compiled
+def stop_by_key(row: SessionRow, key: int) -> None:
+    """End the queue, and what of its first item's group is still to come, if that item listens for a key (0 to 15)."""
+    current = row.item_head
+    while current < row.item_tail and row.items[current % c.ITEMS, c.ITEM_REASON] != c.REASON_NONE:
+        current += 1
+    if current == row.item_tail:
+        return
+    item = row.items[current % c.ITEMS]
+    if item[c.ITEM_KEYS] >> key & 1 == 0:
+        return
+    row.flush_key = key
+    _remember_flushed(row, item[c.ITEM_GROUP])
+    flush_items(row, c.ALL_GROUPS, c.REASON_KEY + key)
+
+
+@compiled
+def recode_item(row: SessionRow, item_id: int, address: int, length: int) -> None:
+    """Let an item go on from the same sample in audio encoded for another codec."""
+    for index in range(row.item_head, row.item_tail):
+        item = row.items[index % c.ITEMS]
+        if item[c.ITEM_ID] == item_id and item[c.ITEM_ADDRESS] != 0:
+            item[c.ITEM_ADDRESS] = address
+            item[c.ITEM_LENGTH] = length
+            if index == row.item_head:
+                row.item_position = min(row.item_position, length)
+
+
+@compiled
+def _advance(row: SessionRow) -> None:
+    """Step over what is over: items that were ended, and the current one where it has been played as often as wanted."""
+    while row.item_head < row.item_tail:
+        item = row.items[row.item_head % c.ITEMS]
+        if item[c.ITEM_REASON] == c.REASON_NONE:
+            if row.item_position < item[c.ITEM_LENGTH]:
+                return
+            if item[c.ITEM_LENGTH] > 0 and item[c.ITEM_LOOPS] != 1:
+                item[c.ITEM_LOOPS] = max(item[c.ITEM_LOOPS] - 1, 0)
+                row.item_position = 0
+                return
+            item[c.ITEM_REASON] = c.REASON_FINISHED
+        row.item_head += 1
+        row.item_position = 0
+
+
+@compiled
+def fill_audio(row: SessionRow, target: int) -> None:
+    """Write the next 160 octets of the queue at an address, and the codec's silence where the queue has ended."""
+    filled = 0
+    _advance(row)
+    while filled < c.TICK_SAMPLES and row.item_head < row.item_tail:
+        item = row.items[row.item_head % c.ITEMS]
+        count = min(item[c.ITEM_LENGTH] - row.item_position, c.TICK_SAMPLES - filled)
+        if item[c.ITEM_ADDRESS] == 0:
+            fill_octets(target + filled, row.send_silence, count)
+        else:
+            copy_octets(target + filled, item[c.ITEM_ADDRESS] + row.item_position, count)
+        row.item_position += count
+        item[c.ITEM_PLAYED] += count
+        filled += count
+        # Here rather than before the next frame: an item is over with the frame that carries its last sample.
+        _advance(row)
+    if filled < c.TICK_SAMPLES:
+        fill_octets(target + filled, row.send_silence, c.TICK_SAMPLES - filled)
+
+
+@compiled
+def report_items(row: SessionRow, core: CoreRow) -> None:
+    """Report the ends of items, in order: id, reason and how many octets were played."""
+    while row.item_reported < row.item_head:
+        item = row.items[row.item_reported % c.ITEMS]
+        if not post(
+            core,
+            c.EVENT_ITEM_ENDED,
+            row.slot,
+            row.generation,
+            core.now,
+            item[c.ITEM_ID],
+            item[c.ITEM_REASON],
+            item[c.ITEM_PLAYED],
+            0,
+        ):
+            return
+        row.item_reported += 1

@@ -1,0 +1,212 @@
+"""What a session receives: its sockets emptied in one call a tick, every datagram checked, and handed to whom it is for.
+
+The system's own arrival times are used, so that polling every 20 ms does not blur jitter or the start of a key.
+Anything malformed, foreign or not negotiated is counted and dropped, and never disturbs the call.
+"""
+
+from media.kernel import constants as c
+from media.kernel.compiled import compiled
+from media.kernel.jitter import put_packet
+from media.kernel.latch import AF_INET, accept_source
+from media.kernel.layout import CoreRow, SessionRow, SocketRow
+from media.kernel.native import EAGAIN, EINTR, MSG_DONTWAIT, MSG_TRUNC, address_of, errno, recvmmsg
+from media.kernel.reception import (
+    DUPLICATE,
+    REFUSED,
+    begin_stream,
+    count_packet,
+    extend_timestamp,
+    measure_jitter,
+)
+from media.kernel.reports import take_report
+from media.kernel.ring import post
+from media.kernel.rtp import PAYLOAD_AT, PAYLOAD_LENGTH, PAYLOAD_TYPE, SEQUENCE, SSRC, TIMESTAMP, parse_rtp
+from media.kernel.telephone_events import receive_event
+
+# Words of struct mmsghdr on 64-bit Linux.
+_NAME_LENGTH = 1
+_CONTROL_LENGTH = 5
+_FLAGS = 6
+_LENGTH = 7
+
+_NAME_BYTES = 28
+_SOL_SOCKET = 1
+SO_TIMESTAMPNS = 35
+_STAMP_KIND = _SOL_SOCKET | SO_TIMESTAMPNS << 32
+_STAMP_BYTES = 32
+# A packet's wall clock time is believed within these bounds, should the clock be set while it waits.
+_OLDEST_NS = 5 * c.NANOSECONDS
+_NEWEST_NS = c.NANOSECONDS
+
+
+@compiled
+def prepare_receiving(core: CoreRow) -> None:
+    """Point the message headers at the scratch memory, once per core."""
+    for message in range(c.BATCH):
+        header = core.headers[message]
+        header[0] = address_of(core.names) + message * 32
+        header[_NAME_LENGTH] = _NAME_BYTES
+        header[2] = address_of(core.vectors) + message * 16
+        header[3] = 1
+        header[4] = address_of(core.controls) + message * c.CONTROL_BYTES
+        header[_CONTROL_LENGTH] = c.CONTROL_BYTES
+        core.vectors[message, 0] = address_of(core.datagrams) + message * c.DATAGRAM_BYTES
+        core.vectors[message, 1] = c.DATAGRAM_BYTES
+
+
+@compiled
+def receive_batch(core: CoreRow, fd: int) -> int:
+    """Take up to 16 waiting datagrams from a socket into the scratch memory and return how many."""
+    core.syscalls += 1
+    count = recvmmsg(fd, address_of(core.headers), c.BATCH, MSG_DONTWAIT, 0)
+    if count >= 0:
+        return count
+    if errno() not in (EAGAIN, EINTR):
+        core.receive_errors += 1
+    return 0
+
+
+@compiled
+def arrival_of(core: CoreRow, message: int) -> int:
+    """Return when a message of the batch arrived, in monotonic ns."""
+    control = core.controls[message]
+    if core.headers[message, _CONTROL_LENGTH] < _STAMP_BYTES or control[1] != _STAMP_KIND:
+        return core.now
+    arrival = control[2] * c.NANOSECONDS + control[3] + core.wall_offset
+    return max(core.now - _OLDEST_NS, min(arrival, core.now + _NEWEST_NS))
+
+
+@compiled
+def _drop(row: SessionRow, core: CoreRow, reason: int) -> None:
+    row.drops[reason] += 1
+    core.drops[reason] += 1
+
+
+@compiled
+def _joins_stream(row: SessionRow, core: CoreRow, arrival: int) -> bool:
+    """Return whether a packet under another SSRC than the stream's takes the stream over.
+
+    Two streams interleaved from one source would otherwise reset each other with every packet.
+    """
+    ssrc = core.rtp[SSRC]
+    sequence = core.rtp[SEQUENCE]
+    if not row.stream_started or arrival - row.last_arrival > c.SSRC_SILENCE_NS:
+        return True
+    if row.candidate_ssrc == ssrc and row.candidate_sequence == sequence:
+        return True
+    row.candidate_ssrc = ssrc
+    row.candidate_sequence = (sequence + 1) & 0xFFFF
+    return False
+
+
+@compiled
+def _take_stream_packet(row: SessionRow, core: CoreRow, is_event: bool, arrival: int) -> None:
+    """Count a packet of the accepted source, and give audio to the jitter buffer and events to the key detector."""
+    ssrc = core.rtp[SSRC]
+    if not row.stream_started or ssrc != row.stream_ssrc:
+        if is_event and row.stream_started:
+            # Some gateways send events under an SSRC of their own, beside the audio.
+            if not receive_event(row, core, arrival):
+                _drop(row, core, c.DROP_MALFORMED)
+            return
+        if not _joins_stream(row, core, arrival):
+            _drop(row, core, c.DROP_SSRC)
+            return
+        begin_stream(row, ssrc, core.rtp[SEQUENCE])
+    verdict = count_packet(row, ssrc, core.rtp[SEQUENCE])
+    if verdict == REFUSED:
+        _drop(row, core, c.DROP_SEQUENCE)
+        return
+    row.last_arrival = arrival
+    row.alive_since = max(row.alive_since, arrival)
+    row.timed_out = 0
+    if verdict == DUPLICATE:
+        return
+    row.received += 1
+    row.octets_received += core.rtp[PAYLOAD_LENGTH]
+    if is_event:
+        if not receive_event(row, core, arrival):
+            _drop(row, core, c.DROP_MALFORMED)
+        return
+    if core.rtp[PAYLOAD_TYPE] != row.receive_payload_type or core.rtp[PAYLOAD_LENGTH] == 0:
+        return
+    timestamp = extend_timestamp(row, core.rtp[TIMESTAMP])
+    samples = arrival // 1000 * c.CLOCK_RATE // 1_000_000
+    measure_jitter(row, samples, timestamp)
+    put_packet(
+        row, core, row.this_sequence, timestamp, samples, arrival, core.rtp[PAYLOAD_AT], core.rtp[PAYLOAD_LENGTH]
+    )
+
+
+@compiled
+def take_datagram(
+    row: SessionRow, core: CoreRow, at: int, length: int, word0: int, word1: int, word2: int, arrival: int
+) -> None:
+    """Use one datagram of a session's RTP socket that lies at `core.datagrams[at]`."""
+    if row.state != c.STARTED:
+        _drop(row, core, c.DROP_EARLY)
+        return
+    # RFC 5761 §4: packet types 192 to 223 in the second octet are RTCP on the RTP port.
+    if length >= 2 and 192 <= core.datagrams[at + 1] <= 223:
+        take_report(row, core, at, length, word0, word1, word2, arrival, True)
+        return
+    if not parse_rtp(core.datagrams, at, length, core.rtp) or core.rtp[PAYLOAD_LENGTH] > c.PAYLOAD_BYTES:
+        _drop(row, core, c.DROP_MALFORMED)
+        return
+    payload_type = core.rtp[PAYLOAD_TYPE]
+    is_event = payload_type == row.event_payload_type
+    if not is_event and payload_type not in (row.receive_payload_type, c.COMFORT_NOISE):
+        _drop(row, core, c.DROP_PAYLOAD_TYPE)
+        return
+    if not accept_source(row, core, word0, word1, word2, arrival):
+        return
+    if row.receiving == 0:
+        _drop(row, core, c.DROP_DIRECTION)
+        return
+    core.packets_in += 1
+    if row.first_packet_seen == 0:
+        row.first_packet_seen = 1
+        if not post(core, c.EVENT_FIRST_PACKET, row.slot, row.generation, arrival, 0, 0, 0, c.EVENT_RESERVE):
+            core.events_lost += 1
+    _take_stream_packet(row, core, is_event, arrival)
+
+
+@compiled
+def _empty(row: SessionRow, core: CoreRow, fd: int, is_rtp: bool) -> None:
+    for _ in range(c.BATCHES_PER_TICK):
+        count = receive_batch(core, fd)
+        for message in range(count):
+            header = core.headers[message]
+            word0 = core.names[message, 0]
+            word1 = 0
+            word2 = 0
+            if word0 & 0xFFFF != AF_INET:
+                # Without the flow label, which is no part of who sent it.
+                word0 &= 0xFFFFFFFF
+                word1 = core.names[message, 1]
+                word2 = core.names[message, 2]
+            at = message * c.DATAGRAM_BYTES
+            arrival = arrival_of(core, message)
+            if header[_FLAGS] & MSG_TRUNC:
+                _drop(row, core, c.DROP_MALFORMED)
+            elif is_rtp:
+                take_datagram(row, core, at, header[_LENGTH], word0, word1, word2, arrival)
+            elif row.state == c.STARTED:
+                take_report(row, core, at, header[_LENGTH], word0, word1, word2, arrival, False)
+            header[_NAME_LENGTH] = _NAME_BYTES
+            header[_CONTROL_LENGTH] = c.CONTROL_BYTES
+            header[_FLAGS] = 0
+        if count < c.BATCH:
+            return
+
+
+@compiled
+def receive_tick(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
+    """Take everything that has arrived on the session's RTP socket."""
+    _empty(row, core, sock.rtp_fd, True)
+
+
+@compiled
+def receive_reports(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
+    """Take everything that has arrived on the session's RTCP socket."""
+    _empty(row, core, sock.rtcp_fd, False)

@@ -1,0 +1,142 @@
+"""What has been measured, read from the kernel's rows as they are at this moment."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from media.kernel import constants as c
+from media.kernel.addresses import address_text
+from media.kernel.core import MediaCore
+from media.kernel.reception import counted_packets, expected_packets
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """What one session has sent and received so far. Octets are those of payloads, without headers.
+
+    `depth_ms` is the present delay of the jitter buffer, `dropped` counts by reason what was not used. The remote
+    figures are from the far end's last report, None without one; `remote` is the address that is listened to, None
+    before anything was accepted.
+    """
+
+    packets_in: int
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
+    lost: int
+    jitter_ms: float
+    late: int
+    duplicates: int
+    out_of_order: int
+    depth_ms: float
+    concealed_ms: float
+    dropped_foreign: int
+    dropped: dict[str, int]
+    send_errors: int
+    remote: tuple[str, int] | None
+    rtt_ms: float | None
+    remote_lost: int | None
+    remote_fraction_lost: float | None
+    remote_jitter_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStatistics:
+    """What the media plane as a whole does. `late` maps "<1 ms" and so on to how many sub-ticks began so late.
+
+    `skipped_ticks` are 20 ms periods that were left out after a stall. `events_lost` and `frames_lost` count what
+    asyncio was too slow to take; ends of playbacks, of digits sent and of sessions are never among them.
+    """
+
+    sessions: int
+    ticks: int
+    skipped_ticks: int
+    late: dict[str, int]
+    late_max_ms: float
+    syscalls: int
+    packets_in: int
+    packets_out: int
+    reports_in: int
+    reports_out: int
+    send_errors: int
+    receive_errors: int
+    events_lost: int
+    frames_lost: int
+    commands_refused: int
+    dropped: dict[str, int]
+    free_ports: int
+
+
+class _Fields:
+    """A row whose fields read as Python integers, so that the kernel's own functions count on it."""
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> int:
+        return int(self._row[name])
+
+
+def read_session(row: Any) -> SessionStatistics:
+    """Return the statistics of a session's row."""
+    fields: Any = _Fields(row)
+    expected: int = _plain(expected_packets)(fields)
+    received: int = _plain(counted_packets)(fields)
+    playing = fields.jb_state == c.JITTER_PLAYING
+    depth = fields.max_timestamp - fields.jb_play_timestamp if playing else 0
+    reported = fields.reports_received > 0
+    dropped = dict(zip(c.DROP_NAMES, row["drops"].tolist(), strict=True))
+    source = row["source"].tolist()
+    per_ms = c.SAMPLES_PER_MS
+    return SessionStatistics(
+        packets_in=fields.received,
+        packets_out=fields.packets_sent,
+        bytes_in=fields.octets_received,
+        bytes_out=fields.octets_sent,
+        lost=max(expected - received, 0),
+        jitter_ms=fields.jitter / 16 / per_ms,
+        late=fields.late,
+        duplicates=fields.duplicates,
+        out_of_order=fields.out_of_order,
+        depth_ms=max(depth, 0) / per_ms,
+        concealed_ms=fields.concealed / per_ms,
+        dropped_foreign=dropped["foreign"],
+        dropped=dropped,
+        send_errors=fields.send_errors,
+        remote=address_text(*source[:3]) if fields.source_rank else None,
+        rtt_ms=fields.round_trip_ns / 1e6 if fields.round_trip_known else None,
+        remote_lost=fields.remote_lost if reported else None,
+        remote_fraction_lost=fields.remote_fraction_lost / 256 if reported else None,
+        remote_jitter_ms=fields.remote_jitter / per_ms if reported else None,
+    )
+
+
+def _plain(function: Any) -> Any:
+    return getattr(function, "py_func", function)
+
+
+def _late_names() -> tuple[str, ...]:
+    return (*(f"<{bound / 1000:g} ms" for bound in c.LATE_CLASSES_US), f">={c.LATE_CLASSES_US[-1] / 1000:g} ms")
+
+
+def read_plane(core: MediaCore, free_ports: int) -> PlaneStatistics:
+    """Return the statistics of a core."""
+    fields: Any = _Fields(core.row)
+    return PlaneStatistics(
+        sessions=fields.sessions,
+        ticks=fields.ticks,
+        skipped_ticks=fields.skipped_ticks,
+        late=dict(zip(_late_names(), core.row["late"].tolist(), strict=True)),
+        late_max_ms=fields.late_max_ns / 1e6,
+        syscalls=fields.syscalls,
+        packets_in=fields.packets_in,
+        packets_out=fields.packets_out,
+        reports_in=fields.reports_in,
+        reports_out=fields.reports_out,
+        send_errors=fields.send_errors,
+        receive_errors=fields.receive_errors,
+        events_lost=fields.events_lost,
+        frames_lost=fields.taps_lost,
+        commands_refused=fields.commands_refused,
+        dropped=dict(zip(c.DROP_NAMES, core.row["drops"].tolist(), strict=True)),
+        free_ports=free_ports,
+    )

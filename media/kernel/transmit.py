@@ -1,0 +1,89 @@
+"""What a session sends each tick: the next frame of its queue, or an event packet, in one datagram as a rule.
+
+Timestamps follow the tick's count, whether anything is sent or not, so the far end hears pauses as pauses. After ticks
+that did not happen (a stall of the machine) nothing is sent in a burst: the timestamps go on where the clock is, the
+next packet carries the marker, and what is played continues where it was.
+"""
+
+from media.kernel import constants as c
+from media.kernel.compiled import compiled
+from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
+from media.kernel.layout import CoreRow, SessionRow, SocketRow
+from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, address_of, copy_octets, sendto
+from media.kernel.player import fill_audio
+from media.kernel.rtp import write_rtp_header
+
+_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
+
+
+@compiled
+def timestamp_at(row: SessionRow, tick: int) -> int:
+    """Return the RTP timestamp of the frame that belongs to a tick."""
+    return (row.timestamp_base + tick * c.TICK_SAMPLES) & 0xFFFFFFFF
+
+
+@compiled
+def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -> None:
+    core.syscalls += 1
+    row.sequence = (row.sequence + 1) & 0xFFFF
+    row.marker_due = 0
+    sent = sendto(sock.rtp_fd, address_of(core.packet), length, _FLAGS, address_of(row.remote), row.remote_length)
+    if sent < 0:
+        # A full queue or an unreachable network: this packet is lost like any other, the next one is tried again.
+        row.send_errors += 1
+        core.send_errors += 1
+        return
+    row.packets_sent += 1
+    row.octets_sent += length - c.RTP_HEADER_BYTES
+    core.packets_out += 1
+
+
+@compiled
+def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int) -> None:
+    """Send what has gathered in packets of the negotiated length; `timestamp` is that of the newest frame."""
+    first = timestamp - row.pending_samples
+    row.pending_samples += c.TICK_SAMPLES
+    at = 0
+    while row.pending_samples - at >= row.packet_samples:
+        write_rtp_header(
+            core.packet, row.send_payload_type, row.marker_due, row.sequence, (first + at) & 0xFFFFFFFF, row.ssrc
+        )
+        copy_octets(
+            address_of(core.packet) + c.RTP_HEADER_BYTES, address_of(row.outgoing) + at, row.packet_samples
+        )
+        at += row.packet_samples
+        _send_packet(row, sock, core, c.RTP_HEADER_BYTES + row.packet_samples)
+    row.pending_samples -= at
+    # Forwards in place: the rest is moved towards the start, and is shorter than one packet.
+    for octet in range(row.pending_samples if at else 0):
+        row.outgoing[octet] = row.outgoing[at + octet]
+
+
+@compiled
+def send_tick(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int, missed: int) -> None:
+    """Produce and send the session's frame of this tick, `missed` ticks after the last one that took place."""
+    if missed:
+        row.marker_due = 1
+        row.pending_samples = 0
+    whole = row.packet_samples == c.TICK_SAMPLES
+    if whole:
+        fill_audio(row, address_of(core.packet) + c.RTP_HEADER_BYTES)
+    else:
+        fill_audio(row, address_of(row.outgoing) + row.pending_samples)
+    timestamp = timestamp_at(row, tick)
+    if row.digits_phase != c.DIGITS_NONE:
+        if row.sending == 0 or row.digits_payload_type < 0:
+            stop_digits(row)
+        elif write_digits(row, core, timestamp):
+            row.pending_samples = 0
+            _send_packet(row, sock, core, EVENT_PACKET_BYTES)
+            return
+    if row.sending == 0:
+        row.marker_due = 1
+        row.pending_samples = 0
+        return
+    if whole:
+        write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)
+        _send_packet(row, sock, core, c.RTP_HEADER_BYTES + c.TICK_SAMPLES)
+    else:
+        _send_frames(row, sock, core, timestamp)

@@ -1,0 +1,126 @@
+"""The media plane: the kernel thread, the ports, and the sessions on them.
+
+Built by the server with its configuration, started before the first call and closed after the last. One media core
+serves all sessions; several can live beside each other behind this same face.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media.events import MediaEvent
+from media.kernel.core import MediaCore
+from media.kernel.layout import Samples
+from media.kernel.limits import raise_descriptor_limit
+from media.kernel.ports import PortPool, PortsExhausted
+from media.kernel.statistics import PlaneStatistics, read_plane
+from media.session import MediaSession
+
+_log = logging.getLogger(__name__)
+
+# Descriptors beside those of the sessions: SIP, HTTP, the store, recordings.
+_OTHER_DESCRIPTORS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    """What an operator may set: `media.rtp_ports` (inclusive), `media.timeout_seconds`, and how far it may grow.
+
+    `capacity` is the number of sessions at a time, `realtime` whether to ask for real-time priority.
+    """
+
+    rtp_ports: tuple[int, int] = (10000, 10999)
+    timeout_seconds: float = 60
+    capacity: int = 4096
+    realtime: bool = True
+
+
+class MediaPlane:
+    """Opens media sessions. All methods are called on the asyncio thread that called `start`."""
+
+    def __init__(self, config: MediaConfig) -> None:
+        """Raise ValueError where the port range holds no pair."""
+        self._config = config
+        self._ports = PortPool(*config.rtp_ports)
+        self._core = MediaCore(
+            config.capacity,
+            realtime=config.realtime,
+            on_event=self._take_event,
+            on_frame=self._take_frame,
+            on_failure=self._fail,
+        )
+        self._sessions: list[MediaSession | None] = [None] * config.capacity
+        # The row that has been free for longest is used next, so that old statistics stay readable for a while.
+        self._free = deque(range(config.capacity))
+        self._generation = 0
+        self._running = False
+
+    async def start(self) -> None:
+        """Start the kernel; returns when it is ready to serve."""
+        needed = min(2 * self._config.capacity, 2 * self._ports.size) + _OTHER_DESCRIPTORS
+        granted = raise_descriptor_limit(needed)
+        if granted < needed:
+            _log.warning("%d file descriptors are granted, %d wanted for all RTP ports", granted, needed)
+        await self._core.start()
+        self._running = True
+        _log.info("media kernel runs, priority %s", self.realtime)
+
+    @property
+    def realtime(self) -> str:
+        """What the kernel's thread was granted: "SCHED_FIFO 10", "nice -10", "none: <reason>", or "off"."""
+        return self._core.realtime
+
+    def open(self, address: str, on_event: Callable[[MediaEvent], None]) -> MediaSession:
+        """Open a session whose sockets are bound on a local IPv4 or IPv6 address ("0.0.0.0" and "::" are every one).
+
+        `on_event` is called on the asyncio thread. Raises PortsExhausted where no port, descriptor or row is left, and
+        ValueError where the address is none of this machine's.
+        """
+        ipaddress.ip_address(address)
+        if not self._running:
+            raise PortsExhausted("the media plane is not running")
+        if not self._free:
+            raise PortsExhausted(f"all {self._config.capacity} media sessions are in use")
+        sockets = self._ports.bind(address)
+        slot = self._free.popleft()
+        self._generation += 1
+        session = MediaSession(
+            self._core, slot, self._generation, sockets, on_event, self._release, self._config.timeout_seconds
+        )
+        self._sessions[slot] = session
+        return session
+
+    def _release(self, session: MediaSession) -> None:
+        self._sessions[session.slot] = None
+        self._free.append(session.slot)
+        self._ports.release(session.local[1])
+
+    def statistics(self) -> PlaneStatistics:
+        """Return what the plane has done since it was started."""
+        return read_plane(self._core, self._ports.free)
+
+    async def close(self) -> None:
+        """Close every session, then the kernel."""
+        sessions = [session for session in self._sessions if session is not None]
+        await asyncio.gather(*(session.close() for session in sessions))
+        self._running = False
+        await self._core.close()
+
+    def _take_event(self, event: list[int]) -> None:
+        session = self._sessions[event[1]]
+        if session is not None and session.generation == event[2]:
+            session.take_event(event)
+
+    def _take_frame(self, slot: int, generation: int, samples: Samples) -> None:
+        session = self._sessions[slot]
+        if session is not None and session.generation == generation:
+            session.take_frame(samples)
+
+    def _fail(self, _failure: BaseException | None) -> None:
+        self._running = False
+        for session in list(self._sessions):
+            if session is not None:
+                session.abandon()

@@ -1,0 +1,47 @@
+"""Audio that is played by reference: decoded once, encoded once per codec, shared by every session that plays it."""
+
+import numpy as np
+import numpy.typing as npt
+
+from media.kernel.g711 import encode
+
+SAMPLE_RATE = 8000
+
+
+class PromptAudio:
+    """Mono audio at 8 kHz. Sessions play its encoded form where it lies, so it never changes.
+
+    `name` says in logs and traces what it is: a URL, a text, a tone.
+    """
+
+    __slots__ = ("_encoded", "name", "samples")
+
+    def __init__(self, samples: npt.NDArray[np.int16], name: str) -> None:
+        """Keep `(n,) int16` samples; raises ValueError for any other shape or type."""
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise ValueError(f"audio of {name!r} is {samples.ndim}-dimensional {samples.dtype}, not mono int16")
+        view = np.ascontiguousarray(samples).view()
+        view.flags.writeable = False
+        self.samples = view
+        self.name = name
+        self._encoded: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def __repr__(self) -> str:
+        return f"<PromptAudio {self.name!r} {self.seconds:.2f} s>"
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays, in seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+    def encoded(self, codec: str) -> npt.NDArray[np.uint8]:
+        """Return the octets in "PCMU" or "PCMA", one per sample, the same array each time.
+
+        The first call per codec takes about 1 ms per minute of audio. Raises KeyError for another codec.
+        """
+        octets = self._encoded.get(codec)
+        if octets is None:
+            octets = encode(self.samples, codec)
+            octets.flags.writeable = False
+            self._encoded[codec] = octets
+        return octets

@@ -1,0 +1,328 @@
+"""One call's media as the engine sees it: where to send, what to play, which keys came, how well it went.
+
+Everything here is a command written to the kernel or an event read from it; nothing blocks and nothing touches audio.
+A session that has been closed takes every call and does nothing, so that a hang-up races with nobody.
+"""
+
+import asyncio
+import base64
+import ipaddress
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from media.events import (
+    DigitEnded,
+    DigitsSent,
+    DigitStarted,
+    FirstPacket,
+    ItemEnded,
+    Latched,
+    MediaEvent,
+    MediaTimeout,
+    RtcpBye,
+)
+from media.kernel import constants as c
+from media.kernel.addresses import address_text
+from media.kernel.core import MediaCore
+from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask, result_of
+from media.kernel.statistics import SessionStatistics, read_session
+from media.kernel.stream import StreamParameters, start_arguments
+from media.prompt import PromptAudio
+
+_log = logging.getLogger(__name__)
+
+TapListener: TypeAlias = Callable[[npt.NDArray[np.int16]], None]
+
+# Digits of one call of send_digits, pauses included.
+DIGITS_LIMIT = 512
+
+_SYMBOLS = {symbol: code for code, symbol in enumerate(c.KEYS)} | {"w": c.PAUSE_HALF, "W": c.PAUSE_FULL}
+
+
+@dataclass(slots=True)
+class _Digits:
+    """Digits on their way: what is left to give to the kernel, in pieces it takes at once."""
+
+    text: str
+    left: bytes
+    given: int
+    duration_ms: int
+    gap_ms: int
+    sent: asyncio.Future[bool]
+
+
+class MediaSession:
+    """A pair of sockets and what happens on them. Made by `MediaPlane.open`; ends with `close`.
+
+    `local` is the bound address and RTP port; RTCP is on the next one. Events go to the function given to `open`.
+    """
+
+    def __init__(
+        self,
+        core: MediaCore,
+        slot: int,
+        generation: int,
+        sockets: tuple[socket.socket, socket.socket],
+        on_event: Callable[[MediaEvent], None],
+        on_closed: Callable[["MediaSession"], None],
+        timeout_seconds: float,
+    ) -> None:
+        address, port = sockets[0].getsockname()[:2]
+        self.local: tuple[str, int] = (address, port)
+        self.slot = slot
+        self.generation = generation
+        self.parameters: StreamParameters | None = None
+        self._version = ipaddress.ip_address(address).version
+        self._core = core
+        self._row: Any = core.sessions[slot]
+        self._sockets = sockets
+        self._on_event = on_event
+        self._on_closed = on_closed
+        self._playlist = Playlist(slot, generation, core.push, self._playback_ended)
+        self._digits: deque[_Digits] = deque()
+        self._digits_busy = False
+        self._listener: TapListener | None = None
+        self._groups = 0
+        self._closing: asyncio.Future[SessionStatistics] | None = None
+        random = os.urandom(10)
+        # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random.
+        core.push(
+            [
+                (
+                    c.COMMAND_OPEN,
+                    slot,
+                    generation,
+                    sockets[0].fileno(),
+                    sockets[1].fileno(),
+                    int.from_bytes(random[:4]),
+                    int.from_bytes(random[4:6]),
+                    int.from_bytes(random[6:]),
+                    int(timeout_seconds * c.NANOSECONDS),
+                    # RFC 7022 §4.2: a short-term persistent name is 96 random bits in base64.
+                    *np.frombuffer(base64.b64encode(os.urandom(12)), np.int64).tolist(),
+                )
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<MediaSession {self.local[0]}:{self.local[1]}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, or the media plane has ended."""
+        return self._closing is not None
+
+    def _command(self, kind: int, *arguments: int) -> None:
+        if not self.closed:
+            self._core.push([(kind, self.slot, self.generation, *arguments)])
+
+    def start(self, parameters: StreamParameters) -> None:
+        """Send and receive as negotiated; also for every later change. Raises StreamError.
+
+        What plays goes on through a change, in the other codec where it changes. A remote address that is new is
+        waited for as at the first start, an old one keeps the source that was found.
+        """
+        arguments = start_arguments(parameters, self._version)
+        if self.closed:
+            return
+        self.parameters = parameters
+        # In one step, so that no frame goes out half changed.
+        self._core.push(
+            [
+                *self._playlist.use_codec(parameters.codec),
+                (c.COMMAND_START, self.slot, self.generation, *arguments),
+            ]
+        )
+        self._playlist.feed()
+        self._feed_digits()
+
+    def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:
+        """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
+
+        One of `stop_keys`, received while it plays, ends the whole queue and whatever else comes of the same group
+        (see `new_group`); group 0 is no group. Raises ValueError for negative loops or what is no key.
+        """
+        if loops < 0:
+            raise ValueError(f"loops: {loops} is negative")
+        return self._queue(audio, 0, loops, stop_keys, group)
+
+    def play_silence(self, milliseconds: int, *, stop_keys: str = "", group: int = 0) -> Playback:
+        """Queue a pause of exactly so many ms. Raises ValueError where it is negative, or for what is no key."""
+        if milliseconds < 0:
+            raise ValueError(f"a pause of {milliseconds} ms is negative")
+        return self._queue(None, milliseconds * c.SAMPLES_PER_MS, 1, stop_keys, group)
+
+    def _queue(self, audio: PromptAudio | None, length: int, loops: int, stop_keys: str, group: int) -> Playback:
+        keys = key_mask(stop_keys)
+        if self.closed:
+            playback = Playback(0, audio, length, loops, keys, group)
+            playback.end(PlaybackResult("stopped", None, 0))
+            return playback
+        return self._playlist.add(audio, length, loops, keys, group)
+
+    def new_group(self) -> int:
+        """Return a group for items that one key press shall end together, also those that are queued after it."""
+        self._groups += 1
+        return self._groups
+
+    def stop(self, group: int | None = None) -> None:
+        """End the queue, or one group of it, with the next tick."""
+        if not self.closed:
+            self._playlist.stop(group)
+
+    def send_digits(
+        self, digits: str, *, duration_ms: int = c.DIGIT_DEFAULT_MS, gap_ms: int = c.GAP_DEFAULT_MS
+    ) -> "asyncio.Future[bool]":
+        """Send keys as telephone events, `w` and `W` as pauses of 0.5 and 1 s, after those given before.
+
+        The result is whether all were sent: not where no payload type for events was negotiated, or sending is off.
+        A key lasts 100 ms or more, a gap 60 ms or more; both are rounded up to whole ticks. What is playing is not
+        heard meanwhile but goes on. Raises ValueError for what is no key.
+        """
+        text = "".join(digit if digit in "wW" else digit.upper() for digit in digits)
+        unknown = next((digit for digit in text if digit not in _SYMBOLS), None)
+        if unknown is not None:
+            raise ValueError(f"{unknown!r} is not a key of a telephone")
+        if len(text) > DIGITS_LIMIT:
+            raise ValueError(f"{len(text)} digits are more than {DIGITS_LIMIT}")
+        sent: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self.closed or not text:
+            sent.set_result(not text)
+            return sent
+        clock = self.parameters.dtmf_clock if self.parameters else c.CLOCK_RATE
+        # One event's duration field is the limit (RFC 4733 §2.3.5); longer keys would need segments.
+        longest = c.EVENT_SEGMENT * 1000 // clock // c.TICK_MS * c.TICK_MS
+        duration = min(max(_whole_ticks(duration_ms), c.DIGIT_MIN_MS), longest)
+        gap = min(max(_whole_ticks(gap_ms), c.GAP_MIN_MS), longest)
+        symbols = bytes(_SYMBOLS[digit] for digit in text)
+        self._digits.append(_Digits(text, symbols, 0, duration, gap, sent))
+        self._feed_digits()
+        return sent
+
+    def _feed_digits(self) -> None:
+        if self._digits_busy or not self._digits or self.parameters is None:
+            return
+        self._digits_busy = True
+        digits = self._digits[0]
+        piece, digits.left = digits.left[: c.DIGITS_MAX], digits.left[c.DIGITS_MAX :]
+        digits.given = len(piece)
+        words = np.frombuffer(piece.ljust(c.DIGITS_MAX, b"\0"), np.int64).tolist()
+        self._command(c.COMMAND_DIGITS, 0, len(piece), digits.duration_ms, digits.gap_ms, *words)
+
+    def tap(self, listener: TapListener | None) -> None:
+        """Give what is received to a listener, `(160,) int16` at 8 kHz every 20 ms in playout order; None ends it.
+
+        Where nothing is heard the frames are silence; while receiving is off there are none.
+        """
+        self._listener = listener
+        self._command(c.COMMAND_TAP, 0 if listener is None else 1)
+
+    def statistics(self) -> SessionStatistics:
+        """Return what has been measured so far; of a closed session, what was measured to its end."""
+        if self._closing is not None and self._closing.done():
+            return self._closing.result()
+        return read_session(self._row)
+
+    async def close(self) -> SessionStatistics:
+        """End everything and give back the ports; returns the final statistics. May be called again."""
+        if self._closing is None:
+            self._command(c.COMMAND_CLOSE)
+            self._closing = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._closing)
+
+    def abandon(self) -> None:
+        """End without the kernel, which does not run any more."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_future()
+        if not self._closing.done():
+            self._finish()
+
+    def _finish(self) -> None:
+        assert self._closing is not None
+        items = self._row["items"].tolist()
+        self._playlist.close({item[c.ITEM_ID]: item[c.ITEM_PLAYED] for item in items})
+        for digits in self._digits:
+            _resolve(digits.sent, False)
+        self._digits.clear()
+        self._listener = None
+        statistics = read_session(self._row)
+        for sock in self._sockets:
+            sock.close()
+        self._on_closed(self)
+        self._closing.set_result(statistics)
+
+    def _tell(self, event: MediaEvent) -> None:
+        if self.closed:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            _log.exception("the owner of %r failed on %s", self, type(event).__name__)
+
+    def take_frame(self, samples: npt.NDArray[np.int16]) -> None:
+        """Give a frame to the listener; called by the plane."""
+        if self._listener is None or self.closed:
+            return
+        try:
+            self._listener(samples)
+        except Exception:
+            _log.exception("the listener of %r failed", self)
+
+    def take_event(self, event: list[int]) -> None:
+        """Use an event of the kernel's about this session; called by the plane."""
+        kind, _, _, when, first, second, third, _ = event
+        if kind == c.EVENT_CLOSED:
+            if self._closing is not None and not self._closing.done():
+                self._finish()
+        elif kind == c.EVENT_ITEM_ENDED:
+            self._playlist.ended(first, second, third)
+        elif kind == c.EVENT_DIGIT_STARTED:
+            self._playlist.key_down()
+            self._tell(DigitStarted(self, c.KEYS[first], when / c.NANOSECONDS))
+        elif kind == c.EVENT_DIGIT_ENDED:
+            self._tell(DigitEnded(self, c.KEYS[first], second, when / c.NANOSECONDS))
+        elif kind == c.EVENT_LATCHED:
+            self._tell(Latched(self, address_text(first, second, third)))
+        elif kind == c.EVENT_FIRST_PACKET:
+            self._tell(FirstPacket(self, when / c.NANOSECONDS))
+        elif kind == c.EVENT_MEDIA_TIMEOUT:
+            self._tell(MediaTimeout(self, when / c.NANOSECONDS))
+        elif kind == c.EVENT_BYE:
+            self._tell(RtcpBye(self, when / c.NANOSECONDS))
+        elif kind == c.EVENT_DIGITS_SENT:
+            self._piece_sent(second)
+
+    def _piece_sent(self, count: int) -> None:
+        self._digits_busy = False
+        if not self._digits:
+            return
+        digits = self._digits[0]
+        complete = count == digits.given
+        if digits.left and complete:
+            self._feed_digits()
+            return
+        self._digits.popleft()
+        _resolve(digits.sent, complete)
+        self._tell(DigitsSent(self, digits.text, complete))
+        self._feed_digits()
+
+    def _playback_ended(self, playback: Playback, result: PlaybackResult) -> None:
+        self._tell(ItemEnded(self, playback, result))
+
+
+def _whole_ticks(milliseconds: int) -> int:
+    return -(-milliseconds // c.TICK_MS) * c.TICK_MS
+
+
+def _resolve(future: "asyncio.Future[bool]", value: bool) -> None:
+    # Whoever waited may have been cancelled, and its future with it.
+    if not future.done():
+        future.set_result(value)

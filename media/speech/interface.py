@@ -1,0 +1,106 @@
+"""What a speech engine is to the rest of the house, how a voice is chosen, and the engine that has none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from media.prompt import PromptAudio
+
+
+class SpeechUnavailable(RuntimeError):
+    """A text cannot be spoken; the message says why. The verb that wanted it is skipped with a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice an engine has. `language` is a BCP 47 tag with a region, such as `en-US`."""
+
+    id: str
+    language: str
+    gender: str
+
+
+class SpeechEngine(Protocol):
+    """Turns text into sound. All methods are called on the event loop's thread and none blocks it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the engine, for logs."""
+
+    def voices(self) -> Sequence[Voice]:
+        """The voices there are; the first of a language is its default."""
+
+    def synthesise(
+        self, text: str, voice: str | None = None, language: str = "en-US", speed: float = 1.0
+    ) -> AsyncIterator[PromptAudio]:
+        """The sound of `text`, piece after piece as they get ready; played back to back they are the whole.
+
+        Nothing for a text without words. Raises SpeechUnavailable, before the first piece or between two.
+        """
+
+    async def start(self) -> None:
+        """Make the first text as quick as later ones; optional. Raises SpeechUnavailable when nothing can be spoken."""
+
+    async def close(self) -> None:
+        """Let go of everything; texts being spoken end with SpeechUnavailable."""
+
+
+class NoSpeech:
+    """The engine of a house without speech."""
+
+    name = "none"
+
+    def voices(self) -> Sequence[Voice]:
+        """No voices."""
+        return ()
+
+    def synthesise(
+        self, text: str, voice: str | None = None, language: str = "en-US", speed: float = 1.0
+    ) -> AsyncIterator[PromptAudio]:
+        """No sound: the first step raises SpeechUnavailable."""
+        return _refusal("no speech engine is configured (speech.tts)")
+
+    async def start(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+async def _refusal(reason: str, sound: Sequence[PromptAudio] = ()) -> AsyncIterator[PromptAudio]:
+    for audio in sound:
+        yield audio
+    raise SpeechUnavailable(reason)
+
+
+# Where a language is spoken more as in this region than as in its first voice.
+_NEAREST = {"en-au": "en-gb", "en-nz": "en-gb", "en-ie": "en-gb", "en-za": "en-gb", "en-in": "en-gb"}
+
+
+def choose_voice(voices: Sequence[Voice], voice: str | None, language: str) -> Voice:
+    """The voice for what a document asks: the named one, else one of its language, of its region if there is one.
+
+    A name no voice has counts as none, since documents written for other engines name theirs (contract §10.4: `voice`
+    and `language` are passed through). Raises SpeechUnavailable when no voice speaks the language.
+    """
+    wanted = _tag(voice or "")
+    for candidate in voices:
+        if _tag(candidate.id) == wanted:
+            return candidate
+    spoken = _tag(language)
+    for tag in (spoken, _NEAREST.get(spoken)):
+        for candidate in voices:
+            if _tag(candidate.language) == tag:
+                return candidate
+    base = spoken.partition("-")[0]
+    for candidate in voices:
+        if _tag(candidate.language).partition("-")[0] == base:
+            return candidate
+    known = ", ".join(candidate.language for candidate in voices)
+    raise SpeechUnavailable(f"no voice speaks {language[:40]!r}; there are voices for {known}")
+
+
+def _tag(name: str) -> str:
+    return name.strip().replace("_", "-").lower()

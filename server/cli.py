@@ -1,0 +1,191 @@
+"""The `voylo` program: its commands, options and exit status (contract §22.1).
+
+Only the shape of the command line is here. The body of each command is loaded when it runs, so that `--help` and a
+wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="voylo",
+    help="A self-hosted telephony engine: SIP and RTP, call flows in VoyloML, a /v1 REST API.",
+    epilog="Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+key_commands = typer.Typer(help="API keys, without HTTP.", no_args_is_help=True, rich_markup_mode=None)
+workspace_commands = typer.Typer(help="Workspaces.", no_args_is_help=True, rich_markup_mode=None)
+user_commands = typer.Typer(help="Console users.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(key_commands, name="key")
+app.add_typer(workspace_commands, name="workspace")
+app.add_typer(user_commands, name="user")
+
+
+class KeyRole(StrEnum):
+    """The roles of contract §16."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    BILLING = "billing"
+    VIEWER = "viewer"
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Configuration file; otherwise $VOYLO_CONFIG, ./config.toml if it exists, or built-in defaults.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+RoleOption = Annotated[KeyRole, typer.Option("--role", help="What it may do.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"voylo {version('voylo-engine')}")
+        raise typer.Exit
+
+
+@app.callback()
+def voylo(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A self-hosted telephony engine: SIP and RTP, call flows in VoyloML, a /v1 REST API."""
+
+
+@app.command(short_help="Run the engine until SIGINT or SIGTERM.")
+def serve(
+    config: ConfigOption = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Add a sample application, number and softphone account; place one call.")
+    ] = False,
+) -> None:
+    """Run the engine in the foreground until SIGINT or SIGTERM; calls may finish first."""
+    from server.commands.serve import serve as run
+
+    raise typer.Exit(run(config, demo=demo))
+
+
+@app.command(short_help="Create database, workspace, owner and key.")
+def init(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Create the data directory, the database and the first workspace, owner and key; print them once.
+
+    `voylo serve` does the same by itself when the database is empty.
+    """
+    from server.commands.accounts import init as run
+
+    run(config, as_json=as_json)
+
+
+@key_commands.command("create")
+def key_create(
+    workspace: Annotated[str, typer.Option("--workspace", metavar="WS", help="The workspace it belongs to (ws_…).")],
+    name: Annotated[str, typer.Option("--name", help="What the key is for.")],
+    role: RoleOption = KeyRole.DEVELOPER,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create an API key and print it, this once."""
+    from server.commands.accounts import create_key as run
+
+    run(config, workspace, name, role.value, as_json=as_json)
+
+
+@key_commands.command("list")
+def key_list(
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", metavar="WS", help="Only the keys of this workspace.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List API keys, newest first, revoked ones too."""
+    from server.commands.accounts import list_keys as run
+
+    run(config, workspace, as_json=as_json)
+
+
+@key_commands.command("revoke")
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `voylo key list` prints it.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke an API key for good, effective at once."""
+    from server.commands.accounts import revoke_key as run
+
+    run(config, key_id, as_json=as_json)
+
+
+@workspace_commands.command("create")
+def workspace_create(
+    name: Annotated[str, typer.Argument(help="What people call it.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a workspace in the server's account."""
+    from server.commands.accounts import create_workspace as run
+
+    run(config, name, as_json=as_json)
+
+
+@user_commands.command("create")
+def user_create(
+    email: Annotated[str, typer.Argument(help="The address the user signs in with.")],
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            "--workspace", metavar="WS", help="The workspace to join; may be left out when there is one only."
+        ),
+    ] = None,
+    role: RoleOption = KeyRole.OWNER,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a console user with a generated password and print it, this once."""
+    from server.commands.accounts import create_user as run
+
+    run(config, email, workspace, role.value, as_json=as_json)
+
+
+@app.command(short_help="Lint VoyloML documents.")
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="VoyloML documents; - is stdin.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Lint VoyloML documents; print `file:line:column: severity code message`."""
+    from server.commands.validate import validate as run
+
+    raise typer.Exit(run(files, as_json=as_json))
+
+
+@app.command(short_help="Check this machine, say what to change.")
+def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check addresses, ports, speech, database, priority and clock; say what to change."""
+    from server.commands.doctor import doctor as run
+
+    raise typer.Exit(run(config, as_json=as_json))
+
+
+def main() -> None:
+    """Run the program; never returns."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""`voylo doctor`: looks at what the engine needs and says what to change (contract §22.1).
+
+It changes nothing and leaves nothing behind; each look is made for real: a port is bound, a word is spoken, a file is
+written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from server.config import Config
+from server.doctor.finding import Finding, fail
+from server.doctor.host import check_clock, check_compile_cache, check_files, check_priority
+from server.doctor.network import check_addresses, check_ports, check_rtp
+from server.doctor.storage import check_data_dir, check_database
+
+__all__ = ["Finding", "examine"]
+
+
+async def examine(config: Config) -> list[Finding]:
+    """Make every look and return what was found, in a fixed order. Raises nothing."""
+    looks: dict[str, Callable[[], Awaitable[Iterable[Finding]]]] = {
+        "ports": lambda: asyncio.to_thread(_all, check_ports, config),
+        "addresses": lambda: asyncio.to_thread(_all, check_addresses, config),
+        "rtp": lambda: asyncio.to_thread(_all, check_rtp, config),
+        "storage": lambda: asyncio.to_thread(_all, check_data_dir, config),
+        "database": lambda: _one(check_database(config)),
+        "speech": lambda: _one(_speak(config)),
+        "priority": lambda: asyncio.to_thread(_all, check_priority),
+        "files": lambda: asyncio.to_thread(_all, check_files, config),
+        "compiler": lambda: asyncio.to_thread(_all, check_compile_cache),
+        "clock": lambda: asyncio.to_thread(_all, check_clock),
+    }
+    found: list[Finding] = []
+    for name, look in looks.items():
+        try:
+            found.extend(await look())
+        except Exception as error:  # one look that goes wrong must not hide what the others see
+            reason = f"could not be looked at: {type(error).__name__}: {error}"
+            found.append(fail(name, reason, "report this as a fault of voylo doctor"))
+    return found
+
+
+def _all(look: Callable[..., Iterable[Finding]], *arguments: Config) -> list[Finding]:
+    return list(look(*arguments))
+
+
+async def _one(look: Awaitable[Finding]) -> list[Finding]:
+    return [await look]
+
+
+async def _speak(config: Config) -> Finding:
+    # The media room is the heaviest import of all, and a broken install of it is itself a finding.
+    try:
+        from server.doctor.speech import check_speech
+    except ImportError as error:
+        return fail("speech", f"the media room cannot be loaded: {error}", "reinstall voylo-engine with pip")
+    return await check_speech(config)

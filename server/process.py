@@ -1,0 +1,310 @@
+"""The running engine: builds every room from the configuration, starts them in order and stops them in the reverse one.
+
+Start: store, leftovers of a crash closed, audio, SIP, HTTP. Stop (contract §22.4): no new calls, the running ones finish
+or are hung up, their records are written, then everything closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import resource
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from api import ApiServices, create_app
+from engine.accounts import Accounts, BootstrapResult
+from engine.applications import Applications, language_limits
+from engine.calls import CallServices, IncomingCalls, PromptSources, Switchboard
+from engine.directory import NumberDirectory
+from engine.http import OutboundHttp
+from engine.numbers import Numbers
+from engine.prompts import PromptFiles
+from engine.records import CallRecords
+from engine.secrets import SecretBox
+from engine.store import Store
+from media import MediaPlane
+from server import room_settings
+from server.bootstrap import bootstrap_settings, print_first_start
+from server.config import Config
+from server.embedded_http import EmbeddedHttpServer
+from server.logs import configure_logging
+from sip import UserAgent
+
+logger = structlog.get_logger(__name__)
+
+OPEN_FILES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where the engine listens; `sip` maps a transport to host:port."""
+
+    http: str
+    sip: dict[str, str]
+
+
+class EngineProcess:
+    """One engine. `start`, then `stop`; every room is an attribute for those who embed it or test it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.draining = False
+        self._exit = contextlib.AsyncExitStack()
+        self.bound: Bound
+        self.first_start: BootstrapResult | None = None
+
+    async def start(self) -> Bound:
+        """Starts every room; returns where SIP and HTTP listen. Raises OSError when an address is taken."""
+        try:
+            return await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+
+    async def _start(self) -> Bound:
+        config = self.config
+        raise_open_files()
+        config.storage.data_dir.mkdir(parents=True, exist_ok=True)
+        secrets = SecretBox.open(config.storage.data_dir)
+        self.store = await Store.open(config.database_url)
+        self._exit.push_async_callback(self.store.close)
+        await self._open_records(secrets)
+        await self._open_media()
+        self._build_calls()
+        await self._open_sip()
+        await self._open_http()
+        self.bound = Bound(
+            http=config.http.base_url(self._http_port),
+            sip={name: join_address(addresses[0]) for name, addresses in self.user_agent.bound.items() if addresses},
+        )
+        gc.collect()
+        gc.freeze()
+        return self.bound
+
+    async def _open_records(self, secrets: SecretBox) -> None:
+        self.limits = room_settings.engine_limits(self.config)
+        self.accounts = Accounts(self.store)
+        self.first_start = await self.accounts.bootstrap(bootstrap_settings())
+        self.directory = NumberDirectory(self.store, secrets)
+        await self.directory.start()
+        self._exit.push_async_callback(self.directory.close)
+        self.applications = Applications(self.store, secrets, self.directory, self.limits)
+        self.numbers = Numbers(self.store, secrets, self.directory, realm=self.realm)
+        self.records = CallRecords(self.store)
+        self._exit.push_async_callback(self.records.close)
+        closed = await self.records.close_orphans(datetime.now(UTC))
+        if closed:
+            logger.warning("calls.closed_after_crash", calls=closed)
+
+    async def _open_media(self) -> None:
+        config = self.config
+        self.http_client = OutboundHttp(room_settings.http_config(config))
+        await self.http_client.start()
+        self._exit.push_async_callback(self.http_client.close)
+        self.decoder = room_settings.audio_decoder(config)
+        self._exit.push_async_callback(self.decoder.close)
+        self.speech = room_settings.speech_engine(config)
+        self._exit.push_async_callback(self.speech.close)
+        self.plane = MediaPlane(room_settings.media_config(config))
+        await self.plane.start()
+        self._exit.push_async_callback(self.plane.close)
+        logger.info("media.started", priority=self.plane.realtime)
+
+    def _build_calls(self) -> None:
+        config = self.config
+        files = PromptFiles(
+            self.http_client,
+            self.decoder.decode,
+            max_bytes=config.limits.audio_bytes,
+            fetch_seconds=config.limits.audio_seconds,
+        )
+        self.switchboard = Switchboard()
+        self.incoming = IncomingCalls(
+            self.directory,
+            self.switchboard,
+            self.plane,
+            room_settings.leg_settings(config),
+            CallServices(
+                records=self.records,
+                sources=PromptSources(files, self.speech),
+                exchange=self.http_client,
+                language=language_limits(self.limits),
+                call_seconds=config.limits.call_seconds,
+            ),
+            realm=self.realm,
+        )
+
+    async def _open_sip(self) -> None:
+        room_settings.report_missing_transports(self.config)
+        self.user_agent = UserAgent(room_settings.user_agent_config(self.config), self.incoming.arrived)
+        self.incoming.bind(self.user_agent)
+        await self.user_agent.start()
+        self._exit.push_async_callback(self.user_agent.close)
+
+    async def _open_http(self) -> None:
+        bind = self.config.http.bind
+        sock = listening_socket(bind.host, bind.port)
+        self._http_port = sock.getsockname()[1]
+        app = create_app(
+            ApiServices(
+                accounts=self.accounts,
+                applications=self.applications,
+                numbers=self.numbers,
+                records=self.records,
+                ready=self.ready,
+                draining=lambda: self.draining,
+                limits=self.limits,
+                require_workspace_header=self.config.security.require_workspace_header,
+                public_url=self.config.http.base_url(self._http_port),
+                tts_available=self.config.speech.tts != "none",
+            )
+        )
+        self._exit.push_async_callback(EmbeddedHttpServer(app, sock).stop)
+
+    def on_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Runs `callback` when the engine stops, before its rooms close."""
+        self._exit.push_async_callback(callback)
+
+    def loopback_sip(self) -> tuple[str, int]:
+        """Host and port at which a SIP peer on this machine reaches the UDP listener. Raises RuntimeError without one."""
+        listeners = self.user_agent.bound.get("udp")
+        if not listeners:
+            raise RuntimeError("sip.udp is off")
+        host, port = listeners[0]
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+
+    def realm(self) -> str:
+        """Realm of digest challenges (contract §22.2 `sip.domain`)."""
+        sip = self.config.sip
+        if sip.domain is not None:
+            return sip.domain
+        if sip.advertised_address is not None:
+            return sip.advertised_address
+        if sip.udp is not None and not sip.udp.is_wildcard:
+            return sip.udp.host
+        return default_address()
+
+    async def ready(self) -> bool:
+        """True when the database answers and SIP listens (contract §18 `/readyz`)."""
+        return not self.draining and bool(self.user_agent.bound) and await self.store.alive()
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Refuses new calls, lets the running ones finish for `drain_seconds`, hangs up the rest, closes everything."""
+        self.draining = True
+        if hasattr(self, "user_agent"):
+            self.user_agent.draining = True
+            await self.switchboard.drain(drain_seconds)
+        await self._exit.aclose()
+        gc.unfreeze()
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config) -> AsyncIterator[EngineProcess]:
+    """An engine for the length of a `async with` block; its calls are hung up at the end. For tests and embedding."""
+    process = EngineProcess(config)
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.stop(0)
+
+
+async def serve(config: Config, *, demo: bool) -> int:
+    """Runs the engine until SIGINT or SIGTERM; a second one skips the wait for calls. Returns the exit status."""
+    configure_logging(config.log, mask=config.security.mask_logged_headers)
+    as_json = config.log.format == "json"
+    process = EngineProcess(config)
+    stop = _stop_signals()
+    try:
+        bound = await process.start()
+    except OSError as error:
+        logger.error("start.failed", reason=str(error), hint="voylo doctor says what to change")
+        return 1
+    if process.first_start is not None:
+        print_first_start(process.first_start, bound.http, as_json=as_json)
+    print_ready(bound, as_json=as_json)
+    try:
+        if demo:
+            from server.demo import run_demo
+
+            await run_demo(process)
+        await stop.wait()
+        logger.info("stop.draining", calls=len(process.switchboard), seconds=config.limits.drain_seconds)
+        stop.clear()
+        stopping = asyncio.create_task(process.stop(config.limits.drain_seconds))
+        again = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await process.switchboard.hang_up_all()
+        again.cancel()
+        await stopping
+    finally:
+        await process.stop(0)
+    return 0
+
+
+def _stop_signals() -> asyncio.Event:
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+def print_ready(bound: Bound, *, as_json: bool) -> None:
+    """The one line which says that SIP and HTTP accept work (contract §22.3)."""
+    if as_json:
+        print(json.dumps({"event": "ready", "http": bound.http, "sip": bound.sip}), flush=True)
+        return
+    listeners = "  ".join(f"sip/{transport} {address}" for transport, address in bound.sip.items())
+    print(f"ready  http {bound.http}  {listeners}", flush=True)
+
+
+def join_address(address: tuple[str, int]) -> str:
+    """host:port, an IPv6 host in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 takes a free one. Raises OSError naming the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(1024)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"http.bind {join_address((host, port))}: {error.strerror}") from None
+    return sock
+
+
+def default_address() -> str:
+    """The address of this machine that the routing table would use towards the outside; 127.0.0.1 when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def raise_open_files() -> None:
+    """Raises the soft limit on open files as far as allowed: each call holds two sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+__all__ = ["Bound", "EngineProcess", "running", "serve"]

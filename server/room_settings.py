@@ -1,0 +1,80 @@
+"""The configuration translated for each room: every room has its own frozen settings and knows nothing of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from engine.calls import LegSettings
+from engine.http import OutboundHttpConfig
+from engine.limits import Limits
+from media import AudioDecoder, AudioLimits, EmbeddedSpeech, MediaConfig, NoSpeech, SpeechEngine
+from server.config import Config
+from sip import MessageLimits, UserAgentConfig
+from sip.sdp import codecs_named
+
+logger = structlog.get_logger(__name__)
+
+SPOKEN_CODECS = frozenset({"PCMU", "PCMA"})
+"""What the media plane speaks; other configured codecs are not offered."""
+
+
+def engine_limits(config: Config) -> Limits:
+    """Contract §20, as the engine's resources and the API read it."""
+    return Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
+
+
+def user_agent_config(config: Config) -> UserAgentConfig:
+    """SIP listeners, addresses, limits and defence."""
+    sip, limits = config.sip, config.limits
+    return UserAgentConfig(
+        udp=() if sip.udp is None else ((sip.udp.host, sip.udp.port),),
+        advertised_address=sip.advertised_address,
+        domain=sip.domain,
+        limits=MessageLimits(message_bytes=limits.sip_message_bytes, headers=limits.sip_headers),
+        auth_failures=limits.auth_failures,
+        ban_seconds=limits.ban_seconds,
+        nonce_seconds=round(sip.nonce_seconds),
+    )
+
+
+def report_missing_transports(config: Config) -> None:
+    """Says once which configured listeners this version does not have."""
+    wanted = [name for name in ("tcp", "tls", "ws", "wss") if getattr(config.sip, name) is not None]
+    if wanted:
+        logger.info("sip.transports_not_available", transports=wanted, hint="this version speaks SIP over UDP only")
+
+
+def media_config(config: Config) -> MediaConfig:
+    """RTP ports and the time-out of silence."""
+    ports = config.media.rtp_ports
+    return MediaConfig(rtp_ports=(ports.low, ports.high), timeout_seconds=config.media.timeout_seconds)
+
+
+def leg_settings(config: Config) -> LegSettings:
+    """Codecs in the configured order, as far as they are spoken, and the address in SDP."""
+    names = [name for name in config.media.codecs if name in SPOKEN_CODECS]
+    return LegSettings(codecs=codecs_named(names), media_address=config.media_address)
+
+
+def http_config(config: Config) -> OutboundHttpConfig:
+    """The guard on addresses that customers name."""
+    return OutboundHttpConfig(allow_private=config.security.allow_private_callbacks)
+
+
+def audio_decoder(config: Config) -> AudioDecoder:
+    """The decoder of audio files."""
+    return AudioDecoder(AudioLimits(file_bytes=config.limits.audio_bytes))
+
+
+def speech_engine(config: Config) -> SpeechEngine:
+    """The engine that speaks `<Say>`."""
+    if config.speech.tts == "none":
+        return NoSpeech()
+    return EmbeddedSpeech(speech_cache(config))
+
+
+def speech_cache(config: Config) -> Path:
+    """Where rendered speech is kept over a restart."""
+    return config.storage.data_dir / "cache" / "speech"

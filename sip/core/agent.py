@@ -1,0 +1,391 @@
+"""The user agent core: datagrams and the passing of time in, datagrams and call events out (RFC 3261 §8, §9, §12.2.2).
+
+No sockets and no asyncio, in the manner of h11. Whoever drives a core keeps this contract: it calls `receive_datagram`
+for what arrives and `handle_timeout` when the clock has reached `next_timeout`; after each of these, and whenever
+`on_wake` was called because a call was acted upon, it takes `events`, delivers them, sends `data_to_send`, and looks at
+`next_timeout` again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sip.core.call import Call
+from sip.core.config import AUTH_FAILURE_WINDOW, UserAgentConfig
+from sip.core.events import CallEvent
+from sip.core.incoming import IncomingCall
+from sip.core.inspection import (
+    ACCEPT,
+    ALLOW,
+    SUPPORTED,
+    Refusal,
+    inspect_content,
+    inspect_extensions,
+    inspect_target,
+)
+from sip.core.outgoing import OutgoingCall, check_extra_headers
+from sip.core.routing import note_source
+from sip.core.sending import Sender
+from sip.core.statistics import Statistics
+from sip.defence import Defence
+from sip.dialog import MAX_FORWARDS, Dialog, DialogKey, first_cseq, new_tag
+from sip.digest import Credentials, DigestAuthenticator, DigestOutcome, DigestResult
+from sip.endpoint import Endpoint
+from sip.errors import SipParseError
+from sip.fields import NameAddr
+from sip.headers import Headers
+from sip.message import Request, Response, is_keepalive, parse_message
+from sip.transaction.layer import Datagram, TransactionLayer, cancelled_key, server_key
+from sip.transaction.table import Event
+from sip.uri import SipUri
+
+
+@dataclass(frozen=True, slots=True)
+class CallReceived:
+    """A new incoming call that has passed the checks of the protocol; the first event of each."""
+
+
+CoreEvent: TypeAlias = tuple[Call, CallEvent | CallReceived]
+
+
+class UserAgentCore:
+    """Any number of calls over any number of listeners.
+
+    `clock` returns seconds that only grow. `local_address_for` maps a peer's address to ours on the way to it. Nothing
+    here raises for what a peer sent; an exception from `receive_datagram` or `handle_timeout` is a bug, after which the
+    core goes on.
+    """
+
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        *,
+        clock: Callable[[], float],
+        local_address_for: Callable[[str], str],
+        on_wake: Callable[[], None] = lambda: None,
+        on_ban: Callable[[str, float], None] = lambda _host, _seconds: None,
+        on_fault: Callable[[Endpoint, str], None] = lambda _source, _reason: None,
+    ) -> None:
+        """`on_ban(host, seconds)` and `on_fault(source, reason)` are there to be logged: an address that is ignored
+        from now on, and a message that did not parse."""
+        self.config = config
+        self.clock = clock
+        self.wake = on_wake
+        self._on_fault = on_fault
+        self.draining = False
+        self.statistics = Statistics()
+        self.layer = TransactionLayer(config.timers, clock)
+        self.sender = Sender(config, self.layer, self.statistics, local_address_for)
+        self.defence = Defence(
+            limit=config.auth_failures,
+            window=AUTH_FAILURE_WINDOW,
+            ban_seconds=config.ban_seconds,
+            sources=config.tracked_sources,
+            on_ban=on_ban,
+        )
+        self.digest = DigestAuthenticator(
+            config.domain or config.advertised_address or "voylo", secrets.token_bytes(32), config.nonce_seconds
+        )
+        self._events: list[CoreEvent] = []
+        self._calls: set[Call] = set()
+        self._dialogs: dict[DialogKey, tuple[Call, Dialog]] = {}
+        self._size = 0  # bytes of the datagram that is being handled
+
+    @property
+    def calls(self) -> int:
+        """Calls that have not ended, and those whose BYE is on its way."""
+        return len(self._calls)
+
+    @property
+    def dialogs(self) -> int:
+        """Dialogs that requests are matched against."""
+        return len(self._dialogs)
+
+    def receive_datagram(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
+        """Handle one datagram that came from `source` to the listener `local`."""
+        if self.defence.is_banned(source.host, self.clock()):
+            self.statistics.banned += 1
+            return
+        if is_keepalive(data):
+            return
+        self.statistics.messages_received += 1
+        self._size = len(data)
+        try:
+            message = parse_message(data, self.config.limits)
+        except SipParseError as error:
+            self.statistics.parse_errors += 1
+            self._answer_fault(error, source, local)
+            return
+        if isinstance(message, Response):
+            self._receive_response(message)
+            return
+        try:
+            self._receive_request(message, source, local)
+        except SipParseError as error:
+            # a header field that only this request had a use for
+            self.statistics.parse_errors += 1
+            if message.method != "ACK":
+                self.refuse(message, source, local, error.status, error.reason)
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is due, on the clock; None when nothing waits."""
+        return self.layer.timers.next_deadline()
+
+    def handle_timeout(self) -> None:
+        """Run every timer that is due. After an exception the timer at fault is gone, and the others are still there to
+        be run."""
+        while (due := self.layer.timers.pop_due()) is not None:
+            callback, argument = due
+            callback(argument)
+
+    def data_to_send(self) -> list[Datagram]:
+        """Take what is to be sent, in order."""
+        output = self.layer.output
+        if output:
+            self.layer.output = []
+            self.statistics.messages_sent += len(output)
+        return output
+
+    def events(self) -> list[CoreEvent]:
+        """Take what has happened, in order. A CallReceived introduces a new call; all others go to `Call.deliver`."""
+        events = self._events
+        if events:
+            self._events = []
+        return events
+
+    def transport_failed(self, datagram: Datagram) -> None:
+        """A datagram of ours could not be sent (§17.1.4, §17.2.4)."""
+        self.statistics.send_errors += 1
+        if datagram.transaction is not None:
+            datagram.transaction.handle(Event.TRANSPORT_ERROR)
+
+    def place_call(
+        self,
+        target: SipUri,
+        *,
+        from_: NameAddr,
+        to: NameAddr | None = None,
+        body: bytes = b"",
+        content_type: str = "application/sdp",
+        headers: Sequence[tuple[str, str]] = (),
+        credentials: Credentials | None = None,
+    ) -> OutgoingCall:
+        """Make a call; it is sent by `OutgoingCall.start`, once its next hop has an address.
+
+        Raises LocalProtocolError for header fields that the protocol writes itself, and for text that cannot be a
+        header value.
+        """
+        check_extra_headers(headers)
+        fields = Headers(
+            (
+                ("Max-Forwards", MAX_FORWARDS),
+                ("From", str(from_.with_tag(new_tag()))),
+                ("To", str(to if to is not None else NameAddr(None, target.replace(headers=())))),
+                ("Call-ID", secrets.token_hex(16)),
+                ("CSeq", f"{first_cseq()} INVITE"),
+                *headers,
+            )
+        )
+        if body:
+            fields.add("Content-Type", content_type)
+        request = Request("INVITE", target.replace(headers=()).without_params("method"), fields, body)
+        call = OutgoingCall(self, request, credentials)
+        self._calls.add(call)
+        self.statistics.calls_placed += 1
+        return call
+
+    def check_credentials(
+        self,
+        call: IncomingCall,
+        realm: str | None,
+        lookup: Credentials | Callable[[str], Credentials | None],
+        *,
+        proxy: bool = False,
+    ) -> DigestResult:
+        """Check the credentials in a call's INVITE (§22.1); a wrong one counts against its source.
+
+        With `proxy` they are those of Proxy-Authorization, and `call.challenge` will answer 407 instead of 401.
+        """
+        call.proxy_challenge = proxy
+        result = self.digest.verify(
+            call.request.headers.get_all("Proxy-Authorization" if proxy else "Authorization"),
+            call.request.method,
+            realm,
+            call.source.host,
+            self.clock(),
+            lookup,
+            str(call.request.uri),
+        )
+        if result.outcome is DigestOutcome.BAD:
+            self.report_authentication_failure(call.source)
+        return result
+
+    def report_authentication_failure(self, source: Endpoint) -> None:
+        """Count a failed authentication of an address; after too many of them it is ignored for a while (contract
+        §14.1)."""
+        self.defence.record_failure(source.host, self.clock())
+
+    def challenges(self, call: IncomingCall, realm: str | None, *, stale: bool) -> list[tuple[str, str]]:
+        """The header fields that ask a caller for credentials."""
+        name = "Proxy-Authenticate" if call.proxy_challenge else "WWW-Authenticate"
+        agent = call.request.headers.get("User-Agent")
+        values = self.digest.challenge(realm, call.source.host, self.clock(), stale=stale, user_agent=agent)
+        return [(name, value) for value in values]
+
+    def emit(self, call: Call, event: CallEvent) -> None:
+        """Queue an event of a call."""
+        self._events.append((call, event))
+        self.wake()
+
+    def remember_dialog(self, dialog: Dialog, call: Call) -> None:
+        """Let requests in this dialog find the call."""
+        self._dialogs[dialog.key] = (call, dialog)
+
+    def forget_dialog(self, dialog: Dialog) -> None:
+        """Requests in this dialog are answered 481 from now on."""
+        self._dialogs.pop(dialog.key, None)
+
+    def forget_call(self, call: Call) -> None:
+        """A call has ended for good."""
+        self._calls.discard(call)
+        if call.dialog is not None:
+            self.forget_dialog(call.dialog)
+
+    def refuse(
+        self,
+        request: Request,
+        source: Endpoint,
+        local: Endpoint,
+        status: int,
+        reason: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Refuse the request that is being handled without keeping anything of it."""
+        self.sender.refuse(request, source, local, status, reason, size=self._size, headers=headers)
+
+    def answer_options(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        """Tell what we can do (§11.2)."""
+        headers = (("Allow", ALLOW), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED))
+        self.sender.answer_unasked(request, source, local, 200, size=self._size, headers=headers)
+
+    def _answer_fault(self, error: SipParseError, source: Endpoint, local: Endpoint) -> None:
+        """Answer a request that does not parse, as far as enough of it does (§8.2, §16.3); responses and ACKs are
+        dropped."""
+        self._on_fault(source, error.reason)
+        request = error.partial
+        if request is None or request.method == "ACK":
+            return
+        note_source(request, source)
+        headers = (("Allow", ALLOW),) if error.status in {405, 501} else ()
+        self.refuse(request, source, local, error.status, error.reason, headers)
+
+    def _receive_response(self, response: Response) -> None:
+        transaction = self.layer.find_client(response)
+        via = response.top_via
+        if transaction is None or len(response.via) > 1:
+            self.statistics.stray_responses += 1  # §18.1.2, §8.1.3.3
+            return
+        ours = transaction.request.top_via
+        if (via.host.lower(), via.port) != (ours.host.lower(), ours.port):
+            self.statistics.stray_responses += 1
+            return
+        try:
+            transaction.receive(response)
+        except SipParseError:
+            self.statistics.parse_errors += 1
+
+    def _receive_request(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        note_source(request, source)
+        key = server_key(request)
+        transaction = self.layer.find_server(key)
+        if request.method == "ACK":
+            if transaction is None or not transaction.handle(Event.RECEIVE_ACK, request):
+                self._receive_ack(request)
+            return
+        if transaction is not None:
+            self.layer.counters.retransmissions_received += 1
+            transaction.handle(Event.RECEIVE_REQUEST)
+            return
+        if request.method == "CANCEL":
+            self._receive_cancel(request, source, local)
+            return
+        refusal = inspect_target(request, self.config.uri_schemes)
+        if refusal is not None:
+            self._refuse(request, source, local, refusal)
+        elif request.to.tag is not None:
+            self._receive_in_dialog(request, source, local)
+        else:
+            self._receive_out_of_dialog(request, source, local)
+
+    def _receive_ack(self, ack: Request) -> None:
+        entry = self._dialogs.get(_dialog_key(ack))
+        if entry is None:
+            self.statistics.stray_acks += 1
+            return
+        entry[0].receive_ack(ack)
+
+    def _receive_cancel(self, cancel: Request, source: Endpoint, local: Endpoint) -> None:
+        """§9.2: answered by itself, whatever becomes of the INVITE."""
+        invite = self.layer.find_server(cancelled_key(cancel))
+        if invite is None:
+            self.refuse(cancel, source, local, 481)
+            return
+        call = invite.user if isinstance(invite.user, Call) else None
+        self.sender.reply(cancel, source, local, 200, to_tag=None if call is None else call.local_tag)
+        if call is not None and not invite.answered:
+            call.receive_cancel(invite, cancel)
+
+    def _receive_in_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        entry = self._dialogs.get(_dialog_key(request))
+        if entry is None:
+            self.refuse(request, source, local, 481)  # §12.2.2
+            return
+        refusal = inspect_extensions(request)
+        if refusal is None and request.method == "INVITE":
+            refusal = inspect_content(request)
+        if refusal is not None:
+            self.sender.reply(request, source, local, refusal.status, headers=refusal.headers)
+            return
+        call, dialog = entry
+        call.receive_request(dialog, request, source, local)
+
+    def _receive_out_of_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        if self.layer.is_merged(request):
+            self.refuse(request, source, local, 482)  # §8.2.2.2
+            return
+        refusal = inspect_extensions(request)
+        if refusal is None and request.method == "INVITE":
+            refusal = inspect_content(request)
+        if refusal is not None:
+            self._refuse(request, source, local, refusal)
+        elif request.method not in {"INVITE", "OPTIONS"}:
+            self.refuse(request, source, local, 481)
+        elif self.draining or (request.method == "INVITE" and self._is_full()):
+            retry = (("Retry-After", str(self.config.retry_after_seconds)),)
+            self.refuse(request, source, local, 503, headers=retry)
+        elif request.method == "OPTIONS":
+            self.answer_options(request, source, local)
+        else:
+            self._receive_call(request, source, local)
+
+    def _receive_call(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        flow = self.sender.flow_on(local, source.host)
+        call = IncomingCall(self, flow, request, source, local, self.sender.stateless_tag(request), self._size)
+        self._calls.add(call)
+        self.remember_dialog(call.dialog, call)
+        self.statistics.calls_received += 1
+        self._events.append((call, CallReceived()))
+
+    def _is_full(self) -> bool:
+        return len(self._calls) >= self.config.calls or self.layer.server_count >= self.config.server_transactions
+
+    def _refuse(self, request: Request, source: Endpoint, local: Endpoint, refusal: Refusal) -> None:
+        self.refuse(request, source, local, refusal.status, headers=refusal.headers)
+
+
+def _dialog_key(request: Request) -> DialogKey:
+    """The dialog that a request of the peer is in: its To tag is ours, its From tag the peer's (§12.2.2)."""
+    return (request.call_id, request.to.tag or "", request.from_.tag)

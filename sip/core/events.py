@@ -1,0 +1,140 @@
+"""What a call tells the one who handles it: small immutable values, in the order in which things happened.
+
+The terminal events are Rejected (an outgoing call that was never answered), Cancelled (an incoming one that was not),
+RemoteHangup, HungUp and Failed; nothing follows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from sip.headers import Headers
+from sip.message import Response
+
+
+class OfferResponder(Protocol):
+    """How an offer within a call is answered: once, by one of the two methods. After the end of the call both do
+    nothing."""
+
+    def accept(self, body: bytes) -> None:
+        """Answer 200 with this SDP: the answer, or our offer when the Offer's body was empty."""
+
+    def reject(self, status: int = 488, reason: str | None = None) -> None:
+        """Refuse; the session goes on as it was (RFC 3264 §8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Outgoing call: a provisional response other than 100. `body` is its SDP (early media), if any."""
+
+    status: int
+    reason: str
+    body: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Outgoing call: the 2xx. It is acknowledged already, unless the INVITE had no body: then `acknowledge` is due."""
+
+    response: Response
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Outgoing call: it will not be answered. `status` is None without a final response; terminal.
+
+    After our own cancel: 487, or cause "timeout" where the peer never confirmed it.
+    """
+
+    status: int | None
+    reason: str
+    cause: Literal["response", "timeout", "transport"]
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Incoming call: the ACK to our 200 came. `body` is its SDP, the answer where our 200 carried the offer."""
+
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Incoming call: the caller gave up before it was answered; 487 has been sent. `reason` is its Reason header.
+    Terminal."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteHangup:
+    """The peer sent BYE, answered 200. `reason` is its Reason header (RFC 3326). Terminal."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A re-INVITE of the peer. `body` is its SDP, empty when the peer asks us to make the offer."""
+
+    body: bytes
+    respond: OfferResponder
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The peer's answer: to the re-INVITE that `reinvite` sent, or in the ACK to our 200 that carried an offer."""
+
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRejected:
+    """The re-INVITE that `reinvite` sent was refused; the session goes on as it was. `status` None: no response at
+    all."""
+
+    status: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """An INFO of the peer (RFC 6086), answered 200 already: DTMF of some phones."""
+
+    content_type: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The final response to our BYE, or None when none came. Terminal, after `hangup` of an answered call."""
+
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The call ended through a failure of signalling: no ACK ever came, or the peer denies that the call exists.
+    Terminal."""
+
+    cause: Literal["no_ack", "gone", "transport"]
+
+
+CallEvent: TypeAlias = (
+    Progress
+    | Answered
+    | Rejected
+    | Confirmed
+    | Cancelled
+    | RemoteHangup
+    | Offer
+    | OfferAnswered
+    | OfferRejected
+    | Info
+    | HungUp
+    | Failed
+)

@@ -1,0 +1,192 @@
+"""An incoming call: the server side of an INVITE outside any dialog (RFC 3261 §13.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sip.core.call import Call, CallState
+from sip.core.events import Cancelled, Confirmed, Failed, RemoteHangup
+from sip.core.inspection import session_description
+from sip.core.sending import Flow
+from sip.dialog import Dialog, DialogState
+from sip.endpoint import Endpoint
+from sip.errors import LocalProtocolError
+from sip.message import Request
+from sip.transaction.transaction import Failure, ServerTransaction
+from sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from sip.core.agent import UserAgentCore
+
+_UNANSWERED = frozenset({CallState.PROCEEDING, CallState.EARLY})
+
+
+class IncomingCall(Call):
+    """A call that somebody makes to us. A 100 leaves by itself within 200 ms; all else is up to whoever is given the
+    call."""
+
+    def __init__(
+        self,
+        core: UserAgentCore,
+        flow: Flow,
+        request: Request,
+        source: Endpoint,
+        local: Endpoint,
+        local_tag: str,
+        size: int,
+    ) -> None:
+        """Raises SipParseError when the INVITE cannot make a dialog."""
+        super().__init__(core, request.call_id, request.uri.user if isinstance(request.uri, SipUri) else None)
+        self._take_flow(flow)
+        self.request = request
+        self.source = source
+        self.local = local
+        self.dialog: Dialog = Dialog.from_request(request, local_tag)
+        self.request_size = size  # bytes of the datagram, the measure for what may be answered unasked
+        self.proxy_challenge = False  # whether a challenge is that of a proxy: 407 instead of 401
+        self.transaction: ServerTransaction = self._sender.serve(request, source, local, self)
+        self._confirmed = False
+
+    @property
+    def offer(self) -> bytes | None:
+        """The SDP of the INVITE; None when it carries none and the answer has to make the offer."""
+        return session_description(self.request)
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response was given, whatever it was."""
+        return self.state not in _UNANSWERED
+
+    def ring(self, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Send 180. No effect on a call that is answered or over."""
+        self._provisional(180, b"", headers)
+
+    def progress(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Send 183 with SDP: early media. No effect on a call that is answered or over."""
+        self._provisional(183, body, headers)
+
+    def _provisional(self, status: int, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
+        if self.state not in _UNANSWERED:
+            return
+        response = self._sender.response(
+            self.request, status, to_tag=self.dialog.local_tag, contact=self._contact, headers=headers
+        )
+        if body:
+            response.headers.add("Content-Type", "application/sdp")
+            response.body = body
+        self.transaction.respond(response)
+        self.state = CallState.EARLY
+        self._core.wake()
+
+    def answer(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Send 200 with this SDP and repeat it until the ACK comes: then Confirmed, else after 64*T1 Failed("no_ack")
+        and a BYE.
+
+        No effect on a call that is over; LocalProtocolError when it was answered before.
+        """
+        if self.ended:
+            return
+        if self.state not in _UNANSWERED:
+            raise LocalProtocolError("the call is answered already")
+        if self._accept(self.request, self.transaction, body, headers):
+            self.state = CallState.ANSWERED
+            self.dialog.state = DialogState.CONFIRMED
+        self._core.wake()
+
+    def reject(
+        self,
+        status: int,
+        reason: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        stateless: bool = False,
+    ) -> None:
+        """Refuse with a final status from 300 to 699. No effect on a call that is over; LocalProtocolError on an
+        answered one.
+
+        With `stateless` nothing is kept or repeated: when the response is lost, the INVITE comes again as a new call
+        and is refused again. That is for callers who have not shown who they are; a flood of them then costs neither
+        memory nor answers in number.
+        """
+        if self.ended:
+            return
+        if self.state not in _UNANSWERED:
+            raise LocalProtocolError("the call is answered already")
+        if not 300 <= status <= 699:
+            raise LocalProtocolError(f"a call is not refused with {status}")
+        response = self._sender.response(self.request, status, reason, to_tag=self.dialog.local_tag, headers=headers)
+        # A client that has heard a 1xx repeats its INVITE no more: from then on the repeating is ours
+        if stateless and not self.transaction.provisional_sent:
+            self.transaction.discard()
+            self._sender.send_unasked(response, self.request_size, self.transaction.remote, self.transaction.local)
+        else:
+            self.transaction.respond(response)
+        self._end_quietly()
+        self._core.wake()
+
+    def challenge(self, realm: str, *, stale: bool = False) -> None:
+        """Ask for credentials: 401, or 407 when the credentials were looked for as those of a proxy. Nothing is kept
+        (§8.2.7)."""
+        if self.state not in _UNANSWERED:
+            return
+        status = 407 if self.proxy_challenge else 401
+        self.reject(status, headers=self._core.challenges(self, realm, stale=stale), stateless=True)
+
+    def hangup(self, *, reason: str | None = None) -> None:
+        """End the call: BYE once it is confirmed, 480 when it was not answered. Idempotent."""
+        if self.ended or self._hangup_wanted:
+            return
+        headers = (("Reason", reason),) if reason is not None else ()
+        if self.state in _UNANSWERED:
+            self.reject(480, headers=headers)
+            return
+        self._hangup_reason = reason
+        if self._unacknowledged is not None and self.state is CallState.ANSWERED:
+            # §15: the callee sends no BYE before the ACK; it follows then, or when none comes
+            self._hangup_wanted = True
+            return
+        self._say_bye()
+
+    def response_failed(self, transaction: ServerTransaction, failure: Failure) -> None:
+        """ServerUser: when nothing can be sent to the caller, an unanswered call is over (§17.2.4)."""
+        super().response_failed(transaction, failure)
+        if transaction is self.transaction and failure == "transport" and self.state in _UNANSWERED:
+            self._close(Failed("transport"))
+
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The caller gives up (§9.2): 487, unless a final response has crossed the CANCEL."""
+        if transaction is not self.transaction:
+            super().receive_cancel(transaction, cancel)
+            return
+        if self.state not in _UNANSWERED:
+            return
+        self.transaction.respond(self._sender.response(self.request, 487, to_tag=self.dialog.local_tag))
+        self._close(Cancelled(cancel.headers.get("Reason")))
+        self.transaction.user = None
+
+    def _receive_bye(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        if self.state in _UNANSWERED:
+            # §15: the caller may end an early dialog with BYE; the INVITE is still to be answered (§15.1.2)
+            self._sender.reply(request, source, local, 200)
+            self.transaction.respond(self._sender.response(self.request, 487, to_tag=self.dialog.local_tag))
+            self._close(RemoteHangup(request.headers.get("Reason")))
+        else:
+            super()._receive_bye(request, source, local)
+        self.transaction.user = None
+
+    def _acknowledged(self, body: bytes | None) -> None:
+        if self._confirmed:
+            super()._acknowledged(body)
+            return
+        self._confirmed = True
+        self.state = CallState.CONFIRMED
+        self._emit(Confirmed(body))
+
+    def _end_quietly(self) -> None:
+        """The application ended the call itself before it was answered: there is nothing to tell it."""
+        self._closed = True
+        self.state = CallState.ENDED
+        self.dialog.state = DialogState.TERMINATED
+        self.transaction.user = None
+        self._core.forget_call(self)

@@ -1,0 +1,89 @@
+"""The checks that RFC 3261 §8.2 asks of a user agent server before it acts on a request: method, URI scheme,
+extensions, content.
+
+Pure functions from a request to the refusal it has earned. Dialogs, merged requests and authentication are checked
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sip.message import KNOWN_METHODS, Request
+
+ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO")
+ALLOW = ", ".join(ALLOWED_METHODS)
+ACCEPT = "application/sdp"
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
+
+_SDP_RANGES = frozenset({"application/sdp", "application/*", "*/*"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error response: its status and the header fields that must go with it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def inspect_target(request: Request, schemes: frozenset[str]) -> Refusal | None:
+    """Method (§8.2.1) and Request-URI scheme (§8.2.2.1): due whether or not the request belongs to a dialog."""
+    if request.method not in ALLOWED_METHODS:
+        status = 405 if request.method in KNOWN_METHODS else 501
+        return Refusal(status, (("Allow", ALLOW),))
+    if request.uri.scheme not in schemes:
+        return Refusal(416)
+    return None
+
+
+def inspect_extensions(request: Request) -> Refusal | None:
+    """Require (§8.2.2.3): what is not supported is named in Unsupported. ACK and CANCEL are never refused."""
+    if "Require" not in request.headers:
+        return None
+    unknown = [tag for tag in request.require if tag.lower() not in SUPPORTED_EXTENSIONS]
+    return Refusal(420, (("Unsupported", ", ".join(unknown)),)) if unknown else None
+
+
+def inspect_content(request: Request) -> Refusal | None:
+    """Body of an INVITE (§8.2.3), and whether the SDP that we answer with is welcome at all (§20.1, §21.4.7)."""
+    accept = request.headers.get_all("Accept")
+    if accept and not _accepts_sdp(accept):
+        return Refusal(406)
+    if not request.body or _is_optional(request):
+        return None
+    if request.content_type not in {None, "application/sdp"}:
+        return Refusal(415, (("Accept", ACCEPT),))
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
+        return Refusal(415, (("Accept-Encoding", "identity"),))
+    return None
+
+
+def session_description(request: Request) -> bytes | None:
+    """The SDP of a request; None when its body is empty or something else that may be ignored."""
+    if not request.body or request.content_type not in {None, "application/sdp"}:
+        return None
+    return request.body
+
+
+def _accepts_sdp(values: list[str]) -> bool:
+    for value in values:
+        for media_range in value.split(","):
+            name, *params = media_range.split(";")
+            if "".join(name.split()).lower() in _SDP_RANGES and not any(_is_zero_q(param) for param in params):
+                return True
+    return False
+
+
+def _is_zero_q(param: str) -> bool:
+    name, _, value = param.partition("=")
+    return name.strip().lower() == "q" and value.strip() in {"0", "0.0", "0.00", "0.000"}
+
+
+def _is_optional(request: Request) -> bool:
+    disposition = request.headers.get("Content-Disposition")
+    if disposition is None or request.content_type == "application/sdp":
+        return False
+    return any("".join(param.split()).lower() == "handling=optional" for param in disposition.split(";")[1:])

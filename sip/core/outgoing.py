@@ -1,0 +1,224 @@
+"""An outgoing call: the client side of an INVITE (RFC 3261 §13.2), with its forks, challenges and CANCEL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sip.core.call import Call, CallState, response_session
+from sip.core.events import Answered, CallEvent, Progress, Rejected
+from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.dialog import Dialog
+from sip.digest import Credentials
+from sip.endpoint import Endpoint
+from sip.errors import LocalProtocolError
+from sip.headers import Headers
+from sip.message import Request, Response
+from sip.names import canonical_name
+from sip.transaction.table import Event, State
+from sip.transaction.transaction import ClientTransaction, Failure, cancel_for
+from sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from sip.core.agent import UserAgentCore
+
+FORKS = 16
+"""Branches of one INVITE that are told apart; responses of more are ignored."""
+
+_UNANSWERED = frozenset({CallState.PROCEEDING, CallState.EARLY})
+_CANCELLED = "Request Terminated"
+_RESERVED = frozenset(
+    {
+        *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Content-Length", "Content-Type"),
+        *("Record-Route", "Require", "Authorization", "Proxy-Authorization"),
+    }
+)
+
+
+class OutgoingCall(Call):
+    """A call that we make. Nothing is sent before `start`, which is given the address that the target was resolved
+    to."""
+
+    def __init__(
+        self,
+        core: UserAgentCore,
+        request: Request,
+        credentials: Credentials | None,
+    ) -> None:
+        caller = request.from_.uri
+        super().__init__(core, request.call_id, caller.user if isinstance(caller, SipUri) else None)
+        self.request = request
+        self._credentials = credentials
+        self._invite: ClientTransaction | None = None
+        self._early: dict[str, Dialog] = {}
+        self._ack: SentAck | None = None
+        self._forks: dict[str | None, SentAck] = {}
+        self._cancel_sent = False
+
+    def start(self, remote: Endpoint, flow: Flow) -> None:
+        """Send the INVITE to this address. No effect on a call that was cancelled in the meantime."""
+        if self.ended:
+            return
+        self._take_flow(flow)
+        self._invite = self._sender.send_request(
+            self.request,
+            flow,
+            remote,
+            self,
+            contact=self._contact,
+            content_type=self.request.content_type,
+            body=self.request.body,
+        )
+        self._core.wake()
+
+    def fail(self, reason: str) -> None:
+        """End the call before anything was sent: its target has no address."""
+        if not self.ended:
+            self._close(Rejected(None, reason, "transport", Headers()))
+            self._core.wake()
+
+    def cancel(self, *, reason: str | None = None) -> None:
+        """Give up an unanswered call: CANCEL as soon as the peer has been heard (§9.1). `Rejected` tells the end of it.
+
+        A 2xx that crosses the CANCEL is acknowledged and followed by BYE. An answered call is hung up.
+        """
+        if self.state not in _UNANSWERED:
+            self.hangup(reason=reason)
+            return
+        if self._hangup_wanted:
+            return
+        self._hangup_wanted = True
+        self._hangup_reason = reason
+        if self._invite is None:
+            self._close(Rejected(487, _CANCELLED, "response", Headers()))
+        elif self._invite.state is State.PROCEEDING:
+            self._send_cancel(self._invite)
+        self._core.wake()
+
+    def hangup(self, *, reason: str | None = None) -> None:
+        """End the call: CANCEL before the answer, BYE after it. Idempotent."""
+        if self.state in _UNANSWERED:
+            self.cancel(reason=reason)
+            return
+        if self.ended:
+            return
+        self._hangup_reason = reason
+        if self.state is CallState.ANSWERED:
+            self.acknowledge(b"")  # §13.2.2.4: even an answer that leads nowhere is acknowledged
+        self._say_bye()
+
+    def acknowledge(self, body: bytes) -> None:
+        """Send the ACK with our answer to the offer in the 2xx, where the INVITE carried none. No effect at any other
+        time."""
+        if self.state is not CallState.ANSWERED or self.dialog is None or self._invite is None:
+            return
+        self._ack = self._sender.send_ack(self.dialog, self.flow, self._invite.request, body)
+        self.state = CallState.CONFIRMED
+        self._core.wake()
+
+    def response_received(self, transaction: ClientTransaction, response: Response) -> None:
+        """ClientUser: a response to the INVITE, its CANCEL, or a request inside the dialog."""
+        if transaction is not self._invite:
+            super().response_received(transaction, response)
+        elif response.status < 200:
+            self._progress(transaction, response)
+        elif response.status < 300:
+            self._success(transaction, response)
+        else:
+            self._failure(transaction, response)
+
+    def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
+        """ClientUser: no final response to the INVITE, or to a request inside the dialog."""
+        if transaction is not self._invite:
+            super().request_failed(transaction, failure)
+            return
+        reason = "No response" if failure == "timeout" else "Cannot be reached"
+        self._close(Rejected(None, reason, failure, Headers()))
+
+    def _progress(self, transaction: ClientTransaction, response: Response) -> None:
+        if self._hangup_wanted:
+            self._send_cancel(transaction)
+            return
+        if response.status == 100:
+            return
+        self.state = CallState.EARLY
+        tag = response.to.tag
+        if tag is not None and tag not in self._early and len(self._early) < FORKS:
+            dialog = Dialog.from_response(transaction.request, response)
+            self._early[tag] = dialog
+            self._core.remember_dialog(dialog, self)
+        self._emit(Progress(response.status, response.reason, response_session(response), response.headers))
+
+    def _success(self, transaction: ClientTransaction, response: Response) -> None:
+        tag = response.to.tag
+        if self.dialog is None and not self._closed and not self._hangup_wanted:
+            self._answered(transaction, response)
+        elif self.dialog is not None and self.dialog.remote_tag == tag:
+            if self._ack is not None:
+                self._sender.send_ack_again(self._ack)  # §13.2.2.4: the 2xx is repeated because our ACK was lost
+        else:
+            self._refuse_answer(transaction, response)
+            if self.dialog is None:
+                self._close(Rejected(487, _CANCELLED, "response", Headers()))
+
+    def _answered(self, transaction: ClientTransaction, response: Response) -> None:
+        dialog = Dialog.from_response(transaction.request, response)  # §13.2.2.4: routes come from the 2xx
+        early = self._early.get(dialog.remote_tag or "")
+        if early is not None:
+            dialog.remote_sequence = early.remote_sequence
+        for other in self._early.values():
+            self._core.forget_dialog(other)
+        self._early.clear()
+        self.dialog = dialog
+        self._challenges_answered = 0
+        self._core.remember_dialog(dialog, self)
+        self.state = CallState.ANSWERED
+        if transaction.request.body:
+            self.acknowledge(b"")
+        self._emit(Answered(response, response_session(response)))
+
+    def _refuse_answer(self, transaction: ClientTransaction, response: Response) -> None:
+        """Acknowledge a 2xx that nobody wants, from another fork or after our CANCEL, and end its dialog
+        (§13.2.2.4)."""
+        tag = response.to.tag
+        known = self._forks.get(tag)
+        if known is not None:
+            self._sender.send_ack_again(known)
+            return
+        if len(self._forks) >= FORKS:
+            return
+        dialog = Dialog.from_response(transaction.request, response)
+        self._forks[tag] = self._sender.send_ack(dialog, self.flow, transaction.request)
+        headers = (("Reason", self._hangup_reason),) if self._hangup_reason is not None else ()
+        self._sender.send_bye(dialog, self.flow, headers, UNATTENDED)
+
+    def _failure(self, transaction: ClientTransaction, response: Response) -> None:
+        retry = None if self._hangup_wanted else self._with_credentials(transaction.request, response)
+        if retry is not None:
+            self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
+            return
+        self._close(Rejected(response.status, response.reason, "response", response.headers))
+
+    def _send_cancel(self, invite: ClientTransaction) -> None:
+        if self._cancel_sent:
+            return
+        self._cancel_sent = True
+        cancel = cancel_for(invite.request)
+        if self._hangup_reason is not None:
+            cancel.headers.add("Reason", self._hangup_reason)
+        self._sender.layer.send_request(cancel, invite.remote, invite.local, self)
+        invite.start_timer(Event.TIMER_B)  # §9.1: without a final response in 64*T1 the INVITE counts as cancelled
+
+    def _close(self, event: CallEvent) -> None:
+        for dialog in self._early.values():
+            self._core.forget_dialog(dialog)
+        self._early.clear()
+        super()._close(event)
+
+
+def check_extra_headers(headers: Sequence[tuple[str, str]]) -> None:
+    """Raise LocalProtocolError when a header field that the protocol itself writes is among those of the
+    application."""
+    for name, _value in headers:
+        if canonical_name(name) in _RESERVED:
+            raise LocalProtocolError(f"{name} is written by the protocol")

@@ -1,0 +1,93 @@
+"""Where messages go: responses by the top Via (RFC 3261 §18.2.2, RFC 3581), requests by the URI of their next hop
+(§8.1.2).
+
+Names are not resolved here: an Endpoint's host may be a name, which the transport looks up before it sends.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from sip.endpoint import Endpoint
+from sip.fields import Via
+from sip.message import Request
+from sip.uri import SipUri
+
+DEFAULT_PORT = 5060
+DEFAULT_TLS_PORT = 5061
+
+
+def note_source(request: Request, source: Endpoint) -> None:
+    """Write where a request came from into its top Via (§18.2.1, RFC 3581 §4).
+
+    `received` is set when sent-by names another host, or when the client asked for `rport`; what the client itself
+    wrote there is never kept.
+    """
+    via = request.top_via
+    host = source.host.partition("%")[0]  # a zone is of no use to the other side, and not in the grammar
+    wants_rport = via.wants_rport
+    if via.received is not None:
+        via = via.without_params("received")
+    if wants_rport:
+        via = via.with_params(received=host, rport=str(source.port))
+    elif not _same_address(via.host, host):
+        via = via.with_params(received=host)
+    else:
+        if via is not request.top_via:
+            request.set_top_via(via)
+        return
+    request.set_top_via(via)
+
+
+def response_endpoint(via: Via, source: Endpoint) -> Endpoint:
+    """Where the response to a request goes, by its top Via after `note_source` (§18.2.2).
+
+    Over a reliable transport that is the connection the request came by. `maddr` is followed when it is an address,
+    never a name: a look-up at the word of whoever sent the request is not worth having.
+    """
+    if source.reliable:
+        return source
+    port = via.port or DEFAULT_PORT
+    maddr = via.param("maddr")
+    if maddr is not None:
+        address = _parse_address(maddr)
+        if address is not None:
+            return Endpoint(source.transport, str(address), port)
+    if via.wants_rport:
+        return source
+    return source if source.port == port else Endpoint(source.transport, source.host, port)
+
+
+def hop_endpoint(uri: SipUri, transports: frozenset[str]) -> Endpoint:
+    """The transport address that a URI names: `maddr` before the host, default port by scheme, UDP where nothing else
+    is there.
+
+    `transports` are those we have; a URI that asks for another one is tried over UDP rather than not at all.
+    """
+    transport = uri.transport or ("tls" if uri.scheme == "sips" else "udp")
+    if transport not in transports:
+        transport = "udp"
+    port = uri.port or (DEFAULT_TLS_PORT if transport == "tls" else DEFAULT_PORT)
+    return Endpoint(transport, uri.param("maddr") or uri.host, port)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IPv4 or IPv6 address rather than a name."""
+    return _parse_address(host) is not None
+
+
+def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _same_address(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    if ":" not in one or ":" not in other:
+        return False
+    return _parse_address(one) == _parse_address(other)

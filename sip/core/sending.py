@@ -1,0 +1,321 @@
+"""Composes and sends what the user agent says: responses, refusals, requests inside and outside dialogs.
+
+Everything ends in the transaction layer's output. Which message is due is decided by the calls and the core.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sip.core.config import UserAgentConfig
+from sip.core.inspection import ALLOW, SUPPORTED
+from sip.core.routing import hop_endpoint, response_endpoint
+from sip.core.statistics import Statistics
+from sip.dialog import Dialog
+from sip.digest import Challenge, Credentials, answer_challenge
+from sip.endpoint import Endpoint
+from sip.errors import LocalProtocolError, SipParseError
+from sip.message import Request, Response, response_to
+from sip.transaction.layer import TransactionLayer, new_branch
+from sip.transaction.transaction import ClientTransaction, ClientUser, Failure, ServerTransaction, ServerUser
+from sip.uri import SipUri, write_host_port
+
+AMPLIFICATION = 1.5
+"""Bytes of an answer that nobody authenticated for, by bytes of the request: above it, what is not vital is left
+out."""
+
+# What such an answer can do without, in the order in which it goes.
+_DISPENSABLE = ("Server", "Accept-Encoding", "Supported", "Accept", "Allow")
+_WILDCARDS = frozenset({"0.0.0.0", "::", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Our side of the path to one peer: the socket, and the address of it that the peer is told."""
+
+    local: Endpoint
+    host: str  # in Via, Contact; no brackets
+
+    def contact(self, user: str | None = None) -> str:
+        """The value of Contact for this flow."""
+        return f"<{SipUri('sip', user, host=self.host, port=self.local.port)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class SentAck:
+    """An ACK to a 2xx, kept to be sent again when the 2xx is (§13.2.2.4)."""
+
+    data: bytes
+    remote: Endpoint
+    local: Endpoint
+
+
+class Sender:
+    """The speaking half of a user agent core."""
+
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        layer: TransactionLayer,
+        statistics: Statistics,
+        local_address_for: Callable[[str], str],
+    ) -> None:
+        self.config = config
+        self.layer = layer
+        self.statistics = statistics
+        self.local_address_for = local_address_for
+        self.listeners: tuple[Endpoint, ...] = ()
+        self.transports: frozenset[str] = frozenset()
+        self._tag_key = secrets.token_bytes(32)
+
+    def add_listener(self, endpoint: Endpoint) -> None:
+        """Let messages leave from this bound address."""
+        self.listeners = (*self.listeners, endpoint)
+        self.transports |= {endpoint.transport}
+
+    def flow_on(self, local: Endpoint, remote_host: str) -> Flow:
+        """The flow between a listener and a peer's address."""
+        if self.config.advertised_address is not None:
+            return Flow(local, self.config.advertised_address)
+        return Flow(local, self.local_address_for(remote_host) if local.host in _WILDCARDS else local.host)
+
+    def flow_to(self, remote: Endpoint) -> Flow:
+        """The flow for a new request: the listener of the right transport and family that the routing table would use.
+
+        Raises LocalProtocolError when no listener speaks the transport.
+        """
+        candidates = [local for local in self.listeners if local.transport == remote.transport]
+        if not candidates:
+            raise LocalProtocolError(f"no listener for {remote.transport}")
+        same_family = [local for local in candidates if (":" in local.host) == (":" in remote.host)] or candidates
+        if len(same_family) > 1:
+            address = self.local_address_for(remote.host)
+            exact = [local for local in same_family if local.host == address]
+            same_family = exact or [local for local in same_family if local.host in _WILDCARDS] or same_family
+        return self.flow_on(same_family[0], remote.host)
+
+    def hop(self, uri: SipUri) -> Endpoint:
+        """The transport address that a request with this next hop goes to."""
+        return hop_endpoint(uri, self.transports)
+
+    def stateless_tag(self, request: Request) -> str:
+        """A To tag that is the same for each copy of a request, and that nobody else can compute (§8.2.7)."""
+        values = (request.headers.get(name) or "" for name in ("Call-ID", "From", "CSeq", "Via"))
+        return hashlib.blake2b("\n".join(values).encode(), digest_size=8, key=self._tag_key).hexdigest()
+
+    def response(
+        self,
+        request: Request,
+        status: int,
+        reason: str | None = None,
+        *,
+        to_tag: str | None = None,
+        contact: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Response:
+        """A response with what §8.2.6 asks for. With `contact`, what makes or keeps a dialog is added (§12.1.1,
+        §13.3.1.4)."""
+        if to_tag is None:
+            to_tag = self.stateless_tag(request)
+        response = response_to(request, status, reason, to_tag=to_tag)
+        fields = response.headers
+        if contact is not None:
+            fields.add("Contact", contact)
+            fields.add("Allow", ALLOW)
+            if SUPPORTED:
+                fields.add("Supported", SUPPORTED)
+        for name, value in headers:
+            fields.add(name, value)
+        fields.add("Server", self.config.user_agent)
+        return response
+
+    def serve(
+        self, request: Request, source: Endpoint, local: Endpoint, user: ServerUser | None = None
+    ) -> ServerTransaction:
+        """Start the server transaction of a request."""
+        return self.layer.serve_request(request, response_endpoint(request.top_via, source), local, user)
+
+    def reply(
+        self,
+        request: Request,
+        source: Endpoint,
+        local: Endpoint,
+        status: int,
+        *,
+        to_tag: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Answer a request finally, and remember the answer for its retransmissions."""
+        self.serve(request, source, local).respond(self.response(request, status, to_tag=to_tag, headers=headers))
+
+    def refuse(
+        self,
+        request: Request,
+        source: Endpoint,
+        local: Endpoint,
+        status: int,
+        reason: str | None = None,
+        *,
+        size: int,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Answer with an error and forget (§8.2.7): a retransmission is refused again in the same words."""
+        self.statistics.refused += 1
+        self.answer_unasked(request, source, local, status, reason, size=size, headers=headers)
+
+    def answer_unasked(
+        self,
+        request: Request,
+        source: Endpoint,
+        local: Endpoint,
+        status: int,
+        reason: str | None = None,
+        *,
+        size: int,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Answer a request of `size` bytes without a transaction, to where its top Via says."""
+        response = self.response(request, status, reason, headers=headers)
+        self.send_unasked(response, size, response_endpoint(request.top_via, source), local)
+
+    def send_unasked(self, response: Response, size: int, remote: Endpoint, local: Endpoint) -> None:
+        """Send a response without a transaction, shortened to stay near the `size` of its request in bytes.
+
+        The source of a datagram may be forged: whoever it names must not be sent much more than we were.
+        """
+        data = bytes(response)
+        for name in _DISPENSABLE:
+            if remote.reliable or len(data) <= AMPLIFICATION * size:
+                break
+            if name in response.headers and not (name == "Allow" and response.status == 405):
+                response.headers.remove(name)
+                data = bytes(response)
+        if not remote.reliable and len(data) > AMPLIFICATION * size:
+            for name in ("WWW-Authenticate", "Proxy-Authenticate"):
+                challenges = response.headers.get_all(name)
+                if len(challenges) > 1:
+                    response.headers.set(name, challenges[0])
+                    data = bytes(response)
+        self.layer.transmit_stateless(data, remote, local)
+
+    def send_request(
+        self,
+        request: Request,
+        flow: Flow,
+        remote: Endpoint,
+        user: ClientUser,
+        *,
+        contact: str | None = None,
+        content_type: str | None = None,
+        body: bytes = b"",
+    ) -> ClientTransaction:
+        """Complete a request and start its client transaction."""
+        if contact is not None:
+            request.headers.add("Contact", contact)
+            request.headers.add("Allow", ALLOW)
+            if SUPPORTED:
+                request.headers.add("Supported", SUPPORTED)
+        if body:
+            request.headers.set("Content-Type", content_type or "application/sdp")
+            request.body = body
+        self._complete(request, flow)
+        return self.layer.send_request(request, remote, flow.local, user)
+
+    def send_again(self, request: Request, flow: Flow, remote: Endpoint, user: ClientUser) -> ClientTransaction:
+        """Send a complete request that was given a new CSeq: with a new branch, as a new transaction."""
+        self._push_via(request, flow)
+        return self.layer.send_request(request, remote, flow.local, user)
+
+    def send_ack(self, dialog: Dialog, flow: Flow, invite: Request, body: bytes = b"") -> SentAck:
+        """Acknowledge the 2xx to `invite` inside its dialog (§13.2.2.4); returns it for the 2xx that come again."""
+        ack = dialog.request("ACK", sequence=invite.cseq.number)
+        for name in ("Authorization", "Proxy-Authorization"):
+            for value in invite.headers.get_all(name):
+                ack.headers.add(name, value)  # §22.1: the credentials of the INVITE
+        if body:
+            ack.headers.add("Content-Type", "application/sdp")
+            ack.body = body
+        self._complete(ack, flow)
+        sent = SentAck(bytes(ack), self.hop(dialog.next_hop), flow.local)
+        self.send_ack_again(sent)
+        return sent
+
+    def send_ack_again(self, ack: SentAck) -> None:
+        """Repeat an ACK for a 2xx that was repeated."""
+        self.layer.transmit_stateless(ack.data, ack.remote, ack.local)
+
+    def send_bye(
+        self, dialog: Dialog, flow: Flow, headers: Sequence[tuple[str, str]], user: ClientUser
+    ) -> ClientTransaction:
+        """Send BYE in a dialog."""
+        request = dialog.request("BYE")
+        for name, value in headers:
+            request.headers.add(name, value)
+        return self.send_request(request, flow, self.hop(dialog.next_hop), user)
+
+    def answer_challenge(self, request: Request, response: Response, credentials: Credentials) -> Request | None:
+        """The request with the next CSeq and credentials for the challenges in a 401 or 407 (§22.2).
+
+        None when no challenge can be answered, or when the server has refused just these credentials: a nonce that is
+        not stale.
+        """
+        asked, answer = (
+            ("WWW-Authenticate", "Authorization")
+            if response.status == 401
+            else ("Proxy-Authenticate", "Proxy-Authorization")
+        )
+        challenges = response.headers.get_all(asked)
+        if answer in request.headers and not _is_stale(challenges):
+            return None
+        value = answer_challenge(
+            challenges,
+            credentials.username,
+            credentials.password or "",
+            request.method,
+            str(request.uri),
+            body=request.body,
+        )
+        if value is None:
+            return None
+        headers = request.headers.copy()
+        headers.remove("Via")
+        headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
+        headers.set(answer, value)
+        return Request(request.method, request.uri, headers, request.body)
+
+    def _complete(self, request: Request, flow: Flow) -> None:
+        request.headers.add("User-Agent", self.config.user_agent)
+        self._push_via(request, flow)
+
+    def _push_via(self, request: Request, flow: Flow) -> None:
+        sent_by = write_host_port(flow.host, flow.local.port)
+        request.headers.prepend("Via", f"SIP/2.0/{flow.local.transport.upper()} {sent_by};rport;branch={new_branch()}")
+
+
+def _is_stale(challenges: Sequence[str]) -> bool:
+    """Whether the server wants the same credentials with a fresh nonce (RFC 7616 §3.3)."""
+    for value in challenges:
+        try:
+            if Challenge.parse(value).stale:
+                return True
+        except SipParseError:
+            continue
+    return False
+
+
+class Unattended:
+    """A ClientUser for requests whose outcome changes nothing: the BYE to a fork that lost."""
+
+    __slots__ = ()
+
+    def response_received(self, transaction: ClientTransaction, response: Response) -> None:
+        """Whatever the answer, the transaction has ended its retransmissions."""
+
+    def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
+        """The peer is gone, which is as good."""
+
+
+UNATTENDED = Unattended()

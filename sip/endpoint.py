@@ -1,0 +1,24 @@
+"""A transport address: where a message came from or has to go. Plain data, shared by the protocol floor and the
+transports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of a flow of SIP messages. An IPv6 host has no brackets; `transport` is lower case ("udp")."""
+
+    transport: str
+    host: str
+    port: int
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport repeats what was lost by itself, so that transactions need not (RFC 3261 §17)."""
+        return self.transport != "udp"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}:{host}:{self.port}"

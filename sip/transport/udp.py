@@ -1,0 +1,96 @@
+"""A UDP listener: one non-blocking socket on the event loop, read in batches (RFC 3261 §18).
+
+Reads by `add_reader` rather than through an asyncio transport, which takes one datagram from the kernel for each turn
+of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sip.endpoint import Endpoint
+
+RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+"""Asked of the kernel, which may give less: room for a burst while the event loop is busy with something else."""
+
+DATAGRAM_BYTES = 65535
+"""More than any UDP datagram can carry."""
+
+BATCH = 32
+"""Datagrams taken in one turn of the event loop, so that a flood on one socket leaves room for everything else."""
+
+Receiver = Callable[[bytes, Endpoint, Endpoint], None]
+
+
+@dataclass(slots=True)
+class UdpCounters:
+    """What the socket itself had to say."""
+
+    receive_errors: int = 0
+    send_blocked: int = 0
+
+
+class UdpListener:
+    """One bound socket. `local` is its address, with the port that the kernel chose where port 0 was asked for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int, receive: Receiver) -> None:
+        """Bind and start to listen; raises OSError with the address in its message."""
+        self._loop = loop
+        self._receive = receive
+        self._buffer = bytearray(DATAGRAM_BYTES)
+        self._view = memoryview(self._buffer)
+        self.counters = UdpCounters()
+        self._socket = _bind(host, port)
+        self.local = Endpoint("udp", host, self._socket.getsockname()[1])
+        loop.add_reader(self._socket.fileno(), self._readable)
+
+    def send(self, data: bytes, remote: Endpoint) -> None:
+        """Send one datagram to a numeric address; raises OSError when the system refuses.
+
+        A full socket buffer drops the datagram: that is what networks do, and SIP repeats what matters.
+        """
+        try:
+            self._socket.sendto(data, (remote.host, remote.port))
+        except BlockingIOError:
+            self.counters.send_blocked += 1
+
+    def close(self) -> None:
+        """Stop listening and give the port back."""
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _readable(self) -> None:
+        for _ in range(BATCH):
+            if self._socket.fileno() < 0:
+                return  # what was just received made somebody close us
+            try:
+                length, address = self._socket.recvfrom_into(self._buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # an ICMP error about an earlier datagram: the socket is as good as before
+                self.counters.receive_errors += 1
+                return
+            self._receive(bytes(self._view[:length]), Endpoint("udp", address[0], address[1]), self.local)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        udp.setblocking(False)
+        if family == socket.AF_INET6:
+            # IPv4 has listeners of its own, with addresses that a peer knows
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        udp.bind((host, port))
+    except OSError as error:
+        udp.close()
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise OSError(error.errno, f"cannot listen on udp {shown}: {error.strerror or error}") from error
+    return udp

@@ -1,0 +1,344 @@
+"""The SIP user agent on asyncio: moves bytes between the sockets and the core, runs its timer, delivers its events.
+
+All protocol is in `sip.core`. A barrier stands around each datagram, each timer and each callback of the application,
+so that what goes wrong for one call is logged and disturbs no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+
+from sip.core.agent import CallReceived, UserAgentCore
+from sip.core.call import Call
+from sip.core.config import UserAgentConfig
+from sip.core.events import CallEvent
+from sip.core.incoming import IncomingCall
+from sip.core.outgoing import OutgoingCall
+from sip.core.statistics import Statistics
+from sip.digest import Credentials, DigestAuthenticator, DigestResult
+from sip.endpoint import Endpoint
+from sip.errors import SipError
+from sip.fields import NameAddr
+from sip.transaction.layer import Datagram, TransactionCounters
+from sip.transport.addresses import LocalAddresses, is_numeric
+from sip.transport.resolver import Resolver
+from sip.transport.udp import UdpListener
+from sip.uri import SipUri
+
+log = logging.getLogger(__name__)
+
+WAITING_DATAGRAMS = 1024
+"""Datagrams that may wait for the look-up of a name at once; what comes beyond is dropped, as a network would."""
+
+LOGGED_SOURCES = 1024
+"""Sources of malformed messages that are remembered as logged."""
+
+
+class UserAgent:
+    """Places and receives calls over UDP. Create it, `start` it inside a running event loop, `close` it in the end.
+
+    `on_call` is called in the event loop for each new call that has passed the protocol's checks; it takes the call by
+    setting `call.on_event` and answers or rejects it then or later. `clock` returns seconds that only grow; it is for
+    tests.
+    """
+
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        on_call: Callable[[IncomingCall], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.bound: dict[str, list[tuple[str, int]]] = {}
+        self._on_call = on_call
+        self._clock = clock
+        self._addresses = LocalAddresses(clock)
+        self._core = UserAgentCore(
+            config,
+            clock=clock,
+            local_address_for=self.local_address_for,
+            on_wake=self._wake,
+            on_ban=_log_ban,
+            on_fault=self._log_fault,
+        )
+        self._fault_sources: OrderedDict[str, None] = OrderedDict()
+        self._listeners: dict[Endpoint, UdpListener] = {}
+        self._resolver: Resolver | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._driving = False  # inside the core or its events: what they cause is taken care of before we return
+        self._pump_scheduled = False
+        self._look_ups: set[asyncio.Task[None]] = set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether new calls get 503 with Retry-After; calls in progress go on (contract §22.4)."""
+        return self._core.draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._core.draining = value
+
+    @property
+    def digest(self) -> DigestAuthenticator:
+        """Makes and checks challenges for incoming calls."""
+        return self._core.digest
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counters of messages and calls."""
+        return self._core.statistics
+
+    @property
+    def transaction_counters(self) -> TransactionCounters:
+        """Counters of transactions and retransmissions."""
+        return self._core.layer.counters
+
+    @property
+    def calls(self) -> int:
+        """Calls in progress."""
+        return self._core.calls
+
+    async def start(self) -> None:
+        """Bind every listener; raises OSError that names the address when one cannot be bound, with none left open."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            for host, port in self.config.udp:
+                listener = UdpListener(self._loop, host, port, self._receive)
+                self._listeners[listener.local] = listener
+                self._core.sender.add_listener(listener.local)
+                self.bound.setdefault("udp", []).append((host, listener.local.port))
+        except OSError:
+            await self.close()
+            raise
+        families = {socket.AF_INET6 if ":" in local.host else socket.AF_INET for local in self._listeners}
+        self._resolver = Resolver(self._clock, frozenset(families))
+
+    async def close(self) -> None:
+        """Send what is waiting and give the ports back. Calls are not hung up: that is for whoever made or took
+        them."""
+        if self._listeners and not self._driving:
+            self._pump()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._look_ups:
+            task.cancel()
+        if self._look_ups:
+            await asyncio.gather(*self._look_ups, return_exceptions=True)
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        self.bound.clear()
+
+    def local_address_for(self, remote_host: str) -> str:
+        """Our address as a peer can reach it, for SDP: the advertised one, else what the routing table says."""
+        return self.config.advertised_address or self._addresses.address_for(remote_host)
+
+    def place_call(
+        self,
+        target: SipUri,
+        *,
+        from_: NameAddr,
+        to: NameAddr | None = None,
+        body: bytes = b"",
+        content_type: str = "application/sdp",
+        headers: Sequence[tuple[str, str]] = (),
+        credentials: Credentials | None = None,
+        next_hop: tuple[str, int] | None = None,
+        on_event: Callable[[CallEvent], None] | None = None,
+    ) -> OutgoingCall:
+        """Send an INVITE to `target`, by way of `next_hop` (host, port) where that is given; its fate arrives at
+        `on_event`.
+
+        No event is delivered before this returns. Raises LocalProtocolError for header fields that the protocol writes
+        itself.
+        """
+        call = self._core.place_call(
+            target,
+            from_=from_,
+            to=to,
+            body=body,
+            content_type=content_type,
+            headers=headers,
+            credentials=credentials,
+        )
+        call.on_event = on_event
+        remote = self._core.sender.hop(target) if next_hop is None else Endpoint("udp", *next_hop)
+        if is_numeric(remote.host):
+            self._start_call(call, remote)
+        else:
+            self._look_up(self._resolve_call(call, remote))
+        return call
+
+    def check_credentials(
+        self,
+        call: IncomingCall,
+        realm: str | None,
+        lookup: Credentials | Callable[[str], Credentials | None],
+        *,
+        proxy: bool = False,
+    ) -> DigestResult:
+        """Check the credentials of an incoming call, see `UserAgentCore.check_credentials`."""
+        return self._core.check_credentials(call, realm, lookup, proxy=proxy)
+
+    def report_authentication_failure(self, source: Endpoint) -> None:
+        """Count a failed authentication of an address that was found out elsewhere."""
+        self._core.report_authentication_failure(source)
+
+    def _receive(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
+        self._driving = True
+        try:
+            self._core.receive_datagram(data, source, local)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("datagram from %s dropped", source)
+        finally:
+            self._driving = False
+        self._pump()
+
+    def _wake(self) -> None:
+        """A call was acted upon outside of the core's own doings: send and deliver soon, but not inside that very
+        call."""
+        if self._driving or self._pump_scheduled or self._loop is None:
+            return
+        self._pump_scheduled = True
+        self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        if not self._listeners:
+            return
+        self._driving = True
+        try:
+            while True:
+                output, events = self._core.data_to_send(), self._core.events()
+                if not output and not events:
+                    break
+                for datagram in output:
+                    self._send(datagram)
+                for call, event in events:
+                    self._deliver(call, event)
+        finally:
+            self._driving = False
+        self._set_timer()
+
+    def _send(self, datagram: Datagram) -> None:
+        remote = datagram.remote
+        if not is_numeric(remote.host):
+            if len(self._look_ups) < WAITING_DATAGRAMS:
+                self._look_up(self._resolve_datagram(datagram))
+            return
+        listener = self._listeners.get(datagram.local)
+        try:
+            if listener is None:
+                raise OSError("the listener is closed")  # noqa: TRY301
+            listener.send(datagram.data, remote)
+        except (OSError, OverflowError) as error:
+            log.warning("cannot send to %s: %s", remote, error)
+            try:
+                self._core.transport_failed(datagram)
+            except Exception:
+                self._core.statistics.failures += 1
+                log.exception("transport error for %s not handled", remote)
+
+    def _deliver(self, call: Call, event: CallEvent | CallReceived) -> None:
+        try:
+            if isinstance(event, CallReceived):
+                assert isinstance(call, IncomingCall)
+                self._on_call(call)
+            else:
+                call.deliver(event)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("call %s ended: its handler failed on %s", call.call_id, type(event).__name__)
+            self._end_failed(call)
+
+    def _end_failed(self, call: Call) -> None:
+        try:
+            if isinstance(call, IncomingCall) and not call.answered:
+                call.reject(500)
+            else:
+                call.hangup()
+        except SipError:
+            log.exception("call %s could not be ended", call.call_id)
+
+    def _set_timer(self) -> None:
+        due = self._core.next_timeout()
+        if due is None or self._loop is None:
+            return
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return  # it fires first, finds nothing and is set again: cheaper than to move it each time
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._timeout)
+
+    def _timeout(self) -> None:
+        self._timer = None
+        self._driving = True
+        try:
+            while True:
+                try:
+                    self._core.handle_timeout()
+                    break
+                except Exception:
+                    self._core.statistics.failures += 1
+                    log.exception("a timer failed")
+        finally:
+            self._driving = False
+        self._pump()
+
+    def _log_fault(self, source: Endpoint, reason: str) -> None:
+        """One line for each source: who sends rubbish sends a lot of it."""
+        if source.host in self._fault_sources:
+            return
+        log.info("malformed message from %s: %s; further ones from there are only counted", source, reason)
+        self._fault_sources[source.host] = None
+        if len(self._fault_sources) > LOGGED_SOURCES:
+            self._fault_sources.popitem(last=False)
+
+    def _look_up(self, work: Coroutine[None, None, None]) -> None:
+        assert self._loop is not None
+        task = self._loop.create_task(work)
+        self._look_ups.add(task)
+        task.add_done_callback(self._look_ups.discard)
+
+    async def _resolve_call(self, call: OutgoingCall, remote: Endpoint) -> None:
+        assert self._resolver is not None
+        address = await self._resolver.resolve(remote.host)
+        if address is None:
+            call.fail(f"{remote.host} cannot be resolved")
+            return
+        self._start_call(call, Endpoint(remote.transport, address, remote.port))
+
+    def _start_call(self, call: OutgoingCall, remote: Endpoint) -> None:
+        try:
+            flow = self._core.sender.flow_to(remote)
+        except SipError as error:
+            call.fail(str(error))
+            return
+        call.start(remote, flow)
+
+    async def _resolve_datagram(self, datagram: Datagram) -> None:
+        assert self._resolver is not None
+        remote = datagram.remote
+        address = await self._resolver.resolve(remote.host)
+        if address is None:
+            log.warning("cannot send to %s: no address", remote)
+            self._core.transport_failed(datagram)
+        else:
+            self._send(datagram._replace(remote=Endpoint(remote.transport, address, remote.port)))
+        self._pump()
+
+
+def _log_ban(host: str, seconds: float) -> None:
+    # One line per ban, of a form that fail2ban and people can read
+    log.warning("authentication failed too often: source=%s ignored for %d s", host, seconds)

@@ -1,0 +1,173 @@
+"""Contract §14.2: each row of the table of refusals, and the ways in, with real INVITEs on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.calls.incoming import normalise_called
+from engine.phone import PhoneNumberError
+from sip import Credentials
+from tests.support.engine import TestEngine, running_engine
+from tests.support.phone import Phone, a_phone
+
+ANSWER = '<Response><Play digits="w"/><Hangup/></Response>'
+HOLD = "<Response><Pause length='60'/></Response>"
+
+
+@pytest.fixture
+async def engine(tmp_path: Path):
+    async with running_engine(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def phone():
+    async with a_phone() as started:
+        yield started
+
+
+class TestRefusals:
+    async def test_an_unknown_number_is_404_and_leaves_no_record(self, engine: TestEngine, phone: Phone) -> None:
+        rejected = await phone.call("+15550199", engine.sip).rejected()
+        assert rejected.status == 404
+        assert await engine.calls() == []
+
+    async def test_a_number_open_to_nobody_is_403_and_leaves_no_record(self, engine: TestEngine, phone: Phone) -> None:
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER), sip={})
+        assert (await phone.call("+15550100", engine.sip).rejected()).status == 403
+        assert await engine.calls() == []
+
+    async def test_a_foreign_address_is_403_even_with_the_right_password(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        sip = {"allowedSourceIps": ["203.0.113.0/24"], "auth": {"username": "anna", "password": "correct-horse"}}
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER), sip=sip)
+        call = phone.call("+15550100", engine.sip, credentials=Credentials("anna", "correct-horse"))
+        assert (await call.rejected()).status == 403
+        assert await engine.calls() == []
+
+    async def test_no_credentials_are_401_and_bad_ones_403(self, engine: TestEngine, phone: Phone) -> None:
+        sip = {"auth": {"username": "anna", "password": "correct-horse"}}
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER), sip=sip)
+        assert (await phone.call("+15550100", engine.sip).rejected()).status == 401
+        wrong = phone.call("+15550100", engine.sip, credentials=Credentials("anna", "wrong-horse"))
+        assert (await wrong.rejected()).status == 403
+        assert await engine.calls() == []
+
+    async def test_address_and_password_together_must_both_hold(self, engine: TestEngine, phone: Phone) -> None:
+        sip = {"allowedSourceIps": ["127.0.0.1"], "auth": {"username": "anna", "password": "correct-horse"}}
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER), sip=sip)
+        assert (await phone.call("+15550100", engine.sip).rejected()).status == 401
+        call = phone.call("+15550100", engine.sip, credentials=Credentials("anna", "correct-horse"))
+        await call.answered()
+        await call.hung_up()
+
+    async def test_a_number_switched_off_inbound_is_403_and_recorded(self, engine: TestEngine, phone: Phone) -> None:
+        application = await engine.application(xmlTemplate=ANSWER)
+        await engine.number("+15550100", application, inboundEnabled=False)
+        assert (await phone.call("+15550100", engine.sip).rejected()).status == 403
+        record = await engine.ended_call()
+        assert (record["outcome"], record["sipCode"], record["hangupBy"]) == ("rejected", 403, "platform")
+
+    async def test_a_number_without_destination_is_480_and_recorded(self, engine: TestEngine, phone: Phone) -> None:
+        await engine.number("+15550100", None)
+        assert (await phone.call("+15550100", engine.sip).rejected()).status == 480
+        record = await engine.ended_call()
+        assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("failed", "application_error", 480)
+        assert record["destinationKind"] == "none"
+
+    async def test_a_number_whose_application_was_deleted_is_480(self, engine: TestEngine, phone: Phone) -> None:
+        application = await engine.application(xmlTemplate=ANSWER)
+        await engine.number("+15550100", application)
+        assert (await engine.client.delete(f"/v1/applications/{application['id']}")).status_code == 204
+        assert (await phone.call("+15550100", engine.sip).rejected()).status == 480
+        record = await engine.ended_call()
+        assert (record["outcome"], record["hangupCause"]) == ("failed", "application_error")
+
+    async def test_a_draining_engine_is_503_with_retry_after_and_leaves_no_record(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
+        engine.process.user_agent.draining = True
+        rejected = await phone.call("+15550100", engine.sip).rejected()
+        assert rejected.status == 503
+        assert rejected.headers.get("Retry-After") is not None
+        assert await engine.calls() == []
+
+
+class TestMedia:
+    VIDEO = (
+        b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        b"m=video 4000 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    )
+    G729 = (
+        b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        b"m=audio 4000 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n"
+    )
+
+    @pytest.mark.parametrize("offer", [VIDEO, G729], ids=["no audio", "unknown codec"])
+    async def test_an_offer_with_nothing_in_common_is_488(self, engine: TestEngine, phone: Phone, offer: bytes) -> None:
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
+        assert (await phone.call("+15550100", engine.sip, body=offer).rejected()).status == 488
+        record = await engine.ended_call()
+        assert (record["outcome"], record["sipCode"]) == ("failed", 488)
+
+    async def test_no_free_rtp_port_is_503_for_that_call_and_said_in_the_log(
+        self, tmp_path: Path, phone: Phone
+    ) -> None:
+        async with running_engine(tmp_path / "ports", media={"rtp_ports": "22000-22003"}) as engine:
+            await engine.number(
+                "+15550100", await engine.application(xmlTemplate='<Response><Play loop="0" digits="wwww"/></Response>')
+            )
+            calls = [phone.call("+15550100", engine.sip) for _ in range(3)]
+            await calls[0].answered()
+            await calls[1].answered()
+            assert (await calls[2].rejected()).status == 503
+
+
+class TestNumbersCalled:
+    @pytest.mark.parametrize(
+        ("user", "number"),
+        [("+15550100", "+15550100"), ("15550100", "+15550100"), ("0015550100", "+15550100"), ("1-555-0100", "+15550100"),
+         ("15550100;phone-context=example", "+15550100")],
+    )  # fmt: skip
+    def test_plus_is_optional_and_a_leading_00_is_plus(self, user: str, number: str) -> None:
+        assert normalise_called(user) == number
+
+    @pytest.mark.parametrize("user", ["anna", "", "+", "00", "0155", "+1555010012345678"])
+    def test_what_is_no_number_is_refused(self, user: str) -> None:
+        with pytest.raises(PhoneNumberError):
+            normalise_called(user)
+
+    async def test_a_call_reaches_its_number_without_plus(self, engine: TestEngine, phone: Phone) -> None:
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
+        call = phone.call("0015550100", engine.sip)
+        await call.answered()
+        await call.hung_up()
+        assert (await engine.ended_call())["to"] == "+15550100"
+
+
+async def test_calls_at_once_do_not_hear_each_other(engine: TestEngine, phone: Phone) -> None:
+    """Three numbers, three tones: each caller hears exactly its own."""
+    from tests.support.flow import Flow
+    from tests.support.tones import level
+
+    tones = {"+15550101": 400, "+15550102": 700, "+15550103": 1000}
+    documents = {
+        f"/{hertz}": f'<Response><Play loop="0">/tone-{hertz}.wav</Play></Response>' for hertz in tones.values()
+    }
+    async with Flow(documents) as flow:
+        calls = {}
+        for number, hertz in tones.items():
+            await engine.number(number, await engine.application(actionUrl=flow.url(f"/{hertz}")))
+            calls[hertz] = phone.call(number, engine.sip)
+        for hertz, call in calls.items():
+            await call.hears(hertz, 1.0)
+        for hertz, call in calls.items():
+            call.outgoing.hangup()
+            for other in set(tones.values()) - {hertz}:
+                assert level(call.heard, other) < 0.01
+        await engine.ended_call()
+        assert {record["hangupBy"] for record in await engine.calls()} == {"caller"}

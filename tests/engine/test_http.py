@@ -1,0 +1,122 @@
+"""The HTTP client: one hop, limits, and the guard on addresses."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from engine.http import OutboundHttp, OutboundHttpConfig, is_public_address
+from tests.support.flow import Flow
+from voyloml import HttpFailure, HttpRequest
+
+
+def request(url: str, **changes: object) -> HttpRequest:
+    values: dict[str, object] = {
+        "method": "POST", "url": url, "headers": {"X-One": "1"}, "body": b"a=1",
+        "connect_timeout": 0.5, "total_timeout": 1.0, "max_bytes": 1000,
+    }  # fmt: skip
+    return HttpRequest(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def http():
+    client = OutboundHttp(OutboundHttpConfig(allow_private=True))
+    await client.start()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def guarded():
+    client = OutboundHttp(OutboundHttpConfig(allow_private=False))
+    await client.start()
+    yield client
+    await client.close()
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"])
+def test_public_addresses(address: str) -> None:
+    assert is_public_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255",
+     "100.64.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"],
+)  # fmt: skip
+def test_private_addresses(address: str) -> None:
+    assert not is_public_address(address)
+
+
+async def test_an_exchange_carries_method_headers_and_body_and_reports_the_answer(http: OutboundHttp) -> None:
+    async with Flow({"/a": "<Response/>"}) as flow:
+        reply = await http(request(flow.url("/a")))
+        assert (reply.status, reply.body, reply.url) == (200, b"<Response/>", flow.url("/a"))
+        assert reply.headers["content-type"].startswith("application/xml")
+        (asked,) = flow.asked
+        assert (asked.method, asked.body, asked.headers["X-One"]) == ("POST", b"a=1", "1")
+        assert asked.headers["User-Agent"] == "Voylo/1.0"
+
+
+async def test_a_redirect_is_returned_not_followed(http: OutboundHttp) -> None:
+    async def redirect(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": "/b"})
+
+    async with Flow({"/a": redirect, "/b": "<Response/>"}) as flow:
+        reply = await http(request(flow.url("/a")))
+        assert (reply.status, reply.headers["location"]) == (302, "/b")
+        assert [asked.path for asked in flow.asked] == ["/a"]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_over_the_limit_is_refused_declared_or_not(http: OutboundHttp, declared: bool) -> None:
+    async def big(incoming: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if declared:
+            response.content_length = 1001
+        await response.prepare(incoming)
+        await response.write(bytes(1001))
+        return response
+
+    async with Flow({"/big": big}) as flow:
+        with pytest.raises(HttpFailure) as caught:
+            await http(request(flow.url("/big")))
+    assert caught.value.kind == "too_large"
+
+
+async def test_a_server_that_never_ends_its_body_is_a_timeout(http: OutboundHttp) -> None:
+    async def drip(incoming: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(incoming)
+        await response.write(b"x")
+        await asyncio.sleep(30)
+        return response
+
+    async with Flow({"/drip": drip}) as flow:
+        with pytest.raises(HttpFailure) as caught:
+            await http(request(flow.url("/drip"), total_timeout=0.3))
+    assert caught.value.kind == "timeout"
+
+
+async def test_a_closed_port_is_a_connect_failure(http: OutboundHttp) -> None:
+    with pytest.raises(HttpFailure) as caught:
+        await http(request("http://127.0.0.1:9/"))
+    assert caught.value.kind == "connect"
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "/relative", "http://", "http://[::1", "file:///etc/passwd"])
+async def test_what_is_no_http_url_is_refused(http: OutboundHttp, url: str) -> None:
+    with pytest.raises(HttpFailure) as caught:
+        await http(request(url))
+    assert caught.value.kind == "protocol"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"])
+async def test_the_guard_refuses_this_machine_by_every_name(guarded: OutboundHttp, host: str) -> None:
+    async with Flow({"/a": "<Response/>"}) as flow:
+        with pytest.raises(HttpFailure) as caught:
+            await guarded(request(f"http://{host}:{flow.port}/a"))
+        assert caught.value.kind == "blocked"
+        assert flow.asked == []

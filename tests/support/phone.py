@@ -1,0 +1,173 @@
+"""A phone for tests: our own SIP user agent and audio as the calling party, with a tone for a voice and an ear to assert on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media import MediaConfig, MediaPlane, MediaSession, PromptAudio, StreamParameters
+from sip import (
+    Answered,
+    CallEvent,
+    Credentials,
+    IncomingCall,
+    NameAddr,
+    OutgoingCall,
+    Progress,
+    Rejected,
+    RemoteHangup,
+    SipUri,
+    UserAgent,
+    UserAgentConfig,
+)
+from sip.sdp import Codec, LocalAudio, NegotiatedAudio, accept_answer, make_offer, parse_sdp
+from tests.support.tones import seconds_of, sine
+
+PCMU = Codec("PCMU", 8000, 0)
+PCMA = Codec("PCMA", 8000, 8)
+
+
+class PhoneCall:
+    """One call of a test phone. `heard` is what came through the jitter buffer, from the answer on."""
+
+    def __init__(self, plane: MediaPlane, host: str, codecs: tuple[Codec, ...]) -> None:
+        self.events: list[CallEvent] = []
+        self.outgoing: OutgoingCall
+        self.negotiated: NegotiatedAudio | None = None
+        self.session: MediaSession = plane.open(host, lambda event: None)
+        self.local = LocalAudio(host, self.session.local[1], codecs, session_id=1, session_version=1)
+        self.offer = make_offer(self.local)
+        self._heard: list[NDArray[np.int16]] = []
+        self._changed = asyncio.Event()
+
+    def on_event(self, event: CallEvent) -> None:
+        self.events.append(event)
+        if isinstance(event, Answered) and event.body and self.negotiated is None:
+            self.negotiated = accept_answer(self.offer, parse_sdp(event.body), self.local)
+            self.session.tap(lambda frame: self._hear(frame.copy()))
+            self.session.start(parameters(self.negotiated))
+        self._changed.set()
+
+    def _hear(self, frame: NDArray[np.int16]) -> None:
+        self._heard.append(frame)
+        self._changed.set()
+
+    @property
+    def heard(self) -> NDArray[np.int16]:
+        return np.concatenate(self._heard) if self._heard else np.zeros(0, np.int16)
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def answered(self, seconds: float = 10.0) -> None:
+        """Waits for the 200; asserts that it is what came."""
+        await self._until(lambda: self.has(Answered) or self.has(Rejected), seconds)
+        assert self.has(Answered), self.events
+
+    async def rejected(self, seconds: float = 10.0) -> Rejected:
+        """Waits for a final response that refuses the call."""
+        await self._until(lambda: self.has(Answered) or self.has(Rejected), seconds)
+        (rejected,) = [event for event in self.events if isinstance(event, Rejected)]
+        return rejected
+
+    async def hung_up(self, seconds: float = 15.0) -> None:
+        """Waits for the engine's BYE."""
+        await self._until(lambda: self.has(RemoteHangup), seconds)
+
+    async def hears(self, hertz: float, at_least: float = 0.5, seconds: float = 10.0) -> None:
+        """Waits until `hertz` was heard for `at_least` seconds altogether."""
+        await self._until(lambda: seconds_of(self.heard, hertz) >= at_least, seconds)
+
+    def say(self, hertz: float, seconds: float = 30.0) -> None:
+        """Sends a tone from now on."""
+        self.session.play(PromptAudio(sine(hertz, seconds), f"{hertz} Hz"))
+
+    def press(self, keys: str) -> Awaitable[None]:
+        """Sends keys by RFC 4733."""
+        return self.session.send_digits(keys)
+
+    def has(self, kind: type[CallEvent]) -> bool:
+        return any(isinstance(event, kind) for event in self.events)
+
+    @property
+    def statuses(self) -> list[int]:
+        """The provisional responses, in order."""
+        return [event.status for event in self.events if isinstance(event, Progress)]
+
+
+class Phone:
+    """Places calls from its own UDP port of `host`."""
+
+    def __init__(self, agent: UserAgent, plane: MediaPlane, host: str) -> None:
+        self.agent = agent
+        self.plane = plane
+        self.host = host
+        self._calls: list[PhoneCall] = []
+
+    def call(
+        self,
+        number: str,
+        sip: tuple[str, int],
+        *,
+        from_: str = "+15550123",
+        credentials: Credentials | None = None,
+        codecs: tuple[Codec, ...] = (PCMU, PCMA),
+        body: bytes | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> PhoneCall:
+        """Sends an INVITE for `number` to the engine at `sip`; `body` replaces the phone's own offer."""
+        call = PhoneCall(self.plane, self.host, codecs)
+        self._calls.append(call)
+        call.outgoing = self.agent.place_call(
+            SipUri.parse(f"sip:{number}@{sip[0]}:{sip[1]}"),
+            from_=NameAddr(None, SipUri.parse(f"sip:{from_}@{self.host}"), ()),
+            body=bytes(call.offer) if body is None else body,
+            credentials=credentials,
+            headers=headers,
+            on_event=call.on_event,
+        )
+        return call
+
+    async def close(self) -> None:
+        for call in self._calls:
+            await call.session.close()
+
+
+def parameters(audio: NegotiatedAudio) -> StreamParameters:
+    """The phone's own audio stream."""
+    return StreamParameters(
+        remote_address=audio.remote_address,
+        remote_port=audio.remote_port,
+        codec=audio.codec.name,
+        payload_type=audio.codec.payload_type or 0,
+        receive_payload_type=audio.receive_payload_type,
+        dtmf_send_pt=audio.dtmf_send_pt,
+        dtmf_receive_pt=audio.dtmf_receive_pt,
+    )
+
+
+def _busy(incoming: IncomingCall) -> None:
+    incoming.reject(486)
+
+
+@asynccontextmanager
+async def a_phone(host: str = "127.0.0.1") -> AsyncIterator[Phone]:
+    """A phone on `host`; its calls' audio is closed at the end."""
+    agent = UserAgent(UserAgentConfig(udp=((host, 0),)), _busy)
+    plane = MediaPlane(MediaConfig(rtp_ports=(21000, 21199), realtime=False))
+    await agent.start()
+    await plane.start()
+    phone = Phone(agent, plane, host)
+    try:
+        yield phone
+    finally:
+        await phone.close()
+        await agent.close()
+        await plane.close()

@@ -1,0 +1,301 @@
+"""Puts the verb table against parsed elements: typed values with their defaults, and every rule that is broken.
+
+Linter and interpreter share this, so that what the one reports is what the other skips. URLs are judged by their form
+only; nothing is resolved here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from voyloml.attribute_types import AttributeType, Text, Value, error_code
+from voyloml.document import Element
+from voyloml.errors import Code
+from voyloml.schema import Attribute, Content, ElementSpec
+from voyloml.verbs import BY_NAME, TWIML_NOT_OFFERED, VERB_NAMES, parents_of
+
+PROBLEMS: Final = 500
+"""Problems collected of one document; what a hostile document has beyond them is not looked at."""
+
+_SHOWN_CHARS = 40
+
+
+class Severity(StrEnum):
+    """Whether a document with the problem is valid."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One broken rule at `element`, and at which of its attributes."""
+
+    element: Element
+    code: Code
+    message: str
+    severity: Severity = Severity.ERROR
+    attribute: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An element with its declaration and typed values.
+
+    `content` is the typed text; `usable` is false when something it cannot do without is missing or wrong. `children`
+    are those that are allowed where they stand, usable or not.
+    """
+
+    element: Element
+    spec: ElementSpec
+    values: Mapping[str, Value]
+    content: str | None
+    children: tuple[Bound, ...]
+    usable: bool
+
+    def text(self, name: str) -> str | None:
+        """The value of an attribute that is a string or absent."""
+        value = self.values[name]
+        assert value is None or isinstance(value, str)
+        return value
+
+    def integer(self, name: str) -> int:
+        """The value of an attribute that is a whole number."""
+        value = self.values[name]
+        assert isinstance(value, int)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """The value of an attribute that is true or false."""
+        value = self.values[name]
+        assert isinstance(value, bool)
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The value of an attribute that is a list of words."""
+        value = self.values[name]
+        assert isinstance(value, tuple)
+        return value
+
+
+class Binder:
+    """Binds the elements of one document and collects the problems, at most 500.
+
+    `is_open` tells values that cannot be judged because a part of them is not known yet (placeholders of a template).
+    """
+
+    def __init__(self, is_open: Callable[[str], bool] | None = None) -> None:
+        self.problems: list[Problem] = []
+        self._is_open = is_open
+
+    @property
+    def full(self) -> bool:
+        """True when no further problem will be kept."""
+        return len(self.problems) >= PROBLEMS
+
+    def verb(self, element: Element) -> Bound | None:
+        """Binds a child of `Response`; None when it is not a verb."""
+        spec = BY_NAME.get(element.name)
+        if spec is None:
+            self._unknown(element, "a verb", VERB_NAMES)
+            self._unknown_below(element)
+            return None
+        if not spec.verb:
+            self._misplaced(element, spec, "Response")
+            return None
+        return self._bind(element, spec)
+
+    def root(self, element: Element) -> None:
+        """Checks what `Response` itself carries: nothing but children."""
+        for name in element.attributes:
+            # Editors bind a document to its schema with xsi attributes.
+            if not name.startswith(("xml", "xsi:")) and not self.full:
+                message = f"<Response> has no attributes, so not {_shown(name)}"
+                self._add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
+        if element.text:
+            self._stray_text(element)
+
+    def _add(
+        self,
+        element: Element,
+        code: Code,
+        message: str,
+        severity: Severity = Severity.ERROR,
+        attribute: str | None = None,
+    ) -> None:
+        if not self.full:
+            self.problems.append(Problem(element, code, message, severity, attribute))
+
+    def _bind(self, element: Element, spec: ElementSpec) -> Bound:
+        values, complete = self._attributes(element, spec)
+        children = self._children(element, spec) if element.children else ()
+        content, sufficient = self._content(element, spec, values, bool(children))
+        return Bound(element, spec, values, content, children, complete and sufficient)
+
+    def _attributes(self, element: Element, spec: ElementSpec) -> tuple[Mapping[str, Value], bool]:
+        values = dict(spec.defaults)
+        if element.attributes:
+            for name, raw in element.attributes.items():
+                attribute = spec.attribute_by_name.get(name)
+                if attribute is not None:
+                    values[attribute.name] = self._value(element, attribute, name, raw.strip())
+                elif self.full:
+                    break
+                elif not name.startswith("xml"):
+                    self._unknown_attribute(element, spec, name)
+        complete = True
+        for attribute in spec.attributes:
+            if attribute.required and values[attribute.name] is None:
+                complete = False
+                if attribute.name not in element.attributes:
+                    message = f"{attribute.name} is required: {attribute.meaning}"
+                    self._add(element, Code.INVALID_ATTRIBUTE, message)
+        return values, complete
+
+    def _value(self, element: Element, attribute: Attribute, name: str, text: str) -> Value:
+        if self._is_open is not None and self._is_open(text):
+            return attribute.default
+        try:
+            return attribute.type.parse(text)
+        except ValueError as error:
+            message = _wrong(name, attribute.type, text, error)
+            self._add(element, error_code(attribute.type), message, attribute=name)
+            return attribute.default
+
+    def _unknown_attribute(self, element: Element, spec: ElementSpec, name: str) -> None:
+        candidates = tuple(spec.attribute_by_name)
+        message = f"<{element.name}> has no attribute {_shown(name)}{_did_you_mean(name, candidates)}"
+        self._add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
+
+    def _children(self, element: Element, spec: ElementSpec) -> tuple[Bound, ...]:
+        bound: list[Bound] = []
+        counts: dict[str, int] = {}
+        for child in element.children:
+            child_spec = BY_NAME.get(child.name)
+            if child_spec is None:
+                self._unknown_child(child, element, spec)
+                continue
+            inside = self._bind(child, child_spec)
+            rule = spec.child_by_name.get(child_spec.name)
+            if rule is None:
+                self._misplaced(child, child_spec, element.name)
+                continue
+            if rule.alone and len(element.children) > 1:
+                self._add(child, Code.BAD_NESTING, f"<{child.name}> must be the only element in <{element.name}>")
+                continue
+            count = counts[rule.name] = counts.get(rule.name, 0) + 1
+            if rule.most is not None and count > rule.most:
+                self._add(child, Code.BAD_NESTING, f"<{element.name}> may contain only one <{child.name}>")
+                continue
+            bound.append(inside)
+        return tuple(bound)
+
+    def _content(
+        self, element: Element, spec: ElementSpec, values: Mapping[str, Value], has_children: bool
+    ) -> tuple[str | None, bool]:
+        """The typed text, and whether the element has what it needs."""
+        content = spec.content
+        if content is None:
+            if element.text:
+                self._stray_text(element)
+            return None, True
+        text = element.full_text if content.cut else element.text
+        if has_children:
+            if text:
+                self._add(element, Code.BAD_NESTING, f"<{element.name}> holds either text or elements, not both")
+            return None, True
+        if text:
+            return self._judge_text(element, content, text)
+        if content.unless is not None and (values[content.unless] is not None or content.unless in element.attributes):
+            return None, values[content.unless] is not None
+        if element.children:
+            return None, False
+        self._add(element, Code.MISSING_CONTENT, f"<{element.name}> must contain {content.meaning}")
+        return None, False
+
+    def _judge_text(self, element: Element, content: Content, text: str) -> tuple[str | None, bool]:
+        if self._is_open is not None and self._is_open(text):
+            return text, True
+        of = content.type
+        try:
+            value = of.parse(text)
+        except ValueError as error:
+            if isinstance(of, Text):
+                message = f"the text of <{element.name}> has at most {of.most} characters, not {len(text)}"
+                self._add(element, Code.TOO_LARGE, message)
+                return (text[: of.most], True) if content.cut else (None, False)
+            code = error_code(of)
+            if code is Code.INVALID_ATTRIBUTE:
+                code = Code.MISSING_CONTENT
+            self._add(element, code, _wrong(f"the text of <{element.name}>", of, text, error))
+            return None, False
+        assert isinstance(value, str)
+        return value, True
+
+    def _unknown(self, element: Element, kind: str, candidates: tuple[str, ...], otherwise: str = "") -> None:
+        if element.name in TWIML_NOT_OFFERED:
+            hint = "; it is TwiML that is not offered here"
+        else:
+            hint = _did_you_mean(element.name, candidates, "<{}>") or otherwise
+        self._add(element, Code.UNKNOWN_VERB, f"<{_name(element)}> is not {kind} of VoyloML{hint}")
+
+    def _unknown_child(self, element: Element, parent: Element, spec: ElementSpec) -> None:
+        allowed = tuple(name for name, known in BY_NAME.items() if known.name in spec.child_by_name)
+        inside = _listed([f"<{name}>" for name in spec.child_by_name]) if spec.child_by_name else "no elements"
+        self._unknown(element, "an element", allowed, f"; <{parent.name}> may contain {inside}")
+        self._unknown_below(element)
+
+    def _unknown_below(self, element: Element) -> None:
+        # What is known says nothing wrong where nobody knows its parent.
+        for below in element.walk():
+            if below is not element and below.name not in BY_NAME:
+                self._unknown(below, "an element", ())
+
+    def _misplaced(self, element: Element, spec: ElementSpec, parent: str) -> None:
+        places = _listed([f"<{name}>" for name in parents_of(spec.name)])
+        message = f"<{element.name}> is not allowed in <{parent}>; it belongs in {places}"
+        self._add(element, Code.BAD_NESTING, message)
+
+    def _stray_text(self, element: Element) -> None:
+        message = f"text is not allowed directly in <{element.name}>: {_shown(element.text)}"
+        self._add(element, Code.BAD_NESTING, message)
+
+
+def _wrong(label: str, of: AttributeType, text: str, error: ValueError) -> str:
+    reason = str(error)
+    if reason:
+        return f"{label} {reason}: {_shown(text)}"
+    return f"{label} must be {of.expected}, not {_shown(text)}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…")
+
+
+def _name(element: Element) -> str:
+    return element.name if len(element.name) <= _SHOWN_CHARS else element.name[:_SHOWN_CHARS] + "…"
+
+
+def _listed(words: Iterable[str]) -> str:
+    words = list(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _did_you_mean(name: str, candidates: tuple[str, ...], form: str = "{}") -> str:
+    near = _nearest(name[:_SHOWN_CHARS], candidates)
+    return f"; did you mean {form.format(near)}?" if near else ""
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, candidates: tuple[str, ...]) -> str | None:
+    folded = name.casefold()
+    for candidate in candidates:
+        if candidate.casefold() == folded:
+            return candidate
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.75)
+    return close[0] if close else None

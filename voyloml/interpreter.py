@@ -1,0 +1,158 @@
+"""Runs a call's documents, verb after verb (contract §11.6), on whatever implements `CallControl` and `HttpExchange`.
+
+Knows the order of things and their limits; what a verb does is in the `run_*` files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from voyloml.binding import Binder, Bound
+from voyloml.control import ApplicationScript, CallControl, CallFacts, RefusalReason
+from voyloml.documents import Documents, DocumentUnavailable, Page
+from voyloml.exchange import HttpExchange
+from voyloml.execution import Execution, Outcome, Runner, RunResult
+from voyloml.limits import DEFAULT_LIMITS, LanguageLimits
+from voyloml.run_flow import run_hangup, run_redirect, run_unavailable
+from voyloml.run_gather import run_gather
+from voyloml.run_prompts import run_pause, run_prompt
+
+RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
+    {
+        "Play": run_prompt,
+        "Say": run_prompt,
+        "Pause": run_pause,
+        "Gather": run_gather,
+        "Redirect": run_redirect,
+        "Hangup": run_hangup,
+        "Reject": run_hangup,
+    }
+)
+"""What carries out each verb that the table says `runs`."""
+
+
+class Interpreter:
+    """One call's run. `run` is awaited once; a hang-up from outside cancels it, and every verb cleans up behind itself.
+
+    `clock` gives unix seconds for signatures. All waiting goes by the running loop's time.
+    """
+
+    def __init__(
+        self,
+        control: CallControl,
+        facts: CallFacts,
+        script: ApplicationScript,
+        exchange: HttpExchange,
+        *,
+        limits: LanguageLimits = DEFAULT_LIMITS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._control = control
+        self._limits = limits
+        self._documents = Documents(facts, script, exchange, control.log, limits, clock)
+        self._execution = Execution(control, self._documents)
+        self._verbs = 0
+        self._redirects = 0
+        self._scope: asyncio.Timeout | None = None
+        self._replacement: Callable[[], Awaitable[Page]] | None = None
+
+    async def run(self) -> RunResult:
+        """Runs the application from its first document to the end, which it brings about (see `RunResult`)."""
+        start: Callable[[], Awaitable[Page]] = self._documents.first
+        while True:
+            try:
+                async with asyncio.timeout(None) as self._scope:
+                    result = await self._run_from(start)
+            except TimeoutError:
+                if self._replacement is None:
+                    raise
+            finally:
+                self._scope = None
+            if self._replacement is None:
+                return await self._end(result)
+            start, self._replacement = self._replacement, None
+
+    def replace(self, *, url: str | None = None, xml: str | None = None) -> bool:
+        """Interrupts the running verb and goes on with another document (contract §6.5): at an absolute `url`, or
+        `xml`.
+
+        Of several replacements before the next verb the last one counts. False when there is nothing to interrupt,
+        because the run has ended. Raises DocumentError when `xml` is no document, and changes nothing then.
+        """
+        start: Callable[[], Awaitable[Page]]
+        if xml is not None:
+            page = self._documents.given(xml)
+
+            async def start() -> Page:
+                return page
+
+        else:
+            assert url is not None
+            target = url
+
+            async def start() -> Page:
+                return await self._documents.fetch(target, "POST", "redirect")
+
+        if self._scope is None:
+            return False
+        if self._replacement is None:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+        self._replacement = start
+        return True
+
+    async def _run_from(self, start: Callable[[], Awaitable[Page]]) -> RunResult:
+        try:
+            outcome: Outcome = await start()
+            while isinstance(outcome, Page):
+                outcome = await self._run_page(outcome)
+        except DocumentUnavailable as error:
+            return RunResult("application_error", str(error))
+        return outcome or RunResult("completed")
+
+    async def _run_page(self, page: Page) -> Outcome:
+        execution = self._execution
+        execution.enter(page)
+        binder = Binder()
+        binder.root(page.document.root)
+        for element in page.document.verbs:
+            verb = binder.verb(element)
+            for problem in binder.problems:
+                execution.warn(problem)
+            binder.problems.clear()
+            if verb is None or not verb.usable:
+                continue
+            outcome = self._exceeded(verb) or await self._run_verb(verb)
+            if outcome is not None:
+                return outcome
+        return None
+
+    async def _run_verb(self, verb: Bound) -> Outcome:
+        self._control.log("verb", {"verb": verb.spec.name, **verb.element.place})
+        runner = RUNNERS[verb.spec.name] if verb.spec.runs else run_unavailable
+        return await runner(self._execution, verb)
+
+    def _exceeded(self, verb: Bound) -> RunResult | None:
+        """Counts the verb, and ends the run when it is one too many (contract §10.1, §10.8)."""
+        limits = self._limits
+        self._verbs += 1
+        if self._verbs > limits.verbs_per_call:
+            return RunResult("application_error", f"more than {limits.verbs_per_call} verbs in one call")
+        self._redirects = self._redirects + 1 if verb.spec.name == "Redirect" else 0
+        if self._redirects > limits.redirects:
+            message = f"more than {limits.redirects} redirects without another verb between"
+            return RunResult("application_error", message)
+        return None
+
+    async def _end(self, result: RunResult) -> RunResult:
+        if self._control.answered:
+            await self._control.hangup()
+            return result
+        if result.reason == "application_error":
+            return result
+        reason: RefusalReason = "busy" if result.detail == "busy" else "rejected"
+        await self._control.reject(reason)
+        return RunResult("rejected", reason)

@@ -52,7 +52,7 @@ def validation_body(errors: Iterable[FieldError]) -> bytes:
 
 
 def answer_to(error: EngineError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    """Status, body and additional headers for a failure of the engine. Those of ours (5xx) tell nothing of the inside."""
+    """Status, body and additional headers for a failure of the engine; a 500 tells nothing of the inside."""
     status = error.http_status
     if isinstance(error, ValidationFailed):
         return status, validation_body(error.errors), []

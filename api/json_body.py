@@ -58,7 +58,9 @@ def parse_json(data: bytes) -> Any:
     except RecursionError:
         raise BadRequest("The body is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise BadRequest(f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+        raise BadRequest(
+            f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from None
     except ValueError as error:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
 
@@ -88,7 +90,9 @@ def _int(text: str) -> int:
         raise ValueError("a number has too many digits") from None
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+)
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

@@ -15,7 +15,7 @@ from engine.errors import TooManyRequests
 
 HeaderList = list[tuple[bytes, bytes]]
 
-_FULL_BUCKETS_KEPT: Final = 4096
+BUCKETS_BEFORE_SWEEP: Final = 4096
 
 
 class RateLimiter:
@@ -34,6 +34,7 @@ class RateLimiter:
         self._clock = clock
         self._now = now
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._sweep_above = BUCKETS_BEFORE_SWEEP
 
     def take(self, key_id: str) -> HeaderList:
         """Counts one request of a key; the headers that tell its caller what is left.
@@ -48,7 +49,7 @@ class RateLimiter:
             raise LimitReached(max(1, math.ceil((1 - tokens) / self._rate)), self._headers(0.0))
         tokens -= 1
         self._buckets[key_id] = (tokens, at)
-        if len(self._buckets) > _FULL_BUCKETS_KEPT:
+        if len(self._buckets) > self._sweep_above:
             self._sweep(at)
         return self._headers(tokens)
 
@@ -64,6 +65,7 @@ class RateLimiter:
         # A bucket that has filled up again is the same as none.
         fill_seconds = self._burst / self._rate
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if at - bucket[1] < fill_seconds}
+        self._sweep_above = max(BUCKETS_BEFORE_SWEEP, 2 * len(self._buckets))
 
 
 class LimitReached(TooManyRequests):

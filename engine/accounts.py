@@ -45,7 +45,8 @@ NAME_MAX: Final = 120
 EMAIL_MAX: Final = 254
 
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]+")
-_HASHER: Final = argon2.PasswordHasher()
+PASSWORD_HASHER: Final = argon2.PasswordHasher()
+"""argon2id with the library's parameters, which follow RFC 9106."""
 
 DEFAULT_NAME: Final = "Default"
 DEFAULT_TIMEZONE: Final = "UTC"
@@ -83,9 +84,15 @@ class CreatedKey:
 class Accounts:
     """Who may use the engine. `clock` gives the current time in UTC."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        hasher: argon2.PasswordHasher = PASSWORD_HASHER,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._hasher = hasher
         self._keys = KeyRing(store)
         self._touched: dict[str, datetime] = {}
 
@@ -104,7 +111,7 @@ class Accounts:
             owner_email=settings.email,
             owner_password=settings.password or new_password(),
         )
-        password_hash = await _hash_password(result.owner_password)
+        password_hash = await self._hash_password(result.owner_password)
         now = self._clock()
         account = Account(id=new_account_id(), name=DEFAULT_NAME, created_at=now)
         workspace = Workspace(
@@ -226,7 +233,7 @@ class Accounts:
         if errors:
             raise ValidationFailed(errors)
         secret = password or new_password()
-        password_hash = await _hash_password(secret)
+        password_hash = await self._hash_password(secret)
         now = self._clock()
         user = User(id=new_uuid(), email=email, name=name or email.partition("@")[0], created_at=now)
 
@@ -244,8 +251,18 @@ class Accounts:
     async def verify_password(self, email: str, password: str) -> User | None:
         """The user when the password is right. Takes as long for an address that nobody has."""
         found = await self._store.read(lambda connection: queries.get_user_by_email(connection, email))
-        user, password_hash = found if found is not None else (None, await _hash_password(new_password()))
-        return user if await _password_matches(password_hash, password) else None
+        user, password_hash = found if found is not None else (None, await self._hash_password(new_password()))
+        return user if await self._password_matches(password_hash, password) else None
+
+    async def _hash_password(self, password: str) -> str:
+        # Slow by intent, so not on the event loop.
+        return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def _password_matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return await asyncio.to_thread(self._hasher.verify, password_hash, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
 
 
 def _new_key(workspace_id: str, name: str, role: Role, raw: str, now: datetime, expires_at: datetime | None) -> ApiKey:
@@ -289,14 +306,3 @@ def _password_errors(field_name: str, password: str | None) -> list[FieldError]:
     if password is None or PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         return []
     return [FieldError(field_name, f"must be {PASSWORD_MIN} to {PASSWORD_MAX} characters")]
-
-
-async def _hash_password(password: str) -> str:
-    return await asyncio.to_thread(_HASHER.hash, password)
-
-
-async def _password_matches(password_hash: str, password: str) -> bool:
-    try:
-        return await asyncio.to_thread(_HASHER.verify, password_hash, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False

@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.directory import NumberDirectory
-from engine.errors import NotFound
+from engine.errors import FieldError, NotFound
 from engine.ids import new_signing_secret, new_uuid
 from engine.limits import Limits
 from engine.model import Application, Page, RecordingMode, VariableValue
@@ -22,7 +22,7 @@ from engine.sealing import seal_application, unseal_application
 from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store import applications as queries
-from voyloml import LanguageLimits, LintResult, lint, lint_template
+from voyloml import LanguageLimits, LintResult, VariableError, lint, lint_template, validate_variables
 
 TEMPLATE_ERRORS_SHOWN: Final = 20
 
@@ -165,6 +165,14 @@ class Applications:
     ) -> LintResult:
         """The faults of a document (contract §10.9)."""
         return lint(xml, limits=self._language, tts_available=tts_available, variables=variables)
+
+    def variable_errors(self, variables: Mapping[str, object]) -> list[FieldError]:
+        """Why `variables` cannot be given to a call (contract §12)."""
+        try:
+            validate_variables(variables, self._language)
+        except VariableError as error:
+            return [FieldError(name, message) for name, message in error.problems]
+        return []
 
 
 def language_limits(limits: Limits) -> LanguageLimits:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from phonenumbers import region_code_for_country_code
+from phonenumbers import NumberParseException, parse, region_code_for_number
 
 SIP_URI_MAX: Final = 256
 """Characters of a SIP URI that names a callee."""
@@ -60,19 +60,12 @@ def parse_callee(text: str) -> str:
 
 
 def country_of(number: str) -> str | None:
-    """The ISO 3166 country of a normalised number by its country code; None when the code is shared or unassigned.
+    """The ISO 3166 country of a normalised number; None when its code is unassigned or not of one country.
 
-    Only the code is looked at: +1 and +7 are shared by several countries, and a number too short for its national
-    plan still has its country.
+    A number too short for its national plan still has the country of its code, unless several share that.
     """
-    digits = number.lstrip("+")
-    for length in (1, 2, 3):
-        code = digits[:length]
-        if len(code) < length:
-            return None
-        region = region_code_for_country_code(int(code))
-        if region == "001":
-            return None
-        if region != "ZZ":
-            return region
-    return None
+    try:
+        region = region_code_for_number(parse(number))
+    except NumberParseException:
+        return None
+    return region if region is not None and region.isalpha() else None

@@ -1,31 +1,68 @@
 """Audio: RTP, DTMF, prompts and what will grow from there. Knows nothing of SIP or calls, and imports no other room.
 
-`MediaPlane` opens a `MediaSession` for each leg of a call; `PromptAudio` is what it plays.
+`MediaPlane` opens a `MediaSession` for each leg of a call; `PromptAudio` is what it plays. Names are loaded when they
+are first used: the child processes of this package need neither the kernel nor its compiler.
 """
 
-from media.events import (
-    DigitEnded,
-    DigitsSent,
-    DigitStarted,
-    FirstPacket,
-    ItemEnded,
-    Latched,
-    MediaEvent,
-    MediaTimeout,
-    RtcpBye,
-)
-from media.kernel.playlist import Playback, PlaybackResult
-from media.kernel.ports import PortsExhausted
-from media.kernel.statistics import PlaneStatistics, SessionStatistics
-from media.kernel.stream import StreamError, StreamParameters
-from media.plane import MediaConfig, MediaPlane
-from media.prompt import PromptAudio
-from media.session import MediaSession
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from media.decode import AudioDecoder, AudioError, AudioLimits
+    from media.events import (
+        DigitEnded,
+        DigitsSent,
+        DigitStarted,
+        FirstPacket,
+        ItemEnded,
+        Latched,
+        MediaEvent,
+        MediaTimeout,
+        RtcpBye,
+    )
+    from media.kernel.playlist import Playback, PlaybackResult
+    from media.kernel.ports import PortsExhausted
+    from media.kernel.statistics import PlaneStatistics, SessionStatistics
+    from media.kernel.stream import StreamError, StreamParameters
+    from media.library import PromptLibrary, Stored
+    from media.plane import MediaConfig, MediaPlane
+    from media.prompt import PromptAudio
+    from media.session import MediaSession
+    from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
+
+_HOMES = {
+    "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
+    "media.events": (
+        "DigitEnded",
+        "DigitStarted",
+        "DigitsSent",
+        "FirstPacket",
+        "ItemEnded",
+        "Latched",
+        "MediaEvent",
+        "MediaTimeout",
+        "RtcpBye",
+    ),
+    "media.kernel.playlist": ("Playback", "PlaybackResult"),
+    "media.kernel.ports": ("PortsExhausted",),
+    "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
+    "media.kernel.stream": ("StreamError", "StreamParameters"),
+    "media.library": ("PromptLibrary", "Stored"),
+    "media.plane": ("MediaConfig", "MediaPlane"),
+    "media.prompt": ("PromptAudio",),
+    "media.session": ("MediaSession",),
+    "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AudioDecoder",
+    "AudioError",
+    "AudioLimits",
     "DigitEnded",
     "DigitStarted",
     "DigitsSent",
+    "EmbeddedSpeech",
     "FirstPacket",
     "ItemEnded",
     "Latched",
@@ -34,13 +71,25 @@ __all__ = [
     "MediaPlane",
     "MediaSession",
     "MediaTimeout",
+    "NoSpeech",
     "PlaneStatistics",
     "Playback",
     "PlaybackResult",
     "PortsExhausted",
     "PromptAudio",
+    "PromptLibrary",
     "RtcpBye",
     "SessionStatistics",
+    "SpeechEngine",
+    "SpeechUnavailable",
+    "Stored",
     "StreamError",
     "StreamParameters",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'media' has no attribute {name!r}")
+    return getattr(import_module(home), name)

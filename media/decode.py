@@ -14,7 +14,7 @@ import structlog
 
 from media.prompt import PromptAudio
 from media.worker.errors import Refused, WorkerCrashed, WorkerError, WorkerTimeout
-from media.worker.process import MEBIBYTE, WorkerProcess, WorkerSpec
+from media.worker.process import MEBIBYTE, WorkerProcess, WorkerSpec, WorkerStatistics
 from media.worker.sniff import sniff
 
 # A file up to this size does not wait behind a larger one: it has a child process of its own.
@@ -39,9 +39,9 @@ class DecoderUnavailable(AudioError):
 class AudioLimits:
     """How much one file may ask for.
 
-    `file_bytes` is the size of the file (contract §20, `limits.audio_bytes`); `sound_seconds` the length of the sound
-    (`limits.audio_length_seconds`), which at 8 kHz and 16 bit bounds the output to 57.6 MB; `decode_seconds` and
-    `cpu_seconds` the time to decode it; `memory_bytes` the address space of a child; `pending` the files that wait.
+    `file_bytes` is the size of the file (contract §20, `limits.audio_bytes`); `sound_seconds` the length of the sound,
+    which at 8 kHz and 16 bit bounds the output to 57.6 MB; `decode_seconds` and `cpu_seconds` the time to decode it;
+    `memory_bytes` the address space of a child; `pending` the files that wait.
     """
 
     file_bytes: int = 20 * MEBIBYTE
@@ -108,6 +108,11 @@ class AudioDecoder:
     def pids(self) -> tuple[int | None, int | None]:
         """Process ids of the children for small and for large files, None where none runs."""
         return self._small.pid, self._large.pid
+
+    @property
+    def statistics(self) -> tuple[WorkerStatistics, WorkerStatistics]:
+        """Counters of the children for small and for large files."""
+        return self._small.statistics, self._large.statistics
 
     async def close(self) -> None:
         """End the child processes; files being decoded fail with DecoderUnavailable."""

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from media.prompt import PromptAudio
 
@@ -24,22 +25,24 @@ FAILURE_SECONDS = 2.0
 # What an entry weighs besides its samples, so that empty ones are bounded too.
 _ENTRY_BYTES = 1024
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Generic[T]):
     """A prompt and what its producer wants to be told when it has grown old, such as an ETag."""
 
     audio: PromptAudio
-    tag: str | None = None
+    tag: T | None = None
 
 
 Produce = Callable[[], Awaitable[PromptAudio]]
-Renew = Callable[[Stored | None], Awaitable[Stored]]
+Renew = Callable[[Stored[T] | None], Awaitable[Stored[T]]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    stored: Stored | None
+class _Entry(Generic[T]):
+    stored: Stored[T] | None
     failure: Exception | None
     fresh_until: float
     weight: int
@@ -51,11 +54,12 @@ class _Flight:
     waiting: int = 0
 
 
-class PromptLibrary:
+class PromptLibrary(Generic[T]):
     """Prompts by key, least recently used out first. All methods are called on the event loop's thread.
 
-    `fresh_seconds` None keeps a prompt fresh for ever; `failure_seconds` 0 remembers no failure. A prompt heavier than
-    `max_bytes` is handed out but not kept.
+    `T` is the type of the tags that producers keep beside their prompts, None where there are none. `fresh_seconds`
+    None keeps a prompt fresh for ever; `failure_seconds` 0 remembers no failure. A prompt heavier than `max_bytes` is
+    handed out but not kept.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class PromptLibrary:
         self._fresh_seconds = fresh_seconds
         self._failure_seconds = failure_seconds
         self._clock = clock
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
         self._flights: dict[str, _Flight] = {}
         self._bytes = 0
 
@@ -92,12 +96,12 @@ class PromptLibrary:
         Raises what `produce` raised, the same for `failure_seconds` after it.
         """
 
-        async def renew(_: Stored | None) -> Stored:
+        async def renew(_: Stored[T] | None) -> Stored[T]:
             return Stored(await produce())
 
         return await self.renew(key, renew)
 
-    async def renew(self, key: str, produce: Renew) -> PromptAudio:
+    async def renew(self, key: str, produce: Renew[T]) -> PromptAudio:
         """As `get`, for prompts that can be revalidated: `produce` is given what is held, however old, or None.
 
         It may return that again, when its tag turned out to be still good. The production goes on while at least one
@@ -131,7 +135,7 @@ class PromptLibrary:
         if entry is not None:
             self._bytes -= entry.weight
 
-    async def _produce(self, key: str, produce: Renew, held: Stored | None) -> PromptAudio:
+    async def _produce(self, key: str, produce: Renew[T], held: Stored[T] | None) -> PromptAudio:
         try:
             stored = await produce(held)
         except Exception as error:
@@ -149,7 +153,7 @@ class PromptLibrary:
             # All who waited may have been cancelled in the moment it failed.
             flight.task.exception()
 
-    def _keep(self, key: str, stored: Stored | None, failure: Exception | None, seconds: float | None) -> None:
+    def _keep(self, key: str, stored: Stored[T] | None, failure: Exception | None, seconds: float | None) -> None:
         self.discard(key)
         # Two bytes a sample, and one for each of the two codecs it may have been encoded to.
         weight = _ENTRY_BYTES + (2 * stored.audio.samples.nbytes if stored is not None else 0)

@@ -12,14 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.events import MediaEvent
+from media.kernel.arrays import Samples
 from media.kernel.core import MediaCore
-from media.kernel.layout import Samples
 from media.kernel.limits import raise_descriptor_limit
 from media.kernel.ports import PortPool, PortsExhausted
 from media.kernel.statistics import PlaneStatistics, read_plane
 from media.session import MediaSession
 
 _log = logging.getLogger(__name__)
+
+CAPACITY_LIMIT = 65_536
+TIMEOUT_LIMIT_SECONDS = 86_400
 
 # Descriptors beside those of the sessions: SIP, HTTP, the store, recordings.
 _OTHER_DESCRIPTORS = 1024
@@ -42,7 +45,11 @@ class MediaPlane:
     """Opens media sessions. All methods are called on the asyncio thread that called `start`."""
 
     def __init__(self, config: MediaConfig) -> None:
-        """Raise ValueError where the port range holds no pair."""
+        """Raise ValueError where the configuration cannot work; the message names the key."""
+        if not 1 <= config.capacity <= CAPACITY_LIMIT:
+            raise ValueError(f"capacity: {config.capacity} is not from 1 to {CAPACITY_LIMIT}")
+        if not 1 <= config.timeout_seconds <= TIMEOUT_LIMIT_SECONDS:
+            raise ValueError(f"media.timeout_seconds: {config.timeout_seconds} is not from 1 to {TIMEOUT_LIMIT_SECONDS}")
         self._config = config
         self._ports = PortPool(*config.rtp_ports)
         self._core = MediaCore(

@@ -25,8 +25,8 @@ Signal = npt.NDArray[np.float32]
 
 def quantise(signal: Signal) -> Samples:
     """Round a signal of full scale 1.0 to int16 samples; what is louder is clipped, what is not a number is silence."""
-    clean = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
-    samples: Samples = np.clip(np.rint(clean * 32768.0), -32768, 32767).astype(np.int16)
+    clean = np.clip(np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+    samples: Samples = np.minimum(np.rint(clean * 32768.0), 32767).astype(np.int16)
     return samples
 
 

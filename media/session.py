@@ -32,7 +32,7 @@ from media.events import (
 from media.kernel import constants as c
 from media.kernel.addresses import address_text
 from media.kernel.core import MediaCore
-from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask, result_of
+from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import StreamParameters, start_arguments
 from media.prompt import PromptAudio
@@ -43,6 +43,11 @@ TapListener: TypeAlias = Callable[[npt.NDArray[np.int16]], None]
 
 # Digits of one call of send_digits, pauses included.
 DIGITS_LIMIT = 512
+LOOPS_LIMIT = 1_000_000
+PAUSE_LIMIT_MS = 86_400_000
+GROUP_LIMIT = 2**31 - 1
+
+_KEY_LIMIT_MS = 5000
 
 _SYMBOLS = {symbol: code for code, symbol in enumerate(c.KEYS)} | {"w": c.PAUSE_HALF, "W": c.PAUSE_FULL}
 
@@ -148,20 +153,22 @@ class MediaSession:
         """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
 
         One of `stop_keys`, received while it plays, ends the whole queue and whatever else comes of the same group
-        (see `new_group`); group 0 is no group. Raises ValueError for negative loops or what is no key.
+        (see `new_group`); group 0 is no group. Raises ValueError for loops out of range or what is no key.
         """
-        if loops < 0:
-            raise ValueError(f"loops: {loops} is negative")
+        if not 0 <= loops <= LOOPS_LIMIT:
+            raise ValueError(f"loops: {loops} is not from 0 to {LOOPS_LIMIT}")
         return self._queue(audio, 0, loops, stop_keys, group)
 
     def play_silence(self, milliseconds: int, *, stop_keys: str = "", group: int = 0) -> Playback:
-        """Queue a pause of exactly so many ms. Raises ValueError where it is negative, or for what is no key."""
-        if milliseconds < 0:
-            raise ValueError(f"a pause of {milliseconds} ms is negative")
+        """Queue a pause of exactly so many ms. Raises ValueError where it is negative or over a day, or as `play`."""
+        if not 0 <= milliseconds <= PAUSE_LIMIT_MS:
+            raise ValueError(f"a pause of {milliseconds} ms is not from 0 to {PAUSE_LIMIT_MS}")
         return self._queue(None, milliseconds * c.SAMPLES_PER_MS, 1, stop_keys, group)
 
     def _queue(self, audio: PromptAudio | None, length: int, loops: int, stop_keys: str, group: int) -> Playback:
         keys = key_mask(stop_keys)
+        if not 0 <= group <= GROUP_LIMIT:
+            raise ValueError(f"group: {group} does not come from new_group")
         if self.closed:
             playback = Playback(0, audio, length, loops, keys, group)
             playback.end(PlaybackResult("stopped", None, 0))
@@ -184,7 +191,7 @@ class MediaSession:
         """Send keys as telephone events, `w` and `W` as pauses of 0.5 and 1 s, after those given before.
 
         The result is whether all were sent: not where no payload type for events was negotiated, or sending is off.
-        A key lasts 100 ms or more, a gap 60 ms or more; both are rounded up to whole ticks. What is playing is not
+        A key lasts from 100 ms to 5 s, a gap from 60 ms to 5 s, both rounded up to whole ticks. What plays is not
         heard meanwhile but goes on. Raises ValueError for what is no key.
         """
         text = "".join(digit if digit in "wW" else digit.upper() for digit in digits)
@@ -197,11 +204,8 @@ class MediaSession:
         if self.closed or not text:
             sent.set_result(not text)
             return sent
-        clock = self.parameters.dtmf_clock if self.parameters else c.CLOCK_RATE
-        # One event's duration field is the limit (RFC 4733 §2.3.5); longer keys would need segments.
-        longest = c.EVENT_SEGMENT * 1000 // clock // c.TICK_MS * c.TICK_MS
-        duration = min(max(_whole_ticks(duration_ms), c.DIGIT_MIN_MS), longest)
-        gap = min(max(_whole_ticks(gap_ms), c.GAP_MIN_MS), longest)
+        duration = min(max(_whole_ticks(duration_ms), c.DIGIT_MIN_MS), _KEY_LIMIT_MS)
+        gap = min(max(_whole_ticks(gap_ms), c.GAP_MIN_MS), _KEY_LIMIT_MS)
         symbols = bytes(_SYMBOLS[digit] for digit in text)
         self._digits.append(_Digits(text, symbols, 0, duration, gap, sent))
         self._feed_digits()
@@ -214,8 +218,10 @@ class MediaSession:
         digits = self._digits[0]
         piece, digits.left = digits.left[: c.DIGITS_MAX], digits.left[c.DIGITS_MAX :]
         digits.given = len(piece)
+        # The duration field holds 16 bits (RFC 4733 §2.3.5); a longer key would need segments.
+        longest = c.EVENT_SEGMENT * 1000 // self.parameters.dtmf_clock // c.TICK_MS * c.TICK_MS
         words = np.frombuffer(piece.ljust(c.DIGITS_MAX, b"\0"), np.int64).tolist()
-        self._command(c.COMMAND_DIGITS, 0, len(piece), digits.duration_ms, digits.gap_ms, *words)
+        self._command(c.COMMAND_DIGITS, 0, len(piece), min(digits.duration_ms, longest), digits.gap_ms, *words)
 
     def tap(self, listener: TapListener | None) -> None:
         """Give what is received to a listener, `(160,) int16` at 8 kHz every 20 ms in playout order; None ends it.

@@ -39,7 +39,7 @@ first start: this is shown once, keep it
   owner           {result.owner_email}
   owner password  {result.owner_password}
   API             {base_url}/v1
-  documentation   {base_url}/docs
+  described at    {base_url}/openapi.json
 """
 
 

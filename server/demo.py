@@ -1,7 +1,7 @@
 """`voylo serve --demo` (contract §22.3): a sample application with a number and a softphone account, and one real call.
 
-The flow is an action URL like any customer's: a small web application on a loopback port of its own, asked over HTTP and
-signed like every other. The call to it is placed by a second SIP user agent of this process, through UDP and RTP on
+The flow is an action URL like any customer's: a small web application on a loopback port of its own, asked over HTTP
+like every other. The call to it is placed by a second SIP user agent of this process, through UDP and RTP on
 127.0.0.1, and told step by step on stdout.
 """
 
@@ -56,7 +56,7 @@ async def run_demo(process: EngineProcess) -> None:
 
 
 async def create_resources(process: EngineProcess, flow_url: str) -> DemoSetup:
-    """The demo application, its two numbers and the softphone account; what exists is kept and pointed at `flow_url`."""
+    """The demo application, its two numbers and the softphone account; what exists is kept, pointed at `flow_url`."""
     workspace = (await process.accounts.list_workspaces())[0]
     found = await process.applications.page(workspace.id, 1, 1, APPLICATION_NAME)
     if found.items:

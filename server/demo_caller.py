@@ -91,7 +91,7 @@ class DemoCaller:
 
     async def call(self, host: str, port: int, number: str) -> bool:
         """Calls `number` at host:port, listens, presses 1 and 9; True when everything expected happened."""
-        agent = UserAgent(UserAgentConfig(udp=((_any_port(host)),)), _refuse)
+        agent = UserAgent(UserAgentConfig(udp=((host, 0),)), _refuse)
         self._agent = agent
         await agent.start()
         self._session = session = self._plane.open(host, self._on_media)
@@ -129,7 +129,7 @@ class DemoCaller:
                     dtmf_receive_pt=heard.dtmf_receive_pt,
                 )
             )
-            await self._listen_and_press(session, ear)
+            return await self._listen_and_press(session, ear)
         except TimeoutError:
             self._tell("waited too long")
             return False
@@ -138,19 +138,30 @@ class DemoCaller:
             return False
         finally:
             outgoing.hangup()
-        return self._ended.is_set()
 
-    async def _listen_and_press(self, session: MediaSession, ear: Ear) -> None:
-        async with asyncio.timeout(PROMPT_SECONDS):
-            await ear.speech()
-            self._tell("heard     the menu begins to speak")
-            await self._press(session, "1")
-            ear.forget()
-            seconds, level = await ear.prompt()
-            self._tell(f"heard     {seconds:.1f} s of speech, {level:.0f} dBFS, then a pause")
-            await self._press(session, "9")
-            await self._ended.wait()
-            self._tell("received  BYE, the flow hung up")
+    async def _listen_and_press(self, session: MediaSession, ear: Ear) -> bool:
+        """The script of the call; False when it is hung up before its end."""
+        script = asyncio.create_task(self._script(session, ear))
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            async with asyncio.timeout(PROMPT_SECONDS):
+                await asyncio.wait({script, ended}, return_when=asyncio.FIRST_COMPLETED)
+                complete = script.done()
+                await ended
+        finally:
+            script.cancel()
+            ended.cancel()
+        self._tell("received  BYE, the flow hung up" if complete else "received  BYE, too early")
+        return complete
+
+    async def _script(self, session: MediaSession, ear: Ear) -> None:
+        await ear.speech()
+        self._tell("heard     the menu begins to speak")
+        await self._press(session, "1")
+        ear.forget()
+        seconds, level = await ear.prompt()
+        self._tell(f"heard     {seconds:.1f} s of speech, at most {level:.0f} dBFS, then a pause")
+        await self._press(session, "9")
 
     async def _press(self, session: MediaSession, key: str) -> None:
         await session.send_digits(key)
@@ -192,6 +203,3 @@ def _refuse(incoming: IncomingCall) -> None:
 def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
-
-def _any_port(host: str) -> tuple[str, int]:
-    return host, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from starlette.applications import Starlette
@@ -52,8 +53,8 @@ async def menu(_: Request) -> Response:
 
 async def choice(request: Request) -> Response:
     """What the pressed key leads to; the digits come as a form."""
-    async with request.form() as form:
-        key, caller = str(form.get("Digits", "")), str(form.get("From", ""))
+    form = parse_qs((await request.body()).decode())
+    key, caller = form.get("Digits", [""])[0], form.get("From", [""])[0]
     return Response(answer_to(key, caller, datetime.now(UTC)), media_type="application/xml")
 
 

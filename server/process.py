@@ -1,7 +1,7 @@
 """The running engine: builds every room from the configuration, starts them in order and stops them in the reverse one.
 
-Start: store, leftovers of a crash closed, audio, SIP, HTTP. Stop (contract §22.4): no new calls, the running ones finish
-or are hung up, their records are written, then everything closes.
+Start: store, leftovers of a crash closed, audio, SIP, HTTP. Stop (contract §22.4): no new calls, the running ones
+finish or are hung up, their records are written, then everything closes.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ from engine.prompts import PromptFiles
 from engine.records import CallRecords
 from engine.secrets import SecretBox
 from engine.store import Store
-from media import MediaPlane
+from media import MediaPlane, SpeechUnavailable
 from server import room_settings
 from server.bootstrap import bootstrap_settings, print_first_start
 from server.config import Config
 from server.embedded_http import EmbeddedHttpServer
-from server.logs import configure_logging
+from server.logs import configure_logging, effective_format
 from sip import UserAgent
 
 logger = structlog.get_logger(__name__)
 
 OPEN_FILES = 65_536
+BYE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class EngineProcess:
     async def _start(self) -> Bound:
         config = self.config
         raise_open_files()
-        config.storage.data_dir.mkdir(parents=True, exist_ok=True)
+        config.storage.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         secrets = SecretBox.open(config.storage.data_dir)
         self.store = await Store.open(config.database_url)
         self._exit.push_async_callback(self.store.close)
@@ -113,10 +114,18 @@ class EngineProcess:
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
         self._exit.push_async_callback(self.speech.close)
+        # In the background: nobody waits for speech at the start, and the first caller does not wait for its process.
+        self._warming = asyncio.create_task(self._warm_speech(), name="speech")
         self.plane = MediaPlane(room_settings.media_config(config))
         await self.plane.start()
         self._exit.push_async_callback(self.plane.close)
         logger.info("media.started", priority=self.plane.realtime)
+
+    async def _warm_speech(self) -> None:
+        try:
+            await self.speech.start()
+        except SpeechUnavailable as error:
+            logger.warning("speech.unavailable", reason=str(error), hint="voylo doctor")
 
     def _build_calls(self) -> None:
         config = self.config
@@ -174,7 +183,7 @@ class EngineProcess:
         self._exit.push_async_callback(callback)
 
     def loopback_sip(self) -> tuple[str, int]:
-        """Host and port at which a SIP peer on this machine reaches the UDP listener. Raises RuntimeError without one."""
+        """Host and port at which a peer on this machine reaches SIP over UDP. Raises RuntimeError without one."""
         listeners = self.user_agent.bound.get("udp")
         if not listeners:
             raise RuntimeError("sip.udp is off")
@@ -202,8 +211,17 @@ class EngineProcess:
         if hasattr(self, "user_agent"):
             self.user_agent.draining = True
             await self.switchboard.drain(drain_seconds)
+            await self._await_byes()
         await self._exit.aclose()
         gc.unfreeze()
+
+
+    async def _await_byes(self) -> None:
+        # A BYE that the network loses is sent again as long as the user agent lives.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BYE_SECONDS):
+                while self.user_agent.calls:  # noqa: ASYNC110 - a few looks, once in the life of the process
+                    await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
@@ -220,27 +238,25 @@ async def running(config: Config) -> AsyncIterator[EngineProcess]:
 async def serve(config: Config, *, demo: bool) -> int:
     """Runs the engine until SIGINT or SIGTERM; a second one skips the wait for calls. Returns the exit status."""
     configure_logging(config.log, mask=config.security.mask_logged_headers)
-    as_json = config.log.format == "json"
+    as_json = effective_format(config.log) == "json"
     process = EngineProcess(config)
-    stop = _stop_signals()
+    stop = _StopSignals()
     try:
         bound = await process.start()
     except OSError as error:
-        logger.error("start.failed", reason=str(error), hint="voylo doctor says what to change")
+        logger.error("start.failed", reason=str(error), hint="voylo doctor says what to change")  # noqa: TRY400
         return 1
     if process.first_start is not None:
         print_first_start(process.first_start, bound.http, as_json=as_json)
     print_ready(bound, as_json=as_json)
+    demonstration = asyncio.create_task(_demonstrate(process)) if demo else None
     try:
-        if demo:
-            from server.demo import run_demo
-
-            await run_demo(process)
-        await stop.wait()
+        await stop.wait_for(1)
+        if demonstration is not None:
+            demonstration.cancel()
         logger.info("stop.draining", calls=len(process.switchboard), seconds=config.limits.drain_seconds)
-        stop.clear()
         stopping = asyncio.create_task(process.stop(config.limits.drain_seconds))
-        again = asyncio.create_task(stop.wait())
+        again = asyncio.create_task(stop.wait_for(2))
         await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             await process.switchboard.hang_up_all()
@@ -251,12 +267,35 @@ async def serve(config: Config, *, demo: bool) -> int:
     return 0
 
 
-def _stop_signals() -> asyncio.Event:
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, event.set)
-    return event
+async def _demonstrate(process: EngineProcess) -> None:
+    from server.demo import run_demo
+
+    try:
+        await run_demo(process)
+    except Exception:
+        # The demo shows the engine; it must not take it down.
+        logger.exception("demo.failed")
+
+
+class _StopSignals:
+    """Counts SIGINT and SIGTERM from now on, so that two in quick succession are two."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._received)
+
+    def _received(self) -> None:
+        self._count += 1
+        self._changed.set()
+
+    async def wait_for(self, count: int) -> None:
+        """Returns once so many signals have come."""
+        while self._count < count:
+            self._changed.clear()
+            await self._changed.wait()
 
 
 def print_ready(bound: Bound, *, as_json: bool) -> None:

@@ -57,7 +57,7 @@ class Defence:
 
     def record_failure(self, host: str, now: float) -> bool:
         """Count one failure; True when it was the one that bans the address."""
-        if self.limit <= 0 or host in self._bans:
+        if self.limit <= 0 or self._bans.get(host, 0.0) > now:
             return False
         recent = self._failures.pop(host, None)
         recent = [] if recent is None else [time for time in recent if time > now - self.window]
@@ -68,6 +68,7 @@ class Defence:
                 self._failures.popitem(last=False)
             return False
         self._bans[host] = now + self.ban_seconds
+        self._bans.move_to_end(host)
         while len(self._bans) > self._sources:
             self._bans.popitem(last=False)
         self.on_ban(host, self.ban_seconds)

@@ -206,7 +206,8 @@ def contact_uri(message: Request | Response) -> SipUri:
     uri = contacts[0].uri
     if not isinstance(uri, SipUri):
         raise SipParseError("Contact is not a SIP URI", field="Contact")
-    return uri
+    # §19.1.1: neither headers nor a method belong into the Request-URI that this becomes
+    return uri.replace(headers=()).without_params("method") if uri.headers or uri.has_param("method") else uri
 
 
 def _is_loose(uri: SipUri | OtherUri) -> bool:

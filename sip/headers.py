@@ -101,7 +101,8 @@ class Headers:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Headers({self._items!r})"
+        # Values stay out: some are credentials, and this ends up in logs.
+        return f"<Headers {', '.join(name for name, _ in self._items)}>"
 
     def _replace(self, name: str, items: list[tuple[str, str]]) -> None:
         key = index_key(name)

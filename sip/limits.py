@@ -1,6 +1,7 @@
-"""Sizes and counts that a SIP peer can push on, with their defaults (contract §20, keys under ``limits.``).
+"""Sizes and counts that a SIP peer can push on, with their defaults.
 
-Only the numbers stand here; :mod:`sip.message` enforces them.
+The first two have configuration keys (contract §20); the others follow from them and reach :class:`MessageLimits` by
+its constructor only. :mod:`sip.message` enforces them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ HEADERS = 128
 """``limits.sip_headers``: header lines of one message, a folded one counted once. Above it: 400."""
 
 HEADER_BYTES = 8192
-"""``limits.sip_header_bytes``: one header line, unfolded, name included. Above it: 400. Bounds the URIs inside, too."""
+"""One header line, unfolded, name included. Above it: 400. Bounds the URIs inside, too."""
 
 URI_BYTES = 2048
-"""``limits.sip_uri_bytes``: the Request-URI. Above it: 414."""
+"""The Request-URI. Above it: 414."""
 
 LIST_VALUES = 128
-"""``limits.sip_list_values``: values of Via, Contact, Route or Record-Route over all their lines. Above it: 400."""
+"""Values of Via, Contact, Route or Record-Route over all their lines. Above it: 400."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,9 +194,11 @@ class Request(Message):
         self.uri = uri
 
     def __repr__(self) -> str:
-        return (
-            f"<Request {self.method} {self.uri!r}, {len(self.headers)} header lines, {len(self.body)} octets of body>"
-        )
+        try:
+            uri = str(self.uri)
+        except LocalProtocolError:
+            uri = repr(self.uri)
+        return f"<Request {self.method} {uri}, {len(self.headers)} header lines, {len(self.body)} octets of body>"
 
     def _start_line(self) -> str:
         return f"{self.method} {self.uri} SIP/2.0"

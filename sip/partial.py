@@ -21,6 +21,9 @@ from sip.uri import OtherUri, Uri, parse_uri
 NO_URI = OtherUri("invalid", "invalid")
 """Request-URI of a partial request whose own does not parse."""
 
+REPAIRED_PARAMS = 32
+"""Parameters of a malformed Via that are looked at: the rest is dropped, since trying each costs an exception."""
+
 _ECHOED = frozenset({"Via", "From", "To", "Call-ID", "CSeq"})
 
 
@@ -84,7 +87,7 @@ def _usable_via(text: str) -> str | None:
         return None
     kept: Params = ()
     names: set[str] = set()
-    for part in parts:
+    for part in parts[:REPAIRED_PARAMS]:
         try:
             params = parse_params(f";{part}", "Via")
         except SipParseError:

@@ -14,11 +14,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 
 from sip.core.agent import CallReceived, UserAgentCore
-from sip.core.call import Call
+from sip.core.call import Call, EventsWaiting
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall
+from sip.core.routing import same_family
 from sip.core.statistics import Statistics
 from sip.digest import Credentials, DigestAuthenticator, DigestResult
 from sip.endpoint import Endpoint
@@ -35,8 +36,11 @@ log = logging.getLogger(__name__)
 WAITING_DATAGRAMS = 1024
 """Datagrams that may wait for the look-up of a name at once; what comes beyond is dropped, as a network would."""
 
-LOGGED_SOURCES = 1024
-"""Sources of malformed messages that are remembered as logged."""
+LOGGED_ADDRESSES = 1024
+"""Addresses of which a fault is remembered as logged."""
+
+PUMP_ROUNDS = 16
+"""How often the events of one turn may cause others at once before the event loop gets its turn."""
 
 
 class UserAgent:
@@ -67,7 +71,7 @@ class UserAgent:
             on_ban=_log_ban,
             on_fault=self._log_fault,
         )
-        self._fault_sources: OrderedDict[str, None] = OrderedDict()
+        self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._listeners: dict[Endpoint, UdpListener] = {}
         self._resolver: Resolver | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,7 +144,10 @@ class UserAgent:
 
     def local_address_for(self, remote_host: str) -> str:
         """Our address as a peer can reach it, for SDP: the advertised one, else what the routing table says."""
-        return self.config.advertised_address or self._addresses.address_for(remote_host)
+        advertised = self.config.advertised_address
+        if advertised is not None and same_family(advertised, remote_host):
+            return advertised
+        return self._addresses.address_for(remote_host)
 
     def place_call(
         self,
@@ -207,7 +214,11 @@ class UserAgent:
     def _wake(self) -> None:
         """A call was acted upon outside of the core's own doings: send and deliver soon, but not inside that very
         call."""
-        if self._driving or self._pump_scheduled or self._loop is None:
+        if not self._driving:
+            self._schedule_pump()
+
+    def _schedule_pump(self) -> None:
+        if self._pump_scheduled or self._loop is None:
             return
         self._pump_scheduled = True
         self._loop.call_soon(self._pump)
@@ -218,7 +229,7 @@ class UserAgent:
             return
         self._driving = True
         try:
-            while True:
+            for _ in range(PUMP_ROUNDS):
                 output, events = self._core.data_to_send(), self._core.events()
                 if not output and not events:
                     break
@@ -226,6 +237,8 @@ class UserAgent:
                     self._send(datagram)
                 for call, event in events:
                     self._deliver(call, event)
+            else:
+                self._schedule_pump()
         finally:
             self._driving = False
         self._set_timer()
@@ -242,14 +255,15 @@ class UserAgent:
                 raise OSError("the listener is closed")  # noqa: TRY301
             listener.send(datagram.data, remote)
         except (OSError, OverflowError) as error:
-            log.warning("cannot send to %s: %s", remote, error)
+            if self._is_news("send", remote.host):
+                log.warning("cannot send to %s: %s; further failures are only counted", remote, error)
             try:
                 self._core.transport_failed(datagram)
             except Exception:
                 self._core.statistics.failures += 1
                 log.exception("transport error for %s not handled", remote)
 
-    def _deliver(self, call: Call, event: CallEvent | CallReceived) -> None:
+    def _deliver(self, call: Call, event: CallEvent | CallReceived | EventsWaiting) -> None:
         try:
             if isinstance(event, CallReceived):
                 assert isinstance(call, IncomingCall)
@@ -297,13 +311,17 @@ class UserAgent:
         self._pump()
 
     def _log_fault(self, source: Endpoint, reason: str) -> None:
-        """One line for each source: who sends rubbish sends a lot of it."""
-        if source.host in self._fault_sources:
-            return
-        log.info("malformed message from %s: %s; further ones from there are only counted", source, reason)
-        self._fault_sources[source.host] = None
-        if len(self._fault_sources) > LOGGED_SOURCES:
-            self._fault_sources.popitem(last=False)
+        if self._is_news("fault", source.host):
+            log.info("malformed message from %s: %s; further ones from there are only counted", source, reason)
+
+    def _is_news(self, kind: str, host: str) -> bool:
+        """Whether this was not logged of this address before: who sends rubbish once sends a lot of it."""
+        if (kind, host) in self._logged:
+            return False
+        self._logged[kind, host] = None
+        if len(self._logged) > LOGGED_ADDRESSES:
+            self._logged.popitem(last=False)
+        return True
 
     def _look_up(self, work: Coroutine[None, None, None]) -> None:
         assert self._loop is not None
@@ -332,7 +350,8 @@ class UserAgent:
         remote = datagram.remote
         address = await self._resolver.resolve(remote.host)
         if address is None:
-            log.warning("cannot send to %s: no address", remote)
+            if self._is_news("send", remote.host):
+                log.warning("cannot send to %s: the name has no address", remote)
             self._core.transport_failed(datagram)
         else:
             self._send(datagram._replace(remote=Endpoint(remote.transport, address, remote.port)))

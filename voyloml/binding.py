@@ -20,7 +20,7 @@ from voyloml.schema import Attribute, Content, ElementSpec
 from voyloml.verbs import BY_NAME, TWIML_NOT_OFFERED, VERB_NAMES, parents_of
 
 PROBLEMS: Final = 500
-"""Problems collected of one document; what a hostile document has beyond them is not looked at."""
+"""Errors, and warnings, collected of one document; what a hostile document has beyond them is not kept."""
 
 _SHOWN_CHARS = 40
 
@@ -84,19 +84,36 @@ class Bound:
 
 
 class Binder:
-    """Binds the elements of one document and collects the problems, at most 500.
+    """Binds the elements of one document and collects the problems, at most 500 of each severity.
 
-    `is_open` tells values that cannot be judged because a part of them is not known yet (placeholders of a template).
+    `is_open` tells values that cannot be judged because a part of them is not known yet (placeholders of a template);
+    `written` gives such a text as its author has it.
     """
 
-    def __init__(self, is_open: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, is_open: Callable[[str], bool] | None = None, written: Callable[[str], str] | None = None
+    ) -> None:
         self.problems: list[Problem] = []
+        self._counts = {Severity.ERROR: 0, Severity.WARNING: 0}
         self._is_open = is_open
+        self._written = written
+
+    def add(
+        self,
+        element: Element,
+        code: Code,
+        message: str,
+        severity: Severity = Severity.ERROR,
+        attribute: str | None = None,
+    ) -> None:
+        """Notes a problem, unless there are too many already."""
+        if self._counts[severity] < PROBLEMS:
+            self._counts[severity] += 1
+            self.problems.append(Problem(element, code, message, severity, attribute))
 
     @property
-    def full(self) -> bool:
-        """True when no further problem will be kept."""
-        return len(self.problems) >= PROBLEMS
+    def _enough_warnings(self) -> bool:
+        return self._counts[Severity.WARNING] >= PROBLEMS
 
     def verb(self, element: Element) -> Bound | None:
         """Binds a child of `Response`; None when it is not a verb."""
@@ -114,22 +131,13 @@ class Binder:
         """Checks what `Response` itself carries: nothing but children."""
         for name in element.attributes:
             # Editors bind a document to its schema with xsi attributes.
-            if not name.startswith(("xml", "xsi:")) and not self.full:
+            if self._enough_warnings:
+                break
+            if not name.startswith(("xml", "xsi:")):
                 message = f"<Response> has no attributes, so not {_shown(name)}"
-                self._add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
+                self.add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
         if element.text:
             self._stray_text(element)
-
-    def _add(
-        self,
-        element: Element,
-        code: Code,
-        message: str,
-        severity: Severity = Severity.ERROR,
-        attribute: str | None = None,
-    ) -> None:
-        if not self.full:
-            self.problems.append(Problem(element, code, message, severity, attribute))
 
     def _bind(self, element: Element, spec: ElementSpec) -> Bound:
         values, complete = self._attributes(element, spec)
@@ -144,17 +152,15 @@ class Binder:
                 attribute = spec.attribute_by_name.get(name)
                 if attribute is not None:
                     values[attribute.name] = self._value(element, attribute, name, raw.strip())
-                elif self.full:
-                    break
-                elif not name.startswith("xml"):
+                elif not name.startswith("xml") and not self._enough_warnings:
                     self._unknown_attribute(element, spec, name)
         complete = True
-        for attribute in spec.attributes:
-            if attribute.required and values[attribute.name] is None:
+        for attribute in spec.required:
+            if values[attribute.name] is None:
                 complete = False
                 if attribute.name not in element.attributes:
                     message = f"{attribute.name} is required: {attribute.meaning}"
-                    self._add(element, Code.INVALID_ATTRIBUTE, message)
+                    self.add(element, Code.INVALID_ATTRIBUTE, message)
         return values, complete
 
     def _value(self, element: Element, attribute: Attribute, name: str, text: str) -> Value:
@@ -164,13 +170,13 @@ class Binder:
             return attribute.type.parse(text)
         except ValueError as error:
             message = _wrong(name, attribute.type, text, error)
-            self._add(element, error_code(attribute.type), message, attribute=name)
+            self.add(element, error_code(attribute.type), message, attribute=name)
             return attribute.default
 
     def _unknown_attribute(self, element: Element, spec: ElementSpec, name: str) -> None:
         candidates = tuple(spec.attribute_by_name)
         message = f"<{element.name}> has no attribute {_shown(name)}{_did_you_mean(name, candidates)}"
-        self._add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
+        self.add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
 
     def _children(self, element: Element, spec: ElementSpec) -> tuple[Bound, ...]:
         bound: list[Bound] = []
@@ -186,11 +192,11 @@ class Binder:
                 self._misplaced(child, child_spec, element.name)
                 continue
             if rule.alone and len(element.children) > 1:
-                self._add(child, Code.BAD_NESTING, f"<{child.name}> must be the only element in <{element.name}>")
+                self.add(child, Code.BAD_NESTING, f"<{child.name}> must be the only element in <{element.name}>")
                 continue
             count = counts[rule.name] = counts.get(rule.name, 0) + 1
             if rule.most is not None and count > rule.most:
-                self._add(child, Code.BAD_NESTING, f"<{element.name}> may contain only one <{child.name}>")
+                self.add(child, Code.BAD_NESTING, f"<{element.name}> may contain only one <{child.name}>")
                 continue
             bound.append(inside)
         return tuple(bound)
@@ -207,7 +213,7 @@ class Binder:
         text = element.full_text if content.cut else element.text
         if has_children:
             if text:
-                self._add(element, Code.BAD_NESTING, f"<{element.name}> holds either text or elements, not both")
+                self.add(element, Code.BAD_NESTING, f"<{element.name}> holds either text or elements, not both")
             return None, True
         if text:
             return self._judge_text(element, content, text)
@@ -215,7 +221,7 @@ class Binder:
             return None, values[content.unless] is not None
         if element.children:
             return None, False
-        self._add(element, Code.MISSING_CONTENT, f"<{element.name}> must contain {content.meaning}")
+        self.add(element, Code.MISSING_CONTENT, f"<{element.name}> must contain {content.meaning}")
         return None, False
 
     def _judge_text(self, element: Element, content: Content, text: str) -> tuple[str | None, bool]:
@@ -227,12 +233,12 @@ class Binder:
         except ValueError as error:
             if isinstance(of, Text):
                 message = f"the text of <{element.name}> has at most {of.most} characters, not {len(text)}"
-                self._add(element, Code.TOO_LARGE, message)
+                self.add(element, Code.TOO_LARGE, message)
                 return (text[: of.most], True) if content.cut else (None, False)
             code = error_code(of)
             if code is Code.INVALID_ATTRIBUTE:
                 code = Code.MISSING_CONTENT
-            self._add(element, code, _wrong(f"the text of <{element.name}>", of, text, error))
+            self.add(element, code, _wrong(f"the text of <{element.name}>", of, text, error))
             return None, False
         assert isinstance(value, str)
         return value, True
@@ -242,7 +248,7 @@ class Binder:
             hint = "; it is TwiML that is not offered here"
         else:
             hint = _did_you_mean(element.name, candidates, "<{}>") or otherwise
-        self._add(element, Code.UNKNOWN_VERB, f"<{_name(element)}> is not {kind} of VoyloML{hint}")
+        self.add(element, Code.UNKNOWN_VERB, f"<{_name(element)}> is not {kind} of VoyloML{hint}")
 
     def _unknown_child(self, element: Element, parent: Element, spec: ElementSpec) -> None:
         allowed = tuple(name for name, known in BY_NAME.items() if known.name in spec.child_by_name)
@@ -259,11 +265,12 @@ class Binder:
     def _misplaced(self, element: Element, spec: ElementSpec, parent: str) -> None:
         places = _listed([f"<{name}>" for name in parents_of(spec.name)])
         message = f"<{element.name}> is not allowed in <{parent}>; it belongs in {places}"
-        self._add(element, Code.BAD_NESTING, message)
+        self.add(element, Code.BAD_NESTING, message)
 
     def _stray_text(self, element: Element) -> None:
-        message = f"text is not allowed directly in <{element.name}>: {_shown(element.text)}"
-        self._add(element, Code.BAD_NESTING, message)
+        text = element.text if self._written is None else self._written(element.text)
+        message = f"text is not allowed directly in <{element.name}>: {_shown(text)}"
+        self.add(element, Code.BAD_NESTING, message)
 
 
 def _wrong(label: str, of: AttributeType, text: str, error: ValueError) -> str:

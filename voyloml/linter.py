@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import EllipsisType
 
 from voyloml.attribute_types import Url, is_absolute
@@ -23,7 +23,7 @@ from voyloml.variables import BUILT_IN, Scalar, as_text, escape, fill
 # Stands for a value that is not known. Private-use characters are XML characters but no name characters, so a
 # placeholder in the name of an element or attribute makes the sample ill-formed, which contract §12 asks for.
 _OPEN, _CLOSE = "\uf8f0", "\uf8f1"
-_SAMPLE = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+_SAMPLE = re.compile(f"{_OPEN}([0-9]{{1,6}}){_CLOSE}")
 _SAMPLE_GROWTH = 4
 
 
@@ -93,9 +93,8 @@ def lint(
             text, octets = sample.text, sample.text.encode()
         document, instructions = read_document(text, octets, limits)
     except DocumentError as error:
-        line, column = (error.line, error.column) if sample is None else sample.origin(error.line, error.column)
-        found = Diagnostic(line, column, error.path, error.code, error.message)
-        return LintResult(valid=False, errors=(found,), warnings=())
+        found = Diagnostic(error.line, error.column, error.path, error.code, error.message)
+        return LintResult(valid=False, errors=(found if sample is None else sample.explain(found),), warnings=())
     linter = _Linter(document, sample, tts_available=tts_available, base_url=base_url)
     return linter.run(instructions)
 
@@ -160,6 +159,16 @@ class _Sample:
         index = int(match.group(1))
         return f"{{{{{self._keys[index]}}}}}" if index < len(self._keys) else match.group()
 
+    def explain(self, error: Diagnostic) -> Diagnostic:
+        """An error of the sample as one of the template."""
+        line, column = self.origin(error.line, error.column)
+        message = error.message
+        if error.code is Code.NOT_WELL_FORMED and self.text.startswith(
+            _OPEN, self._lines.offset(error.line, error.column)
+        ):
+            message = "a placeholder may stand for text and attribute values only, not for names or other markup"
+        return replace(error, line=line, column=column, message=message)
+
     def origin(self, line: int, column: int) -> tuple[int, int]:
         """The place in the template of a place in `text`; within a value, that of its placeholder."""
         return self.origin_of(self._lines.offset(line, column))
@@ -167,8 +176,6 @@ class _Sample:
     def origin_of(self, offset: int) -> tuple[int, int]:
         """As `origin`, for a character offset in `text`."""
         index = bisect_right(self._starts, offset) - 1
-        if index < 0:
-            return 1, 1
         start, literal = self._origins[index]
         return self._template_lines.place(start + (offset - self._starts[index] if literal else 0))
 
@@ -188,7 +195,7 @@ class _Linter:
         self._sample = sample
         self._tts_available = tts_available
         self._without_base = base_url is None
-        self._binder = Binder(None if sample is None else sample.is_open)
+        self._binder = Binder() if sample is None else Binder(sample.is_open, sample.written)
         self._lines: Lines | None = None
         self._attribute_offsets: dict[Element, dict[str, int]] = {}
 
@@ -212,8 +219,7 @@ class _Linter:
         return self._result(instructions)
 
     def _warn(self, element: Element, code: Code, message: str, attribute: str | None = None) -> None:
-        if not self._binder.full:
-            self._binder.problems.append(Problem(element, code, message, Severity.WARNING, attribute))
+        self._binder.add(element, code, message, Severity.WARNING, attribute)
 
     def _check(self, bound: Bound) -> None:
         if bound.spec.name == "Say" and not self._tts_available:
@@ -265,9 +271,8 @@ class _Linter:
     def _diagnostic(self, problem: Problem) -> Diagnostic:
         element = problem.element
         line, column = self._origin(element.line, element.column)
-        message = problem.message if self._sample is None else self._sample.written(problem.message)
         attribute = self._attribute_place(element, problem.attribute) if problem.attribute is not None else None
-        return Diagnostic(line, column, element.path, problem.code, message, attribute)
+        return Diagnostic(line, column, element.path, problem.code, problem.message, attribute)
 
     def _attribute_place(self, element: Element, name: str) -> AttributePlace | None:
         if self._lines is None:

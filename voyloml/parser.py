@@ -80,8 +80,7 @@ def read_document(text: str, octets: bytes, limits: LanguageLimits) -> tuple[Doc
     finally:
         reader.release()
     root = reader.root
-    if root is None:
-        raise DocumentError(Code.NOT_WELL_FORMED, "the document is empty")
+    assert root is not None
     if root.name != ROOT:
         raise DocumentError(Code.BAD_ROOT, _root_message(root.name), root.line, root.column, root.path)
     return Document(root, text), reader.instructions
@@ -165,7 +164,7 @@ class _Reader:
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if version != "1.0":
             raise self._fail(Code.NOT_WELL_FORMED, f"the XML version must be 1.0, not {version[:20]!r}")
-        if encoding is not None and encoding.lower() not in {"utf-8", "us-ascii"}:
+        if encoding is not None and encoding.lower() not in {"utf-8", "utf8", "us-ascii"}:
             raise self._fail(Code.NOT_WELL_FORMED, f"the encoding must be UTF-8, not {encoding[:40]!r}")
 
     def _doctype(self, *_: object) -> None:

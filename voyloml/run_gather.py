@@ -70,7 +70,7 @@ async def _play(control: CallControl, machine: GatherMachine, rules: GatherRules
             if key is not None and key.done():
                 machine.key(key.result())
                 key = None
-            elif over.done():
+            else:
                 over.result()
                 machine.prompts_over()
     finally:

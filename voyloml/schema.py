@@ -84,6 +84,7 @@ class ElementSpec:
     attribute_by_name: Mapping[str, Attribute] = field(init=False, repr=False, compare=False)
     child_by_name: Mapping[str, Child] = field(init=False, repr=False, compare=False)
     defaults: Mapping[str, Value] = field(init=False, repr=False, compare=False)
+    required: tuple[Attribute, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_name = {name: attribute for attribute in self.attributes for name in (attribute.name, *attribute.aliases)}
@@ -91,3 +92,4 @@ class ElementSpec:
         object.__setattr__(self, "attribute_by_name", MappingProxyType(by_name))
         object.__setattr__(self, "child_by_name", MappingProxyType({child.name: child for child in self.children}))
         object.__setattr__(self, "defaults", MappingProxyType(defaults))
+        object.__setattr__(self, "required", tuple(attribute for attribute in self.attributes if attribute.required))

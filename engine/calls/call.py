@@ -55,7 +55,7 @@ class CallServices:
 class Call:
     """An inbound call to a number of a workspace.
 
-    `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is the row the record starts from.
+    `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
     """
 
     def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
@@ -241,7 +241,7 @@ class Call:
         """Events of the leg's audio session."""
         match event:
             case DigitStarted():
-                self.log("key", {"key": event.key})
+                self.log("digit", {"digit": event.key})
                 self._control.press(event.key)
             case MediaTimeout():
                 self._log.warning("media.timeout")

@@ -11,8 +11,8 @@ KEPT_KEYS = 32
 class KeyBuffer:
     """Keys in the order pressed, for one reader at a time.
 
-    `press` is called from the media events, `next` by the running verb. Keys beyond 32 unread ones are dropped: a caller
-    who leans on the keypad must not grow the call.
+    `press` is called from the media events, `next` by the running verb. Keys beyond 32 unread ones are dropped: a
+    caller who leans on the keypad must not grow the call.
     """
 
     def __init__(self) -> None:

@@ -47,8 +47,8 @@ class LegSettings:
 class InboundLeg:
     """The leg of a caller who called us.
 
-    Raises SipParseError at construction when the offer cannot be read, SdpRejected when it has nothing in common with us. `on_media` gets the events of the
-    audio session once there is one.
+    Raises SipParseError at construction when the offer cannot be read, SdpRejected when it has nothing in common with
+    us. `on_media` gets the events of the audio session once there is one.
     """
 
     def __init__(

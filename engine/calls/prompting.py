@@ -1,8 +1,8 @@
 """Plays what a document says, item after item, on one media session (contract §10.4).
 
-Every file of the list is fetched and every text is synthesised from the moment the list is known, so that one item
-follows the other without a gap; a long text starts with its first sentence. What cannot be had is skipped with a warning
-in the call's log.
+Every file of the list is fetched and every text synthesised from the moment the list is known, so that one item follows
+the other without a gap; a long text starts with its first sentence. What cannot be had is skipped with a warning in the
+call's log.
 """
 
 from __future__ import annotations

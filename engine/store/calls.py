@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, select, tuple_, update
@@ -58,6 +59,7 @@ _END_COLUMNS: Final = (
     "hangup_cause",
     "sip_code",
     "answered_by",
+    "answered_at",
     "ended_at",
     "ring_s",
     "duration_s",
@@ -83,7 +85,7 @@ INSERT_LOG: Final = RowStatement(60, insert(call_log))
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls to list; None does not narrow. Times are exclusive bounds of `startedAt` in milliseconds."""
+    """Which calls to list; None does not narrow. Times are exclusive bounds of the start."""
 
     direction: Direction | None = None
     outcome: Outcome | None = None
@@ -93,8 +95,8 @@ class CallFilter:
     number_id: str | None = None
     trunk_id: str | None = None
     pending: bool | None = None
-    started_after: int | None = None
-    started_before: int | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
 
 
 def call_values(call: Call) -> dict[str, object]:
@@ -222,11 +224,11 @@ def _conditions(workspace_id: str, narrow: CallFilter) -> list[ColumnElement[boo
     if narrow.pending is not None:
         conditions.append(calls.c.ended_at.is_(None) if narrow.pending else calls.c.ended_at.is_not(None))
     if narrow.started_after is not None:
-        conditions.append(calls.c.started_at > narrow.started_after)
-        conditions.append(calls.c.created_at > narrow.started_after - START_DELAY_MS)
+        after = to_ms(narrow.started_after)
+        conditions += [calls.c.started_at > after, calls.c.created_at > after - START_DELAY_MS]
     if narrow.started_before is not None:
-        conditions.append(calls.c.started_at < narrow.started_before)
-        conditions.append(calls.c.created_at < narrow.started_before)
+        before = to_ms(narrow.started_before)
+        conditions += [calls.c.started_at < before, calls.c.created_at < before]
     return conditions
 
 

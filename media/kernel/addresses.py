@@ -10,7 +10,7 @@ _WORDS = struct.Struct("<3q")
 
 
 def address_words(host: str, port: int) -> tuple[int, int, int]:
-    """Return the three words of a socket address. Raises ValueError where the host is no IP literal or the port none."""
+    """Return the three words of a socket address; raises ValueError for what is no IP literal or no port."""
     address = ipaddress.ip_address(host)
     if not 0 <= port <= 65535:
         raise ValueError(f"{port} is not a port")

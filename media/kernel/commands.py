@@ -5,11 +5,12 @@ that is gone is passed over.
 """
 
 from media.kernel import constants as c
+from media.kernel.arrays import Words
 from media.kernel.compiled import compiled
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
-from media.kernel.layout import CoreRow, SessionRow, SocketRow, Words
-from media.kernel.native import address_of, copy_octets, fill_octets, load_acquire, store_release
+from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
@@ -60,10 +61,18 @@ ARGUMENT = 3
 
 @compiled
 def _open(
-    row: SessionRow, sock: SocketRow, core: CoreRow, groups: Words, command: Words, row_bytes: int, address: int
+    row: SessionRow,
+    sock: SocketRow,
+    core: CoreRow,
+    groups: Words,
+    command: Words,
+    command_address: int,
+    address: int,
+    row_bytes: int,
 ) -> None:
     slot = command[1]
     fill_octets(address, 0, row_bytes)
+    row.address = address
     row.slot = slot
     row.generation = command[2]
     row.state = c.OPEN
@@ -75,7 +84,7 @@ def _open(
     row.sequence = command[OPEN_SEQUENCE]
     row.timestamp_base = command[OPEN_TIMESTAMP]
     row.timeout_ns = command[OPEN_TIMEOUT_NS]
-    copy_octets(address_of(row.cname), address_of(command) + OPEN_CNAME * 8, c.CNAME_BYTES)
+    copy_octets(row.address + CNAME_AT, command_address + OPEN_CNAME * 8, c.CNAME_BYTES)
     row.last_tick = -1
     row.marker_due = 1
     row.event_payload_type = -1
@@ -112,7 +121,7 @@ def detach(sessions: "list[SessionRow]", core: CoreRow, groups: Words, slot: int
 @compiled
 def report_closed(row: SessionRow, core: CoreRow) -> bool:
     """Tell asyncio that the session's sockets and audio are not touched any more."""
-    return post(core, c.EVENT_CLOSED, row.slot, row.generation, core.now, 0, 0, 0, 0)
+    return post(core, row, c.EVENT_CLOSED, core.now, c.NONE, c.NONE, c.NONE, c.NONE)
 
 
 @compiled
@@ -129,9 +138,7 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
     )
     row.rtcp_mux = command[START_RTCP_MUX]
     if moved:
-        set_address(
-            row.signalled, command[START_ADDRESS], command[START_ADDRESS + 1], command[START_ADDRESS + 2]
-        )
+        set_address(row.signalled, command[START_ADDRESS], command[START_ADDRESS + 1], command[START_ADDRESS + 2])
         row.remote_length = 16 if row.signalled[0] & 0xFFFF == AF_INET else 28
         expect_source(row, core.now)
     if row.send_codec != command[START_CODEC] or row.packet_samples != command[START_PACKET_SAMPLES]:
@@ -152,13 +159,14 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         # The time-out counts from here, not from the last packet before a hold.
         row.alive_since = core.now
         row.timed_out = 0
+        reset_jitter(row)
     row.receiving = command[START_RECEIVE]
     if row.next_report == 0:
         schedule_report(row, core, core.now)
 
 
 @compiled
-def _take_digits(row: SessionRow, core: CoreRow, command: Words) -> None:
+def _take_digits(row: SessionRow, core: CoreRow, command: Words, command_address: int) -> None:
     if row.digits_phase != c.DIGITS_NONE or command[DIGITS_COUNT] > c.DIGITS_MAX:
         core.commands_refused += 1
         return
@@ -168,7 +176,7 @@ def _take_digits(row: SessionRow, core: CoreRow, command: Words) -> None:
     row.digits_duration_ms = command[DIGITS_DURATION_MS]
     row.digits_gap_ms = command[DIGITS_GAP_MS]
     row.digits_repeats = 0
-    copy_octets(address_of(row.digits), address_of(command) + DIGITS_SYMBOLS * 8, c.DIGITS_MAX)
+    copy_octets(row.address + DIGITS_AT, command_address + DIGITS_SYMBOLS * 8, c.DIGITS_MAX)
     row.digits_phase = c.DIGITS_NEXT
 
 
@@ -177,7 +185,7 @@ def _close(
     sessions: "list[SessionRow]", sock: SocketRow, core: CoreRow, groups: Words, row: SessionRow, slot: int
 ) -> None:
     if row.state == c.STARTED and row.packets_sent > 0:
-        send_report(row, sock, core, timestamp_at(row, max(row.last_tick, 0)), core.now, 1)
+        send_report(row, sock, core, timestamp_at(row, max(row.last_tick, 0)), core.now, c.YES)
     row.state = c.CLOSING
     if report_closed(row, core):
         detach(sessions, core, groups, slot)
@@ -185,7 +193,14 @@ def _close(
 
 @compiled
 def _obey(
-    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words, command: Words, base: int, row_bytes: int
+    sessions: "list[SessionRow]",
+    sockets: "list[SocketRow]",
+    core: CoreRow,
+    groups: Words,
+    command: Words,
+    command_address: int,
+    base: int,
+    row_bytes: int,
 ) -> None:
     kind = command[0]
     if kind == c.COMMAND_SHUTDOWN:
@@ -195,7 +210,10 @@ def _obey(
     row = sessions[slot]
     sock = sockets[slot]
     if kind == c.COMMAND_OPEN:
-        _open(row, sock, core, groups, command, row_bytes, base + slot * row_bytes)
+        if row.state != c.FREE:
+            core.commands_refused += 1
+            return
+        _open(row, sock, core, groups, command, command_address, base + slot * row_bytes, row_bytes)
         return
     if row.generation != command[2] or row.state in (c.FREE, c.CLOSING):
         return
@@ -217,7 +235,7 @@ def _obey(
     elif kind == c.COMMAND_RECODE:
         recode_item(row, command[PLAY_ID], command[PLAY_ADDRESS], command[PLAY_LENGTH])
     elif kind == c.COMMAND_DIGITS:
-        _take_digits(row, core, command)
+        _take_digits(row, core, command, command_address)
     elif kind == c.COMMAND_TAP:
         row.tapped = command[ARGUMENT]
     elif kind == c.COMMAND_CLOSE:
@@ -231,8 +249,8 @@ def obey_commands(
     """Carry out every command that waits. Sessions are rows of `row_bytes` octets from the address `base` on."""
     tail = load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL)
     while core.command_head < tail:
-        _obey(
-            sessions, sockets, core, groups, core.commands[core.command_head % c.COMMANDS], base, row_bytes
-        )
+        place = core.command_head % c.COMMANDS
+        address = core.address + COMMANDS_AT + place * c.COMMAND_WORDS * 8
+        _obey(sessions, sockets, core, groups, core.commands[place], address, base, row_bytes)
         core.command_head += 1
     store_release(core.cursors, c.CURSOR_COMMAND_HEAD, core.command_head)

@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core import config
 
-JIT_DISABLED = bool(numba.config.DISABLE_JIT)
+# numba's settings come and go with its environment variables, so they are no attributes that a type checker knows.
+_config: Any = config
+
+JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -80,18 +84,19 @@ def _prepare_cache() -> Path | None:
 CACHE_DIRECTORY: Path | None = None if JIT_DISABLED else _prepare_cache()
 
 
-def _compile(function: _Function, **options: bool) -> _Function:
+def _compile(function: _Function, *, nogil: bool) -> _Function:
     if JIT_DISABLED:
         return function
-    configured = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE_DIRECTORY or "")
+    configured = _config.CACHE_DIR
+    _config.CACHE_DIR = str(CACHE_DIRECTORY or "")
     try:
-        compiled_function: _Function = numba.njit(
-            cache=CACHE_DIRECTORY is not None, error_model="numpy", boundscheck=False, **options
+        compiled_function: Any = numba.njit(
+            cache=CACHE_DIRECTORY is not None, error_model="numpy", boundscheck=False, nogil=nogil
         )(function)
     finally:
-        numba.config.CACHE_DIR = configured
-    return compiled_function
+        _config.CACHE_DIR = configured
+    result: _Function = compiled_function
+    return result
 
 
 def compiled(function: _Function) -> _Function:
@@ -99,7 +104,7 @@ def compiled(function: _Function) -> _Function:
 
     It keeps the GIL: giving it back and waiting for it again would cost up to one switch interval.
     """
-    return _compile(function)
+    return _compile(function, nogil=False)
 
 
 def compiled_without_gil(function: _Function) -> _Function:

@@ -4,6 +4,16 @@ Compiled functions see these as literals. Limits that an operator may set are gi
 opens or starts a session; the constants here are their defaults or fixed by the protocols.
 """
 
+# Clocks of the system.
+
+CLOCK_REALTIME = 0
+CLOCK_MONOTONIC = 1
+
+# For an argument without a meaning in this place. A literal would have the callee compiled once more for it.
+NONE = 0
+NO = 0
+YES = 1
+
 # Time and audio.
 
 NANOSECONDS = 1_000_000_000
@@ -38,6 +48,9 @@ CONTROL_BYTES = 64
 PACKET_BYTES = 1024
 
 RTP_HEADER_BYTES = 12
+RTP_SEQUENCE_AT = 2
+RTP_TIMESTAMP_AT = 4
+RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 

@@ -5,6 +5,7 @@ global. What the events mean is the business of whoever is given them.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from media.kernel import constants as c
-from media.kernel.layout import CoreRow, Samples, SessionRow, SocketRow, Words, allocate, check_platform
+from media.kernel.arrays import Samples, Words
+from media.kernel.layout import CoreRow, SessionRow, SocketRow, allocate, check_platform
 from media.kernel.loop import run
 from media.kernel.priority import ask_for_realtime
 from media.kernel.ring import push_rows, take_frames, take_rows
-from media.kernel.warm import warm_up
+from media.kernel.warm import fill_cache, warm_up
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class MediaCore:
     async def start(self) -> None:
         """Start the thread; returns when its loop runs. The first start on a machine compiles, which takes a while."""
         self._loop = asyncio.get_running_loop()
+        await fill_cache()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.row["wake_fd"] = self._wake_fd
@@ -165,10 +168,8 @@ class MediaCore:
         os.eventfd_write(self._wake_fd, 1)
 
     def _read(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._event_fd)
-        except BlockingIOError:
-            pass
         for _ in range(_ROUNDS):
             events = self._take_events()
             frames = self._take_frames()

@@ -4,12 +4,10 @@ An event keeps the timestamp of its start and says in each packet how long it ha
 times. `w` and `W` pause for half a second and a second. The stream's own timestamps go on beneath.
 """
 
-import numpy as np
-
 from media.kernel import constants as c
 from media.kernel.compiled import compiled
 from media.kernel.layout import CoreRow, SessionRow
-from media.kernel.octets import put16
+from media.kernel.octets import octet, put16
 from media.kernel.ring import post
 from media.kernel.rtp import write_rtp_header
 
@@ -22,7 +20,7 @@ def _next_symbol(row: SessionRow, timestamp: int) -> None:
     if row.digits_index >= row.digits_count:
         row.digits_phase = c.DIGITS_SENT
         return
-    symbol = np.int64(row.digits[row.digits_index])
+    symbol = octet(row.digits, row.digits_index)
     row.digits_index += 1
     if symbol >= c.KEY_COUNT:
         row.digits_phase = c.DIGITS_GAP
@@ -36,9 +34,7 @@ def _next_symbol(row: SessionRow, timestamp: int) -> None:
 
 @compiled
 def _write_event(row: SessionRow, core: CoreRow, marker: int, end: int) -> None:
-    write_rtp_header(
-        core.packet, row.digits_payload_type, marker, row.sequence, row.digits_timestamp, row.ssrc
-    )
+    write_rtp_header(core.packet, row.digits_payload_type, marker, row.sequence, row.digits_timestamp, row.ssrc)
     core.packet[c.RTP_HEADER_BYTES] = row.digits_key
     core.packet[c.RTP_HEADER_BYTES + 1] = (_END if end else 0) | c.EVENT_VOLUME
     put16(core.packet, c.RTP_HEADER_BYTES + 2, row.digits_elapsed_ms * row.event_clock // 1000)
@@ -67,7 +63,7 @@ def write_digits(row: SessionRow, core: CoreRow, timestamp: int) -> bool:
     if row.digits_repeats == 0:
         return False
     row.digits_repeats -= 1
-    _write_event(row, core, 0, 1)
+    _write_event(row, core, c.NO, c.YES)
     return True
 
 
@@ -84,15 +80,6 @@ def report_digits(row: SessionRow, core: CoreRow) -> None:
     """Report that the digits have been sent: their id and how many symbols."""
     if row.digits_phase != c.DIGITS_SENT:
         return
-    if post(
-        core,
-        c.EVENT_DIGITS_SENT,
-        row.slot,
-        row.generation,
-        core.now,
-        row.digits_id,
-        row.digits_index,
-        row.digits_count,
-        0,
-    ):
+    sent = (row.digits_id, row.digits_index, row.digits_count)
+    if post(core, row, c.EVENT_DIGITS_SENT, core.now, sent[0], sent[1], sent[2], c.NONE):
         row.digits_phase = c.DIGITS_NONE

@@ -4,15 +4,11 @@ The encoders take the upper 14 (µ-law) and 13 (A-law) bits of a sample as the r
 bit for bit the result of the reference algorithm. The tables are built once, at import.
 """
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
+from media.kernel.arrays import Octets, Samples
 from media.kernel.constants import PCMA, PCMA_SILENCE, PCMU, PCMU_SILENCE
-
-Octets: TypeAlias = npt.NDArray[np.uint8]
-Samples: TypeAlias = npt.NDArray[np.int16]
 
 _ULAW_BIAS = 33
 _ULAW_CLIP = 8159

@@ -8,8 +8,8 @@ drift apart. Without a listener only the bookkeeping is done, for the statistics
 
 from media.kernel import constants as c
 from media.kernel.compiled import compiled
-from media.kernel.layout import CoreRow, SessionRow
-from media.kernel.native import address_of, copy_octets, fill_octets
+from media.kernel.layout import DATAGRAMS_AT, FRAME_AT, JB_PAYLOADS_AT, CoreRow, SessionRow
+from media.kernel.native import copy_octets, fill_octets
 
 _SEQUENCE = 0
 _TIMESTAMP = 1
@@ -107,9 +107,7 @@ def put_packet(
     slot[_SAMPLES] = length
     slot[_KEPT] = row.tapped
     if row.tapped:
-        copy_octets(
-            address_of(row.jb_payloads) + place * c.PAYLOAD_BYTES, address_of(core.datagrams) + at, length
-        )
+        copy_octets(row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES, core.address + DATAGRAMS_AT + at, length)
 
 
 @compiled
@@ -132,7 +130,7 @@ def playout_delay(row: SessionRow, arrival: int) -> int:
 def pull_frame(row: SessionRow, core: CoreRow, arrival: int, now: int) -> None:
     """Play the next 20 ms into `core.frame` (silence where there is nothing) at the time `now`, given in both units."""
     if row.tapped:
-        fill_octets(address_of(core.frame), c.PCMA_SILENCE if row.receive_codec == c.PCMA else c.PCMU_SILENCE, 160)
+        fill_octets(core.address + FRAME_AT, c.PCMA_SILENCE if row.receive_codec == c.PCMA else c.PCMU_SILENCE, 160)
     if row.jb_state == c.JITTER_IDLE:
         return
     if row.jb_state == c.JITTER_FILLING:
@@ -174,7 +172,7 @@ def _play(row: SessionRow, core: CoreRow) -> None:
         count = min(slot[_SAMPLES] + gap, c.TICK_SAMPLES - filled)
         if slot[_KEPT] and row.tapped:
             copy_octets(
-                address_of(core.frame) + filled, address_of(row.jb_payloads) + place * c.PAYLOAD_BYTES - gap, count
+                core.address + FRAME_AT + filled, row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES - gap, count
             )
         filled += count
         if count == slot[_SAMPLES] + gap:

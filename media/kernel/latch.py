@@ -7,9 +7,10 @@ peer, a third party can neither inject nor redirect nor silence. A moved signall
 """
 
 from media.kernel import constants as c
+from media.kernel.arrays import Words
 from media.kernel.compiled import compiled
-from media.kernel.layout import CoreRow, SessionRow, Words
-from media.kernel.ring import post
+from media.kernel.layout import CoreRow, SessionRow
+from media.kernel.ring import tell
 from media.kernel.rtp import SEQUENCE, SSRC
 
 AF_INET = 2
@@ -67,8 +68,7 @@ def _adopt(row: SessionRow, core: CoreRow, word0: int, word1: int, word2: int, r
     # The stream of whom we listened to before is over.
     if row.stream_started:
         row.last_arrival = 0
-    if not post(core, c.EVENT_LATCHED, row.slot, row.generation, core.now, word0, word1, word2, c.EVENT_RESERVE):
-        core.events_lost += 1
+    tell(core, row, c.EVENT_LATCHED, core.now, word0, word1, word2, c.EVENT_RESERVE)
 
 
 @compiled
@@ -77,8 +77,9 @@ def _candidate(row: SessionRow, word0: int, word1: int, word2: int, now: int) ->
     free = -1
     oldest = now - c.CANDIDATE_STALE_NS
     for place in range(c.LATCH_CANDIDATES):
-        heard = row.candidates[place, _HEARD]
-        if same_address(word0, word1, word2, row.candidates[place]) and heard > 0:
+        candidate = row.candidates[place]
+        heard = candidate[_HEARD]
+        if heard > 0 and candidate[0] == word0 and candidate[1] == word1 and candidate[2] == word2:
             return place
         if heard <= oldest:
             oldest = heard

@@ -10,13 +10,10 @@ import sys
 from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 
 import numpy as np
-import numpy.typing as npt
 
 from media.kernel import constants as c
+from media.kernel.arrays import Octets, Samples, Words
 from media.kernel.compiled import JIT_DISABLED
-from media.kernel.g711 import Octets, Samples
-
-Words: TypeAlias = npt.NDArray[np.int64]
 
 # An address is kept as the four words of its sockaddr, flow label and unused tail zero, so that comparing two addresses
 # is comparing three words and sending to one needs no conversion.
@@ -34,6 +31,8 @@ class SocketRow:
 class SessionRow:
     """One RTP session. Ordered so that what every tick touches lies together."""
 
+    # Where this row lies in memory, for the system calls and copies that want addresses.
+    address: int
     slot: int
     generation: int
     state: int
@@ -164,7 +163,6 @@ class SessionRow:
     drops: Annotated[Words, (c.DROPS,)]
     flushed: Annotated[Words, (c.FLUSHED_GROUPS,)]
     flushed_next: int
-    flush_key: int
     digits: Annotated[Octets, (c.DIGITS_MAX,)]
     # Address (3 words), SSRC, last sequence, count, last heard.
     candidates: Annotated[Words, (c.LATCH_CANDIDATES, 8)]
@@ -178,6 +176,7 @@ class SessionRow:
 class CoreRow:
     """What belongs to one kernel thread: its clock, its rings, its scratch memory and its counters."""
 
+    address: int
     subtick: int
     deadline: int
     now: int
@@ -258,6 +257,32 @@ def record_dtype(declaration: type) -> np.dtype[Any]:
     return np.dtype(fields, align=True)
 
 
+def _place(declaration: type, name: str) -> int:
+    """Return the octets from the start of a row to one of its fields."""
+    fields = record_dtype(declaration).fields
+    assert fields is not None
+    return int(fields[name][1])
+
+
+REMOTE_AT = _place(SessionRow, "remote")
+RTCP_REMOTE_AT = _place(SessionRow, "rtcp_remote")
+CNAME_AT = _place(SessionRow, "cname")
+DIGITS_AT = _place(SessionRow, "digits")
+OUTGOING_AT = _place(SessionRow, "outgoing")
+JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
+CLOCK_AT = _place(CoreRow, "clock")
+POLL_AT = _place(CoreRow, "poll")
+WAKE_VALUE_AT = _place(CoreRow, "wake_value")
+HEADERS_AT = _place(CoreRow, "headers")
+VECTORS_AT = _place(CoreRow, "vectors")
+NAMES_AT = _place(CoreRow, "names")
+CONTROLS_AT = _place(CoreRow, "controls")
+PACKET_AT = _place(CoreRow, "packet")
+FRAME_AT = _place(CoreRow, "frame")
+DATAGRAMS_AT = _place(CoreRow, "datagrams")
+COMMANDS_AT = _place(CoreRow, "commands")
+
+
 def allocate(declaration: type, count: int) -> Any:
     """Return `count` zeroed rows of a declared record, in memory that becomes resident page by page as it is used."""
     dtype = record_dtype(declaration)
@@ -265,6 +290,9 @@ def allocate(declaration: type, count: int) -> Any:
     # One touched row would otherwise make two megabytes resident.
     memory.madvise(mmap.MADV_NOHUGEPAGE)
     rows = np.frombuffer(memory, dtype=dtype, count=count)
+    if "address" in (dtype.names or ()):
+        # Of every row now would make all of them resident; sessions get theirs when they are opened.
+        rows[0]["address"] = rows.ctypes.data
     return rows.view(np.recarray) if JIT_DISABLED else rows
 
 

@@ -6,15 +6,14 @@ sleeps until asyncio writes to it.
 """
 
 from media.kernel import constants as c
+from media.kernel.arrays import Words
 from media.kernel.commands import detach, obey_commands, report_closed
 from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.digits import report_digits
 from media.kernel.g711 import ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from media.kernel.jitter import pull_frame
-from media.kernel.layout import CoreRow, SessionRow, SocketRow, Words
+from media.kernel.layout import CoreRow, SessionRow, SocketRow
 from media.kernel.native import (
-    CLOCK_MONOTONIC,
-    CLOCK_REALTIME,
     load_acquire,
     read_clock,
     signal_events,
@@ -37,11 +36,11 @@ def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> N
     """Do what is due twice a second: RTCP in and out, and the time-out of a stream that has gone silent."""
     receive_reports(row, sock, core)
     if core.now >= row.next_report:
-        send_report(row, sock, core, timestamp_at(row, tick), core.now, 0)
+        send_report(row, sock, core, timestamp_at(row, tick), core.now, c.NO)
         schedule_report(row, core, core.now)
     if row.receiving and row.timed_out == 0 and core.now - row.alive_since > row.timeout_ns:
         row.timed_out = 1
-        if not post(core, c.EVENT_MEDIA_TIMEOUT, row.slot, row.generation, core.now, 0, 0, 0, c.EVENT_RESERVE):
+        if not post(core, row, c.EVENT_MEDIA_TIMEOUT, core.now, c.NONE, c.NONE, c.NONE, c.EVENT_RESERVE):
             row.timed_out = 0
 
 
@@ -53,15 +52,12 @@ def _play_out(row: SessionRow, core: CoreRow, frames: int) -> None:
         pull_frame(row, core, now // 1000 * c.CLOCK_RATE // 1_000_000, now)
         if row.tapped:
             table = ALAW_TO_LINEAR if row.receive_codec == c.PCMA else ULAW_TO_LINEAR
-            post_frame(core, row.slot, row.generation, core.frame, table)
+            post_frame(core, row, core.frame, table)
 
 
 @compiled
-def serve_session(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
-    """Do one tick of one session: receive, play out, send, and report what has happened."""
-    receive_tick(row, sock, core)
-    if row.state != c.STARTED:
-        return
+def advance_session(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
+    """Do what is due of a started session in one tick: play out, send, and report what has happened."""
     missed = tick - row.last_tick - 1 if row.last_tick >= 0 else 0
     row.last_tick = tick
     core.served += 1
@@ -76,9 +72,7 @@ def serve_session(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) ->
 
 
 @compiled
-def _serve_group(
-    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words
-) -> None:
+def _serve_group(sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words) -> None:
     group = core.subtick % c.GROUPS
     tick = core.subtick // c.GROUPS
     # From the last to the first: one that leaves is replaced by one that has been served.
@@ -89,7 +83,10 @@ def _serve_group(
             if report_closed(row, core):
                 detach(sessions, core, groups, slot)
             continue
-        serve_session(row, sockets[row.socket], core, tick)
+        sock = sockets[row.socket]
+        receive_tick(row, sock, core)
+        if row.state == c.STARTED:
+            advance_session(row, sock, core, tick)
 
 
 @compiled
@@ -104,10 +101,10 @@ def _count_lateness(core: CoreRow, late: int) -> None:
 @compiled
 def _keep_time(core: CoreRow) -> None:
     """Wait for the next deadline; leave out whole ticks that have passed."""
-    if read_clock(core, CLOCK_MONOTONIC) < core.deadline:
+    if read_clock(core, c.CLOCK_MONOTONIC) < core.deadline:
         sleep_until(core, core.deadline)
-    core.now = read_clock(core, CLOCK_MONOTONIC)
-    core.wall_offset = core.now - read_clock(core, CLOCK_REALTIME)
+    core.now = read_clock(core, c.CLOCK_MONOTONIC)
+    core.wall_offset = core.now - read_clock(core, c.CLOCK_REALTIME)
     late = core.now - core.deadline
     core.ticks += 1
     _count_lateness(core, late)
@@ -120,14 +117,19 @@ def _keep_time(core: CoreRow) -> None:
 
 @compiled_without_gil
 def run(
-    sessions: "list[SessionRow]", sockets: "list[SocketRow]", cores: "list[CoreRow]", groups: Words, base: int, row_bytes: int
+    sessions: "list[SessionRow]",
+    sockets: "list[SocketRow]",
+    cores: "list[CoreRow]",
+    groups: Words,
+    base: int,
+    row_bytes: int,
 ) -> None:
     """Serve the sessions until told to shut down. Everything it needs is in its arguments; it takes no lock."""
     core = cores[0]
     prepare_receiving(core)
-    core.deadline = read_clock(core, CLOCK_MONOTONIC)
+    core.deadline = read_clock(core, c.CLOCK_MONOTONIC)
     core.now = core.deadline
-    post(core, c.EVENT_STARTED, 0, 0, core.now, 0, 0, 0, 0)
+    post(core, sessions[0], c.EVENT_STARTED, core.now, c.NONE, c.NONE, c.NONE, c.NONE)
     while True:
         if core.unsignalled:
             core.unsignalled = 0
@@ -135,7 +137,7 @@ def run(
         if core.sessions == 0:
             if load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL) == core.command_head:
                 wait_for_wake(core)
-            core.deadline = read_clock(core, CLOCK_MONOTONIC)
+            core.deadline = read_clock(core, c.CLOCK_MONOTONIC)
             core.now = core.deadline
         else:
             _keep_time(core)

@@ -8,17 +8,16 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
+from media.kernel import constants as c
+from media.kernel.arrays import Words
 from media.kernel.compiled import JIT_DISABLED, compiled
-from media.kernel.layout import CoreRow, Words
+from media.kernel.layout import CLOCK_AT, POLL_AT, WAKE_VALUE_AT, CoreRow
 
-CLOCK_REALTIME = 0
-CLOCK_MONOTONIC = 1
 TIMER_ABSTIME = 1
 MSG_DONTWAIT = 0x40
 MSG_NOSIGNAL = 0x4000
@@ -26,6 +25,9 @@ MSG_TRUNC = 0x20
 POLLIN = 1
 EINTR = 4
 EAGAIN = 11
+
+# Its own type says nothing of how the result is called.
+intrinsic: Any = numba_intrinsic
 
 _C_TYPES = {
     types.int32: ctypes.c_int32,
@@ -35,7 +37,7 @@ _C_TYPES = {
 }
 
 
-def _c_function(name: str, signature: Any) -> Callable[..., Any]:
+def c_function(name: str, signature: Any) -> Callable[..., Any]:
     """Return a function of the C library under its numba signature, in the form that the callers' mode needs."""
     if not JIT_DISABLED:
         external: Callable[..., Any] = types.ExternalFunction(name, signature)
@@ -52,15 +54,15 @@ def _c_function(name: str, signature: Any) -> Callable[..., Any]:
 
 _int, _word = types.int32, types.int64
 
-recvmmsg = _c_function("recvmmsg", _int(_int, _word, types.uint32, _int, _word))
-sendto = _c_function("sendto", _word(_int, _word, _word, _int, _word, types.uint32))
-clock_gettime = _c_function("clock_gettime", _int(_int, _word))
-clock_nanosleep = _c_function("clock_nanosleep", _int(_int, _int, _word, _word))
-poll = _c_function("poll", _int(_word, types.uint64, _int))
-read = _c_function("read", _word(_int, _word, _word))
-write = _c_function("write", _word(_int, _word, _word))
-copy_octets = _c_function("memcpy", _word(_word, _word, _word))
-fill_octets = _c_function("memset", _word(_word, _int, _word))
+recvmmsg = c_function("recvmmsg", _int(_int, _word, types.uint32, _int, _word))
+sendto = c_function("sendto", _word(_int, _word, _word, _int, _word, types.uint32))
+clock_gettime = c_function("clock_gettime", _int(_int, _word))
+clock_nanosleep = c_function("clock_nanosleep", _int(_int, _int, _word, _word))
+poll = c_function("poll", _int(_word, types.uint64, _int))
+read = c_function("read", _word(_int, _word, _word))
+write = c_function("write", _word(_int, _word, _word))
+copy_octets = c_function("memcpy", _word(_word, _word, _word))
+fill_octets = c_function("memset", _word(_word, _int, _word))
 
 
 if JIT_DISABLED:
@@ -121,16 +123,9 @@ else:
 
 
 @compiled
-def address_of(array: "np.ndarray[Any, Any]") -> int:
-    """Return the address of an array's memory. The caller keeps the array alive for as long as it is used."""
-    address: int = np.int64(array.ctypes.data)
-    return address
-
-
-@compiled
 def read_clock(core: CoreRow, clock: int) -> int:
     """Return the time of a system clock in ns."""
-    clock_gettime(clock, address_of(core.clock))
+    clock_gettime(clock, core.address + CLOCK_AT)
     return core.clock[0] * 1_000_000_000 + core.clock[1]
 
 
@@ -139,7 +134,7 @@ def sleep_until(core: CoreRow, deadline: int) -> None:
     """Sleep until the monotonic clock shows `deadline` ns, however often a signal interrupts."""
     core.clock[0] = deadline // 1_000_000_000
     core.clock[1] = deadline % 1_000_000_000
-    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, address_of(core.clock), 0) == EINTR:
+    while clock_nanosleep(c.CLOCK_MONOTONIC, TIMER_ABSTIME, core.address + CLOCK_AT, 0) == EINTR:
         continue
 
 
@@ -147,12 +142,12 @@ def sleep_until(core: CoreRow, deadline: int) -> None:
 def wait_for_wake(core: CoreRow) -> None:
     """Block until asyncio has written to the wake descriptor, and empty it."""
     core.poll[0] = core.wake_fd | (POLLIN << 32)
-    if poll(address_of(core.poll), 1, -1) > 0:
-        read(core.wake_fd, address_of(core.wake_value), 8)
+    if poll(core.address + POLL_AT, 1, -1) > 0:
+        read(core.wake_fd, core.address + WAKE_VALUE_AT, 8)
 
 
 @compiled
 def signal_events(core: CoreRow) -> None:
     """Wake asyncio, which finds out from the rings what there is."""
     core.wake_value[0] = 1
-    write(core.event_fd, address_of(core.wake_value), 8)
+    write(core.event_fd, core.address + WAKE_VALUE_AT, 8)

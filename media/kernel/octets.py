@@ -1,23 +1,30 @@
 """Big-endian numbers in octet arrays. The caller has checked that the offset lies inside."""
 
+from typing import Any
+
 import numpy as np
 
+from media.kernel.arrays import Octets
 from media.kernel.compiled import compiled
-from media.kernel.layout import Octets
+
+
+@compiled
+def octet(data: Octets, at: int) -> int:
+    """Return the octet at an offset as a signed word: unsigned ones would turn arithmetic with others into floats."""
+    number: Any = np.int64(data[at])
+    return number
 
 
 @compiled
 def get16(data: Octets, at: int) -> int:
     """Return the 16-bit number at an offset."""
-    return np.int64(data[at]) << 8 | np.int64(data[at + 1])
+    return octet(data, at) << 8 | octet(data, at + 1)
 
 
 @compiled
 def get32(data: Octets, at: int) -> int:
     """Return the unsigned 32-bit number at an offset."""
-    return (
-        np.int64(data[at]) << 24 | np.int64(data[at + 1]) << 16 | np.int64(data[at + 2]) << 8 | np.int64(data[at + 3])
-    )
+    return octet(data, at) << 24 | octet(data, at + 1) << 16 | octet(data, at + 2) << 8 | octet(data, at + 3)
 
 
 @compiled

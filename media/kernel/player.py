@@ -13,24 +13,23 @@ from media.kernel.ring import post
 
 
 @compiled
-def _was_flushed(row: SessionRow, group: int) -> bool:
-    for place in range(c.FLUSHED_GROUPS):  # noqa: SIM110  generator expressions do not compile
-        if row.flushed[place] == group:
-            return True
-    return False
+def _flushing_key(row: SessionRow, group: int) -> int:
+    """Return the key that has ended a group, or -1."""
+    for place in range(c.FLUSHED_GROUPS):
+        if group != c.NO_GROUP and row.flushed[place] >> 4 == group:
+            return row.flushed[place] & 15
+    return -1
 
 
 @compiled
-def _remember_flushed(row: SessionRow, group: int) -> None:
-    if group != 0 and not _was_flushed(row, group):
-        row.flushed[row.flushed_next % c.FLUSHED_GROUPS] = group
+def _remember_flushed(row: SessionRow, group: int, key: int) -> None:
+    if group != c.NO_GROUP and _flushing_key(row, group) < 0:
+        row.flushed[row.flushed_next % c.FLUSHED_GROUPS] = group << 4 | key
         row.flushed_next += 1
 
 
 @compiled
-def append_item(
-    row: SessionRow, item_id: int, address: int, length: int, loops: int, keys: int, group: int
-) -> bool:
+def append_item(row: SessionRow, item_id: int, address: int, length: int, loops: int, keys: int, group: int) -> bool:
     """Queue `length` octets at an address (0: silence), to be played `loops` times (0: without end).
 
     An item of a group that a key has stopped ends at once, unheard, by the same key. False where the queue is full.
@@ -45,9 +44,8 @@ def append_item(
     item[c.ITEM_KEYS] = keys
     item[c.ITEM_GROUP] = group
     item[c.ITEM_PLAYED] = 0
-    item[c.ITEM_REASON] = c.REASON_NONE
-    if group != 0 and _was_flushed(row, group):
-        item[c.ITEM_REASON] = c.REASON_KEY + row.flush_key
+    key = _flushing_key(row, group)
+    item[c.ITEM_REASON] = c.REASON_NONE if key < 0 else c.REASON_KEY + key
     row.item_tail += 1
     return True
 
@@ -72,8 +70,7 @@ def stop_by_key(row: SessionRow, key: int) -> None:
     item = row.items[current % c.ITEMS]
     if item[c.ITEM_KEYS] >> key & 1 == 0:
         return
-    row.flush_key = key
-    _remember_flushed(row, item[c.ITEM_GROUP])
+    _remember_flushed(row, item[c.ITEM_GROUP], key)
     flush_items(row, c.ALL_GROUPS, c.REASON_KEY + key)
 
 
@@ -91,7 +88,7 @@ def recode_item(row: SessionRow, item_id: int, address: int, length: int) -> Non
 
 @compiled
 def _advance(row: SessionRow) -> None:
-    """Step over what is over: items that were ended, and the current one where it has been played as often as wanted."""
+    """Step over what is over: items that were ended, and the current one once it has been played often enough."""
     while row.item_head < row.item_tail:
         item = row.items[row.item_head % c.ITEMS]
         if item[c.ITEM_REASON] == c.REASON_NONE:
@@ -132,16 +129,7 @@ def report_items(row: SessionRow, core: CoreRow) -> None:
     """Report the ends of items, in order: id, reason and how many octets were played."""
     while row.item_reported < row.item_head:
         item = row.items[row.item_reported % c.ITEMS]
-        if not post(
-            core,
-            c.EVENT_ITEM_ENDED,
-            row.slot,
-            row.generation,
-            core.now,
-            item[c.ITEM_ID],
-            item[c.ITEM_REASON],
-            item[c.ITEM_PLAYED],
-            0,
-        ):
+        identity, reason, played = item[c.ITEM_ID], item[c.ITEM_REASON], item[c.ITEM_PLAYED]
+        if not post(core, row, c.EVENT_ITEM_ENDED, core.now, identity, reason, played, c.NONE):
             return
         row.item_reported += 1

@@ -20,7 +20,7 @@ _FLUSHED_KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class PlaybackResult:
-    """How a playback ended: "finished", "stopped" (by us, or with the session) or "key" (and which), and what was heard.
+    """How a playback ended: "finished", "stopped" (by us, or with the session) or "key" (and which).
 
     `played_ms` counts what was put into frames, all loops together.
     """
@@ -35,7 +35,9 @@ class Playback:
 
     __slots__ = ("_future", "audio", "group", "identity", "keys", "length", "loops")
 
-    def __init__(self, identity: int, audio: PromptAudio | None, length: int, loops: int, keys: int, group: int) -> None:
+    def __init__(
+        self, identity: int, audio: PromptAudio | None, length: int, loops: int, keys: int, group: int
+    ) -> None:
         self.identity = identity
         self.audio = audio
         self.length = length
@@ -190,9 +192,7 @@ class Playlist:
     def stop(self, group: int | None) -> None:
         """End what is queued now, all of it or one group."""
         self._push([(c.COMMAND_STOP, self._slot, self._generation, c.ALL_GROUPS if group is None else group)])
-        self._drop_waiting(
-            PlaybackResult("stopped", None, 0), lambda waiting: group is None or waiting.group == group
-        )
+        self._drop_waiting(PlaybackResult("stopped", None, 0), lambda waiting: group is None or waiting.group == group)
 
     def close(self, played: dict[int, int]) -> None:
         """End everything with the session; `played` tells the octets of the items that had begun."""

@@ -1,4 +1,4 @@
-"""What a session receives: its sockets emptied in one call a tick, every datagram checked, and handed to whom it is for.
+"""What a session receives: its socket emptied in one call a tick, each datagram checked and handed on.
 
 The system's own arrival times are used, so that polling every 20 ms does not blur jitter or the start of a key.
 Anything malformed, foreign or not negotiated is counted and dropped, and never disturbs the call.
@@ -8,8 +8,17 @@ from media.kernel import constants as c
 from media.kernel.compiled import compiled
 from media.kernel.jitter import put_packet
 from media.kernel.latch import AF_INET, accept_source
-from media.kernel.layout import CoreRow, SessionRow, SocketRow
-from media.kernel.native import EAGAIN, EINTR, MSG_DONTWAIT, MSG_TRUNC, address_of, errno, recvmmsg
+from media.kernel.layout import (
+    CONTROLS_AT,
+    DATAGRAMS_AT,
+    HEADERS_AT,
+    NAMES_AT,
+    VECTORS_AT,
+    CoreRow,
+    SessionRow,
+    SocketRow,
+)
+from media.kernel.native import EAGAIN, EINTR, MSG_DONTWAIT, MSG_TRUNC, errno, recvmmsg
 from media.kernel.reception import (
     DUPLICATE,
     REFUSED,
@@ -19,7 +28,7 @@ from media.kernel.reception import (
     measure_jitter,
 )
 from media.kernel.reports import take_report
-from media.kernel.ring import post
+from media.kernel.ring import tell
 from media.kernel.rtp import PAYLOAD_AT, PAYLOAD_LENGTH, PAYLOAD_TYPE, SEQUENCE, SSRC, TIMESTAMP, parse_rtp
 from media.kernel.telephone_events import receive_event
 
@@ -44,13 +53,13 @@ def prepare_receiving(core: CoreRow) -> None:
     """Point the message headers at the scratch memory, once per core."""
     for message in range(c.BATCH):
         header = core.headers[message]
-        header[0] = address_of(core.names) + message * 32
+        header[0] = core.address + NAMES_AT + message * 32
         header[_NAME_LENGTH] = _NAME_BYTES
-        header[2] = address_of(core.vectors) + message * 16
+        header[2] = core.address + VECTORS_AT + message * 16
         header[3] = 1
-        header[4] = address_of(core.controls) + message * c.CONTROL_BYTES
+        header[4] = core.address + CONTROLS_AT + message * c.CONTROL_BYTES
         header[_CONTROL_LENGTH] = c.CONTROL_BYTES
-        core.vectors[message, 0] = address_of(core.datagrams) + message * c.DATAGRAM_BYTES
+        core.vectors[message, 0] = core.address + DATAGRAMS_AT + message * c.DATAGRAM_BYTES
         core.vectors[message, 1] = c.DATAGRAM_BYTES
 
 
@@ -58,7 +67,7 @@ def prepare_receiving(core: CoreRow) -> None:
 def receive_batch(core: CoreRow, fd: int) -> int:
     """Take up to 16 waiting datagrams from a socket into the scratch memory and return how many."""
     core.syscalls += 1
-    count = recvmmsg(fd, address_of(core.headers), c.BATCH, MSG_DONTWAIT, 0)
+    count = recvmmsg(fd, core.address + HEADERS_AT, c.BATCH, MSG_DONTWAIT, 0)
     if count >= 0:
         return count
     if errno() not in (EAGAIN, EINTR):
@@ -148,7 +157,7 @@ def take_datagram(
         return
     # RFC 5761 §4: packet types 192 to 223 in the second octet are RTCP on the RTP port.
     if length >= 2 and 192 <= core.datagrams[at + 1] <= 223:
-        take_report(row, core, at, length, word0, word1, word2, arrival, True)
+        take_report(row, core, at, length, word0, word1, word2, arrival, c.YES)
         return
     if not parse_rtp(core.datagrams, at, length, core.rtp) or core.rtp[PAYLOAD_LENGTH] > c.PAYLOAD_BYTES:
         _drop(row, core, c.DROP_MALFORMED)
@@ -166,13 +175,12 @@ def take_datagram(
     core.packets_in += 1
     if row.first_packet_seen == 0:
         row.first_packet_seen = 1
-        if not post(core, c.EVENT_FIRST_PACKET, row.slot, row.generation, arrival, 0, 0, 0, c.EVENT_RESERVE):
-            core.events_lost += 1
+        tell(core, row, c.EVENT_FIRST_PACKET, arrival, c.NONE, c.NONE, c.NONE, c.EVENT_RESERVE)
     _take_stream_packet(row, core, is_event, arrival)
 
 
 @compiled
-def _empty(row: SessionRow, core: CoreRow, fd: int, is_rtp: bool) -> None:
+def _empty(row: SessionRow, core: CoreRow, fd: int, is_rtp: int) -> None:
     for _ in range(c.BATCHES_PER_TICK):
         count = receive_batch(core, fd)
         for message in range(count):
@@ -192,7 +200,7 @@ def _empty(row: SessionRow, core: CoreRow, fd: int, is_rtp: bool) -> None:
             elif is_rtp:
                 take_datagram(row, core, at, header[_LENGTH], word0, word1, word2, arrival)
             elif row.state == c.STARTED:
-                take_report(row, core, at, header[_LENGTH], word0, word1, word2, arrival, False)
+                take_report(row, core, at, header[_LENGTH], word0, word1, word2, arrival, c.NO)
             header[_NAME_LENGTH] = _NAME_BYTES
             header[_CONTROL_LENGTH] = c.CONTROL_BYTES
             header[_FLAGS] = 0
@@ -203,10 +211,10 @@ def _empty(row: SessionRow, core: CoreRow, fd: int, is_rtp: bool) -> None:
 @compiled
 def receive_tick(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
     """Take everything that has arrived on the session's RTP socket."""
-    _empty(row, core, sock.rtp_fd, True)
+    _empty(row, core, sock.rtp_fd, c.YES)
 
 
 @compiled
 def receive_reports(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
     """Take everything that has arrived on the session's RTCP socket."""
-    _empty(row, core, sock.rtcp_fd, False)
+    _empty(row, core, sock.rtcp_fd, c.NO)

@@ -1,4 +1,4 @@
-"""RTCP of a session (RFC 3550 §6): our reports every five seconds or so, and what the far end's tell about the way there.
+"""RTCP of a session (RFC 3550 §6): our reports every five seconds or so, and what the far end's say.
 
 Reports carry arrival times of their own, so the RTCP socket is emptied twice a second only.
 """
@@ -6,11 +6,11 @@ Reports carry arrival times of their own, so the RTCP socket is emptied twice a 
 from media.kernel import constants as c
 from media.kernel.compiled import compiled
 from media.kernel.latch import same_address, same_host, set_address
-from media.kernel.layout import CoreRow, SessionRow, SocketRow
-from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, address_of, sendto
+from media.kernel.layout import PACKET_AT, RTCP_REMOTE_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, sendto
 from media.kernel.octets import get32, signed32
 from media.kernel.reception import FIRST_CYCLE, counted_packets, expected_packets
-from media.kernel.ring import post
+from media.kernel.ring import tell
 from media.kernel.rtcp import (
     BODY_AT,
     COUNT,
@@ -131,12 +131,12 @@ def send_report(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int,
     _aim_reports(row)
     core.syscalls += 1
     fd = sock.rtp_fd if row.rtcp_mux else sock.rtcp_fd
-    if sendto(fd, address_of(core.packet), at, _FLAGS, address_of(row.rtcp_remote), row.remote_length) >= 0:
+    if sendto(fd, core.address + PACKET_AT, at, _FLAGS, row.address + RTCP_REMOTE_AT, row.remote_length) >= 0:
         core.reports_out += 1
 
 
 @compiled
-def _accept_reporter(row: SessionRow, word0: int, word1: int, word2: int, muxed: bool) -> bool:
+def _accept_reporter(row: SessionRow, word0: int, word1: int, word2: int, muxed: int) -> bool:
     """Return whether reports from an address are the far end's; a port of its own is learned."""
     if muxed:
         return row.source_rank != c.RANK_NONE and same_address(word0, word1, word2, row.source)
@@ -179,13 +179,12 @@ def _take_packet(row: SessionRow, core: CoreRow, arrival: int) -> None:
             _take_block(row, core, block, arrival)
     if kind == GOODBYE and row.bye_seen == 0 and names_source(core.datagrams, at, count, row.stream_ssrc):
         row.bye_seen = 1
-        if not post(core, c.EVENT_BYE, row.slot, row.generation, arrival, 0, 0, 0, c.EVENT_RESERVE):
-            core.events_lost += 1
+        tell(core, row, c.EVENT_BYE, arrival, c.NONE, c.NONE, c.NONE, c.EVENT_RESERVE)
 
 
 @compiled
 def take_report(
-    row: SessionRow, core: CoreRow, at: int, length: int, word0: int, word1: int, word2: int, arrival: int, muxed: bool
+    row: SessionRow, core: CoreRow, at: int, length: int, word0: int, word1: int, word2: int, arrival: int, muxed: int
 ) -> None:
     """Use one RTCP datagram that lies at `core.datagrams[at]`, came from an address, and arrived at a time (ns)."""
     if check_compound(core.datagrams, at, length, core.rtcp) < 0:

@@ -6,8 +6,9 @@ release of the head.
 """
 
 from media.kernel import constants as c
+from media.kernel.arrays import Octets, Samples, Words
 from media.kernel.compiled import compiled
-from media.kernel.layout import CoreRow, Octets, Samples, Words
+from media.kernel.layout import CoreRow, SessionRow
 from media.kernel.native import load_acquire, store_release
 
 
@@ -57,10 +58,8 @@ def take_frames(cursors: Words, heads: Words, frames: Samples, rows: Words, audi
 
 
 @compiled
-def post(
-    core: CoreRow, kind: int, slot: int, generation: int, at: int, first: int, second: int, third: int, reserve: int
-) -> bool:
-    """Write one event for asyncio: kind and who, when (monotonic ns), and three words of its own.
+def post(core: CoreRow, row: SessionRow, kind: int, at: int, first: int, second: int, third: int, reserve: int) -> bool:
+    """Write one event of a session for asyncio: kind, when (monotonic ns), and three words of its own.
 
     Returns False, with nothing written, where fewer than `reserve` rows would stay free.
     """
@@ -71,8 +70,8 @@ def post(
             return False
     place = tail % c.EVENTS
     core.events[place, 0] = kind
-    core.events[place, 1] = slot
-    core.events[place, 2] = generation
+    core.events[place, 1] = row.slot
+    core.events[place, 2] = row.generation
     core.events[place, 3] = at
     core.events[place, 4] = first
     core.events[place, 5] = second
@@ -84,7 +83,14 @@ def post(
 
 
 @compiled
-def post_frame(core: CoreRow, slot: int, generation: int, encoded: Octets, table: Samples) -> None:
+def tell(core: CoreRow, row: SessionRow, kind: int, at: int, first: int, second: int, third: int, reserve: int) -> None:
+    """Write an event that nothing waits for; where there is no room it is lost, and counted."""
+    if not post(core, row, kind, at, first, second, third, reserve):
+        core.events_lost += 1
+
+
+@compiled
+def post_frame(core: CoreRow, row: SessionRow, encoded: Octets, table: Samples) -> None:
     """Decode one frame of 160 octets for asyncio; where it does not keep up the frame is dropped and counted."""
     tail = core.tap_tail
     if tail - core.tap_head_seen >= c.TAPS:
@@ -93,8 +99,8 @@ def post_frame(core: CoreRow, slot: int, generation: int, encoded: Octets, table
             core.taps_lost += 1
             return
     place = tail % c.TAPS
-    core.tap_heads[place, 0] = slot
-    core.tap_heads[place, 1] = generation
+    core.tap_heads[place, 0] = row.slot
+    core.tap_heads[place, 1] = row.generation
     for sample in range(c.TICK_SAMPLES):
         core.tap_frames[place, sample] = table[encoded[sample]]
     core.tap_tail = tail + 1

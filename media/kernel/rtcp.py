@@ -4,12 +4,10 @@ Sender and receiver reports, source descriptions and goodbyes are understood; fe
 and extended reports are checked for their length and passed over. Reduced-size packets (RFC 5506) are accepted.
 """
 
-import numpy as np
-
+from media.kernel.arrays import Octets, Words
 from media.kernel.compiled import compiled
 from media.kernel.constants import CNAME_BYTES
-from media.kernel.layout import Octets, Words
-from media.kernel.octets import get16, get32, put16, put32
+from media.kernel.octets import get16, get32, octet, put16, put32
 
 SENDER_REPORT = 200
 RECEIVER_REPORT = 201
@@ -39,10 +37,10 @@ def _chunks_fit(data: Octets, at: int, end: int, count: int) -> bool:
         if at + 4 > end:
             return False
         at += 4
-        while at < end and data[at] != 0:
-            if at + 2 > end or at + 2 + np.int64(data[at + 1]) > end:
+        while at < end and octet(data, at) != 0:
+            if at + 2 > end or at + 2 + octet(data, at + 1) > end:
                 return False
-            at += 2 + np.int64(data[at + 1])
+            at += 2 + octet(data, at + 1)
         at += 4 - (at - start) % 4
     return True
 
@@ -59,7 +57,7 @@ def _body_fits(data: Octets, kind: int, count: int, at: int, length: int) -> boo
         reason = 4 * count
         if length < reason:
             return False
-        return length == reason or reason + 1 + np.int64(data[at + reason]) <= length
+        return length == reason or length >= reason + 1 + octet(data, at + reason)
     if kind in (TRANSPORT_FEEDBACK, PAYLOAD_FEEDBACK):
         return length >= 8
     return True
@@ -74,7 +72,7 @@ def read_packet(data: Octets, at: int, end: int, out: Words) -> bool:
     """
     if end - at < _HEADER:
         return False
-    first = np.int64(data[at])
+    first = octet(data, at)
     length = _HEADER + 4 * get16(data, at + 2)
     if first >> 6 != 2 or length > end - at:
         return False
@@ -83,11 +81,11 @@ def read_packet(data: Octets, at: int, end: int, out: Words) -> bool:
         # Padding stands in the last packet of a compound one only, and counts itself (RFC 3550 §6.4.1).
         if body == 0 or at + length != end:
             return False
-        padding = np.int64(data[end - 1])
+        padding = octet(data, end - 1)
         if padding == 0 or padding > body:
             return False
         body -= padding
-    out[TYPE] = np.int64(data[at + 1])
+    out[TYPE] = octet(data, at + 1)
     out[COUNT] = first & 0x1F
     out[BODY_AT] = at + _HEADER
     out[BODY_LENGTH] = body
@@ -173,8 +171,9 @@ def write_block(
 
     `fraction` is in 1/256, `jitter` in timestamp units, `delay` since the last sender report in 1/65536 s.
     """
-    packet[report] = packet[report] | 1
-    put16(packet, report + 2, get16(packet, report + 2) + _BLOCK // 4)
+    packet[report] = 0x81
+    # Its length in words less one, from the length of the report as it was.
+    put16(packet, report + 2, (at - report + _BLOCK) // 4 - 1)
     put32(packet, at, ssrc)
     packet[at + 4] = fraction
     # A signed 24-bit count (RFC 3550 §6.4.1) that stays at its ends instead of wrapping.
@@ -198,8 +197,8 @@ def write_description(packet: Octets, at: int, ssrc: int, cname: Octets) -> int:
     put32(packet, at + 4, ssrc)
     packet[at + 8] = _CNAME_ITEM
     packet[at + 9] = CNAME_BYTES
-    for octet in range(CNAME_BYTES):
-        packet[at + 10 + octet] = cname[octet]
+    for place in range(CNAME_BYTES):
+        packet[at + 10 + place] = cname[place]
     put16(packet, at + 10 + CNAME_BYTES, 0)
     return at + _HEADER + length
 

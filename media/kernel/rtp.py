@@ -3,12 +3,10 @@
 Payloads are not interpreted here. A packet is refused rather than repaired; every length is checked before it is used.
 """
 
-import numpy as np
-
+from media.kernel import constants as c
+from media.kernel.arrays import Octets, Words
 from media.kernel.compiled import compiled
-from media.kernel.constants import RTP_HEADER_BYTES
-from media.kernel.layout import Octets, Words
-from media.kernel.octets import get16, get32, put16, put32
+from media.kernel.octets import get16, get32, octet, put16, put32
 
 # What parse_rtp writes, by index.
 PAYLOAD_TYPE = 0
@@ -27,12 +25,12 @@ def parse_rtp(data: Octets, start: int, length: int, out: Words) -> bool:
     `out` gets the payload type, marker, sequence number, timestamp and SSRC, and the payload's place in `data` and
     length without padding.
     """
-    if length < RTP_HEADER_BYTES:
+    if length < c.RTP_HEADER_BYTES:
         return False
-    first = np.int64(data[start])
+    first = octet(data, start)
     if first >> 6 != 2:
         return False
-    header = RTP_HEADER_BYTES + 4 * (first & 0x0F)
+    header = c.RTP_HEADER_BYTES + 4 * (first & 0x0F)
     if first & 0x10:
         if header + 4 > length:
             return False
@@ -42,11 +40,11 @@ def parse_rtp(data: Octets, start: int, length: int, out: Words) -> bool:
     payload = length - header
     if first & 0x20:
         # The last octet counts the padding including itself: zero or more than there is cannot be.
-        padding = np.int64(data[start + length - 1])
+        padding = octet(data, start + length - 1)
         if padding == 0 or padding > payload:
             return False
         payload -= padding
-    second = np.int64(data[start + 1])
+    second = octet(data, start + 1)
     out[PAYLOAD_TYPE] = second & 0x7F
     out[MARKER] = second >> 7
     out[SEQUENCE] = get16(data, start + 2)
@@ -62,6 +60,6 @@ def write_rtp_header(packet: Octets, payload_type: int, marker: int, sequence: i
     """Write the 12-octet header of a packet without CSRCs, extension or padding."""
     packet[0] = 0x80
     packet[1] = marker << 7 | payload_type
-    put16(packet, 2, sequence)
-    put32(packet, 4, timestamp)
-    put32(packet, 8, ssrc)
+    put16(packet, c.RTP_SEQUENCE_AT, sequence)
+    put32(packet, c.RTP_TIMESTAMP_AT, timestamp)
+    put32(packet, c.RTP_SSRC_AT, ssrc)

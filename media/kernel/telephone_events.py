@@ -4,14 +4,12 @@ An event is its SSRC, timestamp and code, however often and in whatever order it
 starts it, whichever it is. Flash, fax and other tones are not keys and are passed over.
 """
 
-import numpy as np
-
 from media.kernel import constants as c
 from media.kernel.compiled import compiled
 from media.kernel.layout import CoreRow, SessionRow
-from media.kernel.octets import get16, signed32
+from media.kernel.octets import get16, octet, signed32
 from media.kernel.player import stop_by_key
-from media.kernel.ring import post
+from media.kernel.ring import tell
 from media.kernel.rtp import MARKER, PAYLOAD_AT, PAYLOAD_LENGTH, SSRC, TIMESTAMP
 
 _END = 0x80
@@ -27,9 +25,7 @@ def end_event(row: SessionRow, core: CoreRow) -> None:
     if row.event_units == c.EVENT_SEGMENT:
         # Some senders stop counting at the end of the field; the packets themselves tell how long it went on.
         milliseconds = max(milliseconds, (row.event_last_arrival - row.event_first_arrival) // 1_000_000)
-    at = row.event_last_arrival
-    if not post(core, c.EVENT_DIGIT_ENDED, row.slot, row.generation, at, row.event_key, milliseconds, 0, 0):
-        core.events_lost += 1
+    tell(core, row, c.EVENT_DIGIT_ENDED, row.event_last_arrival, row.event_key, milliseconds, c.NONE, c.NONE)
 
 
 @compiled
@@ -49,8 +45,7 @@ def _start(row: SessionRow, core: CoreRow, key: int, units: int, arrival: int) -
     row.event_base_units = 0
     row.event_first_arrival = arrival
     row.event_last_arrival = arrival
-    if not post(core, c.EVENT_DIGIT_STARTED, row.slot, row.generation, arrival, key, 0, 0, 0):
-        core.events_lost += 1
+    tell(core, row, c.EVENT_DIGIT_STARTED, arrival, key, c.NONE, c.NONE, c.NONE)
     stop_by_key(row, key)
 
 
@@ -74,6 +69,12 @@ def _continues(row: SessionRow, core: CoreRow, key: int, step: int) -> bool:
 
 
 @compiled
+def _is_old(row: SessionRow, core: CoreRow) -> bool:
+    """Return whether a packet of the stream before the present one is what was left of it on the way."""
+    return signed32(core.rtp[TIMESTAMP] - row.event_previous_timestamp) <= 0
+
+
+@compiled
 def receive_event(row: SessionRow, core: CoreRow, arrival: int) -> bool:
     """Take the telephone event in `core.rtp`, heard at a monotonic time in ns; False where its payload is malformed.
 
@@ -82,7 +83,7 @@ def receive_event(row: SessionRow, core: CoreRow, arrival: int) -> bool:
     at = core.rtp[PAYLOAD_AT]
     if core.rtp[PAYLOAD_LENGTH] < 4:
         return False
-    key = np.int64(core.datagrams[at])
+    key = octet(core.datagrams, at)
     if key >= c.KEY_COUNT:
         return True
     end = core.datagrams[at + 1] & _END
@@ -106,10 +107,8 @@ def receive_event(row: SessionRow, core: CoreRow, arrival: int) -> bool:
             if end:
                 end_event(row, core)
             return True
-    elif recent and core.rtp[SSRC] == row.event_previous_ssrc:
-        # The sender has gone on with another stream; what is left of the old one on the way is not a key.
-        if signed32(core.rtp[TIMESTAMP] - row.event_previous_timestamp) <= 0:
-            return True
+    elif recent and core.rtp[SSRC] == row.event_previous_ssrc and _is_old(row, core):
+        return True
     _start(row, core, key, units, arrival)
     if end:
         end_event(row, core)

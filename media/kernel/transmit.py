@@ -8,8 +8,8 @@ next packet carries the marker, and what is played continues where it was.
 from media.kernel import constants as c
 from media.kernel.compiled import compiled
 from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
-from media.kernel.layout import CoreRow, SessionRow, SocketRow
-from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, address_of, copy_octets, sendto
+from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, sendto
 from media.kernel.player import fill_audio
 from media.kernel.rtp import write_rtp_header
 
@@ -27,7 +27,7 @@ def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -
     core.syscalls += 1
     row.sequence = (row.sequence + 1) & 0xFFFF
     row.marker_due = 0
-    sent = sendto(sock.rtp_fd, address_of(core.packet), length, _FLAGS, address_of(row.remote), row.remote_length)
+    sent = sendto(sock.rtp_fd, core.address + PACKET_AT, length, _FLAGS, row.address + REMOTE_AT, row.remote_length)
     if sent < 0:
         # A full queue or an unreachable network: this packet is lost like any other, the next one is tried again.
         row.send_errors += 1
@@ -48,9 +48,7 @@ def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int
         write_rtp_header(
             core.packet, row.send_payload_type, row.marker_due, row.sequence, (first + at) & 0xFFFFFFFF, row.ssrc
         )
-        copy_octets(
-            address_of(core.packet) + c.RTP_HEADER_BYTES, address_of(row.outgoing) + at, row.packet_samples
-        )
+        copy_octets(core.address + PACKET_AT + c.RTP_HEADER_BYTES, row.address + OUTGOING_AT + at, row.packet_samples)
         at += row.packet_samples
         _send_packet(row, sock, core, c.RTP_HEADER_BYTES + row.packet_samples)
     row.pending_samples -= at
@@ -67,9 +65,9 @@ def send_tick(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int, missed
         row.pending_samples = 0
     whole = row.packet_samples == c.TICK_SAMPLES
     if whole:
-        fill_audio(row, address_of(core.packet) + c.RTP_HEADER_BYTES)
+        fill_audio(row, core.address + PACKET_AT + c.RTP_HEADER_BYTES)
     else:
-        fill_audio(row, address_of(row.outgoing) + row.pending_samples)
+        fill_audio(row, row.address + OUTGOING_AT + row.pending_samples)
     timestamp = timestamp_at(row, tick)
     if row.digits_phase != c.DIGITS_NONE:
         if row.sending == 0 or row.digits_payload_type < 0:

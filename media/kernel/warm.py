@@ -3,16 +3,51 @@
 `python -m media.kernel.warm` fills the cache, as when an image is built, and prints how long that took.
 """
 
+import asyncio
+import logging
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from media.kernel import constants as c
-from media.kernel.compiled import CACHE_DIRECTORY
+from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
 from media.kernel.layout import CoreRow, SessionRow, SocketRow, allocate
 from media.kernel.loop import run
 from media.kernel.ring import push_rows, take_frames, take_rows
+
+_log = logging.getLogger(__name__)
+
+_PROJECT = Path(__file__).parents[2]
+
+
+async def fill_cache() -> None:
+    """Compile in a child process where this has not been done on this machine yet, so that asyncio goes on meanwhile.
+
+    It also keeps the compiler's memory out of this process. Where the child fails, this process compiles for itself.
+    """
+    if JIT_DISABLED:
+        return
+    if CACHE_DIRECTORY is None:
+        _log.warning("the media kernel is compiled at every start: no cache directory is writable, set NUMBA_CACHE_DIR")
+        return
+    if any(CACHE_DIRECTORY.glob("*/loop.run-*.nbi")):
+        return
+    _log.info("compiling the media kernel, once for this machine")
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "media.kernel.warm",
+        cwd=_PROJECT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, complaint = await child.communicate()
+    if child.returncode != 0:
+        last_line = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        _log.warning("the media kernel could not be compiled ahead: %s", last_line)
 
 
 def warm_up() -> None:

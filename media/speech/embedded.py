@@ -23,7 +23,7 @@ from media.speech.interface import SpeechUnavailable, Voice, choose_voice
 from media.speech.store import MAX_BYTES, PieceStore
 from media.speech.text import pieces, speakable
 from media.worker.errors import Refused, WorkerError
-from media.worker.process import MEBIBYTE, WorkerProcess, WorkerSpec
+from media.worker.process import MEBIBYTE, WorkerProcess, WorkerSpec, WorkerStatistics
 
 _VOICES = tuple(
     Voice(id=language, language=language, gender="female")
@@ -46,7 +46,7 @@ class SpeechLimits:
 
     `text_chars` is the longest text (contract §10.4); `piece_seconds` and `cpu_seconds` the time to render a piece of
     it, which takes about ten milliseconds; `pending` the pieces of all calls that wait; `memory_bytes` and `disk_bytes`
-    what is kept of rendered speech (`limits.speech_memory_bytes`, `limits.speech_disk_bytes`).
+    what is kept of rendered speech.
     """
 
     text_chars: int = 4000
@@ -68,7 +68,9 @@ class EmbeddedSpeech:
 
     def __init__(self, folder: Path | None = None, limits: SpeechLimits | None = None) -> None:
         self.limits = limits or SpeechLimits()
-        self._library = PromptLibrary(max_bytes=self.limits.memory_bytes, fresh_seconds=None, failure_seconds=0)
+        self._library: PromptLibrary[None] = PromptLibrary(
+            max_bytes=self.limits.memory_bytes, fresh_seconds=None, failure_seconds=0
+        )
         self._store = PieceStore(folder, self.limits.disk_bytes) if folder is not None else None
         self._saving: dict[str, asyncio.Task[None]] = {}
         self._engine = f"{_DISTRIBUTION} {metadata.version(_DISTRIBUTION)} {_RENDERING}"
@@ -86,6 +88,11 @@ class EmbeddedSpeech:
     def pid(self) -> int | None:
         """Process id of the child that renders, None while there is none."""
         return self._worker.pid
+
+    @property
+    def statistics(self) -> WorkerStatistics:
+        """Counters of the child process; what comes from memory or disk is not among its requests."""
+        return self._worker.statistics
 
     def voices(self) -> Sequence[Voice]:
         """One voice for each of six languages."""
@@ -150,7 +157,9 @@ class EmbeddedSpeech:
         said_before = key in self._library
 
         async def produce() -> PromptAudio:
-            audio = await self._kept(key, voice) or await self._render(text, voice, speed)
+            audio = await self._kept(key, voice)
+            if audio is None:
+                audio = await self._render(text, voice, speed)
             if audio is None:
                 raise _Silent
             return audio

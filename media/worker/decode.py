@@ -94,7 +94,8 @@ def _frames(data: bytes, kind: str, warnings: list[str]) -> Iterator[av.AudioFra
         if not container.streams.audio:
             raise Refused(f"damaged {kind.upper()}: no audio stream")
         stream = container.streams.audio[0]
-        decoder = stream.codec_context.name
+        # FFmpeg gives no decoder for a sub-format it does not know.
+        decoder: str = getattr(stream.codec_context, "name", "unknown")
         if not decoder.startswith("pcm_" if kind == "wav" else "mp3"):
             raise Refused(f"not playable: {kind.upper()} with {decoder} audio")
         packets = container.demux(stream)

@@ -5,11 +5,14 @@ Both sides are checked against limits, because a child that parsed a hostile fil
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    # A child reads and writes plain files and has no event loop.
+    import asyncio
 
 # Lengths of the header and of the body, big-endian.
 _LENGTHS = struct.Struct("!II")

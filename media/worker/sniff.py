@@ -5,6 +5,7 @@ Cheap and without dependencies: the engine refuses most of what is not audio bef
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Literal
 
@@ -76,10 +77,18 @@ def _describe(head: bytes) -> str:
         return "XML"
     if start[:1] in {b"{", b"["}:
         return "JSON"
-    text = head.decode("utf-8", errors="ignore")
-    if text and all(mark.isprintable() or mark.isspace() for mark in text) and len(text.encode()) > len(head) - 4:
+    if _is_text(head):
         return "text"
     return f"unknown data (it starts with {head[:8].hex(' ')})"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        # A character may be cut where the head ends.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(mark.isprintable() or mark.isspace() for mark in text)
 
 
 def _is_aac(head: bytes) -> bool:

@@ -26,8 +26,14 @@ _STDERR_BYTES = 4096
 _PIPE_BYTES = 1_048_576
 # A child that parses files of strangers needs to find its libraries, and none of the secrets the engine was given.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME")
-# numpy's threads reserve address space a child does not need.
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_SETTINGS = {
+    # numpy's threads reserve address space a child does not need.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # Large blocks come from the kernel and go back to it: a child does not stay as large as its largest file, and Pico,
+    # which reads memory before it writes it, finds zeros there and says the same text in the same way each time.
+    "MALLOC_MMAP_THRESHOLD_": "1000000",
+}
 
 
 class NotBegun(Exception):
@@ -54,7 +60,7 @@ class Child:
 
         `entry` is `module:function` of a handler (see `media.worker.child.serve`).
         """
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _SETTINGS
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

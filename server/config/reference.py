@@ -15,9 +15,38 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from server.config.load import ENVIRONMENT_PREFIX
-from server.config.sections import section_fields, section_models
+from server.config.sections import Config, section_fields, section_models
 
 _WIDTH = 110
+
+# Keys whose names the contract fixes and whose features this version does not have. Whoever builds one takes it out.
+WITHOUT_EFFECT = frozenset(
+    {
+        "sip.tcp",
+        "sip.tls",
+        "sip.ws",
+        "sip.wss",
+        "sip.tls_cert",
+        "sip.tls_key",
+        "billing.enabled",
+        "rentals.carrier_uri",
+        "rentals.carrier_username",
+        "rentals.carrier_password",
+        "rentals.carrier_source_ips",
+        "security.admin_token",
+        "speech.stt",
+        "limits.calls_per_second",
+        "limits.concurrent_calls",
+        "limits.idempotency_hours",
+        "limits.webhook_seconds",
+        "limits.webhook_attempts",
+        "limits.webhooks",
+        "limits.trunk_destinations",
+        "limits.conference_members",
+        "limits.delivery_days",
+    }
+)
+_WITHOUT_EFFECT_NOTE = " Without effect in this version."
 
 _HEAD = """\
 # Configuration of the Voylo engine: every key with its default, commented out.
@@ -51,7 +80,19 @@ def key_references() -> Iterator[KeyReference]:
     """Yield every key, in the order of the contract."""
     for section, keys in section_fields().items():
         for name, field in keys.items():
-            yield KeyReference(section, name, _in_toml(field.default), field.description or "")
+            note = _WITHOUT_EFFECT_NOTE if f"{section}.{name}" in WITHOUT_EFFECT else ""
+            yield KeyReference(section, name, _in_toml(field.default), f"{field.description}{note}")
+
+
+def set_without_effect(config: Config) -> list[str]:
+    """Return the keys that somebody has switched on or changed, and that change nothing in this version."""
+    defaults = Config()
+    found: list[str] = []
+    for key in key_references():
+        value, default = (getattr(getattr(one, key.section), key.name) for one in (config, defaults))
+        if key.path in WITHOUT_EFFECT and value is not None and value != default:
+            found.append(key.path)
+    return found
 
 
 def example_toml() -> str:

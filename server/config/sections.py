@@ -64,15 +64,15 @@ def _refuse(problems: list[tuple[str, str]]) -> None:
 
 
 class HttpSection(_Section):
-    """The API, its documentation and the console."""
+    """The HTTP API."""
 
     bind: Annotated[Bind, BeforeValidator(read_required_bind)] = Field(
         default=Bind("127.0.0.1", 8080),
-        description='Address and port of the API, docs and console; "0.0.0.0:8080" opens it to other machines.',
+        description='Address and port of the API; "0.0.0.0:8080" opens it to other machines.',
     )
     public_url: Annotated[str | None, BeforeValidator(read_public_url)] = Field(
         default=None,
-        description="Base of the links given to others (recordings, the phone widget); unset, made from http.bind.",
+        description="Base of the links given to others such as recordings; unset, made from http.bind.",
     )
 
     def base_url(self, bound_port: int | None = None) -> str:

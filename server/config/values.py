@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -362,6 +363,9 @@ def read_database_url(value: object) -> str | None:
         # Several connections, and commands beside the server, work on one database: it cannot live in memory.
         if not rest.startswith("/") or not file or file == ":memory:" or file.startswith("file:"):
             raise ValueError('must name a file, like "sqlite+aiosqlite:////var/lib/voylo/voylo.db"')
+    driver = scheme.partition("+")[2]
+    if find_spec(driver) is None:
+        raise ValueError(f"must have a driver that is installed: run `pip install {driver}`")
     return text
 
 

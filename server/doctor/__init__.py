@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from server.config import Config
 from server.doctor.finding import Finding, fail
 from server.doctor.host import check_clock, check_compile_cache, check_files, check_priority
+from server.doctor.keys import check_keys
 from server.doctor.network import check_addresses, check_ports, check_rtp
 from server.doctor.storage import check_data_dir, check_database
 
@@ -21,12 +22,13 @@ __all__ = ["Finding", "examine"]
 async def examine(config: Config) -> list[Finding]:
     """Make every look and return what was found, in a fixed order. Raises nothing."""
     looks: dict[str, Callable[[], Awaitable[Iterable[Finding]]]] = {
+        "config": lambda: asyncio.to_thread(_all, check_keys, config),
         "ports": lambda: asyncio.to_thread(_all, check_ports, config),
         "addresses": lambda: asyncio.to_thread(_all, check_addresses, config),
         "rtp": lambda: asyncio.to_thread(_all, check_rtp, config),
         "storage": lambda: asyncio.to_thread(_all, check_data_dir, config),
-        "database": lambda: _one(check_database(config)),
-        "speech": lambda: _one(_speak(config)),
+        "database": lambda: _database(config),
+        "speech": lambda: _heard(config),
         "priority": lambda: asyncio.to_thread(_all, check_priority),
         "files": lambda: asyncio.to_thread(_all, check_files, config),
         "compiler": lambda: asyncio.to_thread(_all, check_compile_cache),
@@ -46,14 +48,15 @@ def _all(look: Callable[..., Iterable[Finding]], *arguments: Config) -> list[Fin
     return list(look(*arguments))
 
 
-async def _one(look: Awaitable[Finding]) -> list[Finding]:
-    return [await look]
+async def _database(config: Config) -> list[Finding]:
+    return [await check_database(config)]
 
 
-async def _speak(config: Config) -> Finding:
-    # The media room is the heaviest import of all, and a broken install of it is itself a finding.
+async def _heard(config: Config) -> list[Finding]:
+    # The rooms are the heaviest import of all, and an install in which they cannot be loaded is itself a finding.
     try:
+        from server.doctor.codecs import check_codecs
         from server.doctor.speech import check_speech
     except ImportError as error:
-        return fail("speech", f"the media room cannot be loaded: {error}", "reinstall voylo-engine with pip")
-    return await check_speech(config)
+        return [fail("codecs", f"the engine's rooms cannot be loaded: {error}", "reinstall voylo-engine with pip")]
+    return [check_codecs(config), await check_speech(config)]

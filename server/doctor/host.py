@@ -96,10 +96,11 @@ def check_compile_cache() -> Iterator[Finding]:
     if named:
         places = [Path(named)]
     else:
-        kernel = importlib.util.find_spec("media")
-        origin = Path(kernel.origin).parent if kernel is not None and kernel.origin else Path.cwd()
+        # Where numba puts it: beside the compiled modules, else into the user's cache.
+        media = importlib.util.find_spec("media")
+        room = Path(media.origin).parent if media is not None and media.origin else Path.cwd()
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        places = [origin / "__pycache__", cache / "numba"]
+        places = [room / "kernel" / "__pycache__", cache / "numba"]
     for place in places:
         if _writable(place):
             yield ok("compiler", f"compiled code is kept in {place}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from server.config import Bind, Config, PortRange
+from server.config import Bind, Config, PortRange, reference
 from server.doctor.finding import Finding, fail, ok, warn
 from server.doctor.interfaces import InterfaceAddress, interface_addresses, source_address_towards
 
@@ -24,11 +24,11 @@ _SESSIONS_PER_CALL = 2
 
 
 def listeners(config: Config) -> Iterator[tuple[str, Bind, socket.SocketKind]]:
-    """Yield the configuration key, address and kind of each listener that is switched on."""
+    """Yield the configuration key, address and kind of each listener that is switched on and that there is."""
     yield "http.bind", config.http.bind, socket.SOCK_STREAM
     for name in ("udp", "tcp", "tls", "ws", "wss"):
         bind: Bind | None = getattr(config.sip, name)
-        if bind is not None:
+        if bind is not None and f"sip.{name}" not in reference.WITHOUT_EFFECT:
             yield f"sip.{name}", bind, socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM
 
 
@@ -47,7 +47,7 @@ def check_ports(config: Config) -> Iterator[Finding]:
             )
         else:
             yield ok("ports", f"{key} {bind}/{protocol} is free")
-    if all(bind is None for bind in (config.sip.udp, config.sip.tcp, config.sip.tls, config.sip.ws, config.sip.wss)):
+    if not any(key.startswith("sip.") for key, _, _ in listeners(config)):
         yield warn("ports", "every SIP listener is switched off: no call can come in", 'set sip.udp to "0.0.0.0:5060"')
 
 

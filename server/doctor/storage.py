@@ -73,8 +73,6 @@ async def check_database(config: Config) -> Finding:
             await _write_temporary_table(config.database_url)
     except TimeoutError:
         return fail("database", f"{shown}: no answer within {_DATABASE_SECONDS:g} s", _CORRECT_URL)
-    except ImportError as error:
-        return fail("database", f"{shown}: its driver is not installed ({error})", "install the driver with pip")
     except (SQLAlchemyError, OSError, ValueError) as error:
         return fail("database", f"{shown}: {_first_line(error)}", _CORRECT_URL)
     return ok("database", f"{shown} answers and can be written")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sip.core.call import Call
+from sip.core.call import Call, EventsWaiting
 from sip.core.config import AUTH_FAILURE_WINDOW, UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
@@ -48,7 +48,7 @@ class CallReceived:
     """A new incoming call that has passed the checks of the protocol; the first event of each."""
 
 
-CoreEvent: TypeAlias = tuple[Call, CallEvent | CallReceived]
+CoreEvent: TypeAlias = tuple[Call, CallEvent | CallReceived | EventsWaiting]
 
 
 class UserAgentCore:
@@ -235,7 +235,7 @@ class UserAgentCore:
         values = self.digest.challenge(realm, call.source.host, self.clock(), stale=stale, user_agent=agent)
         return [(name, value) for value in values]
 
-    def emit(self, call: Call, event: CallEvent) -> None:
+    def emit(self, call: Call, event: CallEvent | EventsWaiting) -> None:
         """Queue an event of a call."""
         self._events.append((call, event))
         self.wake()

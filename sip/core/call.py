@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,11 @@ class CallState(Enum):
     ANSWERED = "answered"  # there is a 2xx, its ACK is missing
     CONFIRMED = "confirmed"
     ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class EventsWaiting:
+    """Not an event: asks for the delivery of those that were kept while nobody listened."""
 
 
 class Call(ABC):
@@ -91,16 +97,19 @@ class Call(ABC):
     def on_event(self, callback: Callable[[CallEvent], None] | None) -> None:
         self._on_event = callback
         if callback is not None and self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for event in waiting:
-                self._core.emit(self, event)
+            self._core.emit(self, EventsWaiting())
 
-    def deliver(self, event: CallEvent) -> None:
-        """Hand one event to `on_event`, or keep it until there is one. For whoever drives the core."""
-        if self._on_event is not None:
-            self._on_event(event)
-        elif len(self._waiting) < PENDING_EVENTS:
-            self._waiting.append(event)
+    def deliver(self, event: CallEvent | EventsWaiting) -> None:
+        """Hand an event to `on_event`, after those that were kept; or keep it until there is one.
+
+        For whoever drives the core. What `on_event` raises comes out here.
+        """
+        waiting = self._waiting
+        # The terminal event is the last one, and never the one too many
+        if not isinstance(event, EventsWaiting) and (len(waiting) < PENDING_EVENTS or self._closed):
+            waiting.append(event)
+        while waiting and self._on_event is not None:
+            self._on_event(waiting.pop(0))
 
     @property
     def flow(self) -> Flow:

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.core.call import Call, CallState
-from sip.core.events import Cancelled, Confirmed, Failed, RemoteHangup
+from sip.core.events import CallEvent, Cancelled, Confirmed, Failed, RemoteHangup
 from sip.core.inspection import session_description
 from sip.core.sending import Flow
 from sip.dialog import Dialog, DialogState
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
-from sip.message import Request
+from sip.message import Request, Response
 from sip.transaction.transaction import Failure, ServerTransaction
 from sip.uri import SipUri
 
 if TYPE_CHECKING:
     from sip.core.agent import UserAgentCore
+    from sip.transaction.timers import TimerEntry
+
+PROVISIONAL_REFRESH_SECONDS = 60.0
+"""§13.3.1.1: how often a call that rings on is said to ring on."""
 
 _UNANSWERED = frozenset({CallState.PROCEEDING, CallState.EARLY})
 
@@ -47,6 +51,11 @@ class IncomingCall(Call):
         self.proxy_challenge = False  # whether a challenge is that of a proxy: 407 instead of 401
         self.transaction: ServerTransaction = self._sender.serve(request, source, local, self)
         self._confirmed = False
+        self._latest: Response | None = None  # the provisional response to repeat
+        self._refresh: TimerEntry | None = None
+        self._expiry: TimerEntry | None = None
+        if request.expires is not None:
+            self._expiry = self._sender.layer.timers.schedule(request.expires, self._expire)
 
     @property
     def offer(self) -> bytes | None:
@@ -77,7 +86,32 @@ class IncomingCall(Call):
             response.body = body
         self.transaction.respond(response)
         self.state = CallState.EARLY
+        self._latest = response
+        timers = self._sender.layer.timers
+        if self._refresh is not None:
+            timers.cancel(self._refresh)
+        self._refresh = timers.schedule(PROVISIONAL_REFRESH_SECONDS, self._repeat_provisional)
         self._core.wake()
+
+    def _repeat_provisional(self, _argument: object) -> None:
+        """§13.3.1.1: without a word for three minutes, a proxy on the way would cancel the call."""
+        if self.state is CallState.EARLY and self._latest is not None:
+            self.transaction.respond(self._latest)
+            self._refresh = self._sender.layer.timers.schedule(PROVISIONAL_REFRESH_SECONDS, self._repeat_provisional)
+
+    def _expire(self, _argument: object) -> None:
+        """§13.3.1: the time that the caller gave the invitation is over."""
+        if self.state in _UNANSWERED:
+            self.transaction.respond(self._sender.response(self.request, 487, to_tag=self.dialog.local_tag))
+            self._close(Cancelled(None))
+
+    def _end_ringing(self) -> None:
+        """No provisional response is due any more."""
+        self._latest = None
+        for entry in (self._refresh, self._expiry):
+            if entry is not None:
+                self._sender.layer.timers.cancel(entry)
+        self._refresh = self._expiry = None
 
     def answer(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send 200 with this SDP and repeat it until the ACK comes: then Confirmed, else after 64*T1 Failed("no_ack")
@@ -92,6 +126,7 @@ class IncomingCall(Call):
         if self._accept(self.request, self.transaction, body, headers):
             self.state = CallState.ANSWERED
             self.dialog.state = DialogState.CONFIRMED
+            self._end_ringing()
         self._core.wake()
 
     def reject(
@@ -107,7 +142,7 @@ class IncomingCall(Call):
 
         With `stateless` nothing is kept or repeated: when the response is lost, the INVITE comes again as a new call
         and is refused again. That is for callers who have not shown who they are; a flood of them then costs neither
-        memory nor answers in number.
+        memory nor answers in number. It is not for what is counted: a wrong password would count again each time.
         """
         if self.ended:
             return
@@ -163,7 +198,6 @@ class IncomingCall(Call):
             return
         self.transaction.respond(self._sender.response(self.request, 487, to_tag=self.dialog.local_tag))
         self._close(Cancelled(cancel.headers.get("Reason")))
-        self.transaction.user = None
 
     def _receive_bye(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         if self.state in _UNANSWERED:
@@ -173,7 +207,6 @@ class IncomingCall(Call):
             self._close(RemoteHangup(request.headers.get("Reason")))
         else:
             super()._receive_bye(request, source, local)
-        self.transaction.user = None
 
     def _acknowledged(self, body: bytes | None) -> None:
         if self._confirmed:
@@ -183,10 +216,19 @@ class IncomingCall(Call):
         self.state = CallState.CONFIRMED
         self._emit(Confirmed(body))
 
+    def _close(self, event: CallEvent) -> None:
+        self._let_go()
+        super()._close(event)
+
     def _end_quietly(self) -> None:
         """The application ended the call itself before it was answered: there is nothing to tell it."""
+        self._let_go()
         self._closed = True
         self.state = CallState.ENDED
         self.dialog.state = DialogState.TERMINATED
-        self.transaction.user = None
         self._core.forget_call(self)
+
+    def _let_go(self) -> None:
+        """The transaction stays for half a minute to absorb what comes late; it must not keep the call in memory."""
+        self._end_ringing()
+        self.transaction.user = None

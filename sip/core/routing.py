@@ -71,6 +71,11 @@ def hop_endpoint(uri: SipUri, transports: frozenset[str]) -> Endpoint:
     return Endpoint(transport, uri.param("maddr") or uri.host, port)
 
 
+def same_family(host: str, remote_host: str) -> bool:
+    """Whether a peer at `remote_host` could use the address `host`; a name may stand for addresses of both families."""
+    return not is_address(host) or (":" in host) == (":" in remote_host)
+
+
 def is_address(host: str) -> bool:
     """Whether a host is an IPv4 or IPv6 address rather than a name."""
     return _parse_address(host) is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sip.core.config import UserAgentConfig
 from sip.core.inspection import ALLOW, SUPPORTED
-from sip.core.routing import hop_endpoint, response_endpoint
+from sip.core.routing import hop_endpoint, response_endpoint, same_family
 from sip.core.statistics import Statistics
 from sip.dialog import Dialog
 from sip.digest import Challenge, Credentials, answer_challenge
@@ -78,8 +78,9 @@ class Sender:
 
     def flow_on(self, local: Endpoint, remote_host: str) -> Flow:
         """The flow between a listener and a peer's address."""
-        if self.config.advertised_address is not None:
-            return Flow(local, self.config.advertised_address)
+        advertised = self.config.advertised_address
+        if advertised is not None and same_family(advertised, remote_host):
+            return Flow(local, advertised)
         return Flow(local, self.local_address_for(remote_host) if local.host in _WILDCARDS else local.host)
 
     def flow_to(self, remote: Endpoint) -> Flow:

@@ -37,16 +37,12 @@ OPUS: Final = Codec("opus", 48000, None, 2)
 
 BY_NAME: Final = {codec.name.lower(): codec for codec in (PCMU, PCMA, G722, OPUS)}
 
-# RFC 3551 table 4; what is missing here cannot be negotiated without an rtpmap, and is never ours.
+# Those of RFC 3551 table 4 that mean something here.
 STATIC_PAYLOAD_TYPES: Final = {
     0: RtpMap("PCMU", 8000),
-    3: RtpMap("GSM", 8000),
-    4: RtpMap("G723", 8000),
     8: RtpMap("PCMA", 8000),
     9: RtpMap("G722", 8000),
     13: RtpMap(COMFORT_NOISE, 8000),
-    15: RtpMap("G728", 8000),
-    18: RtpMap("G729", 8000),
 }
 
 # With the marker bit these would read as RTCP packet types 200 to 204 (RFC 3551 table 4, RFC 5761 §4).
@@ -57,13 +53,13 @@ EVENTS: Final = "0-15"  # the sixteen keys (RFC 4733 §3.2)
 
 
 def codecs_named(names: Iterable[str]) -> tuple[Codec, ...]:
-    """Codecs for configured names, in that order. Raises `ValueError` that names the unknown one."""
-    chosen = []
+    """Codecs for configured names, in that order, each once. Raises `ValueError` that names the unknown one."""
+    chosen: dict[Codec, None] = {}
     for name in names:
         codec = BY_NAME.get(name.lower())
         if codec is None:
             raise ValueError(f"unknown codec {name!r}: known are {', '.join(c.name for c in BY_NAME.values())}")
-        chosen.append(codec)
+        chosen[codec] = None
     return tuple(chosen)
 
 

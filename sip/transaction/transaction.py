@@ -228,12 +228,11 @@ class ServerTransaction(Transaction):
             event = Event.SEND_2XX
         else:
             event = Event.SEND_3XX_6XX
-        if (self.state, event) not in self._table:
+        if self.state is State.COMPLETED or (self.state, event) not in self._table:
             return False
-        if self.state is not State.COMPLETED:
-            self._data = bytes(response)
-            self._sent = False
-            self._request = None
+        self._data = bytes(response)
+        self._sent = False
+        self._request = None
         self.handle(event)
         if self.state is State.ACCEPTED:
             self._data = None  # the user repeats a 2xx itself; many thousands of transactions wait in this state

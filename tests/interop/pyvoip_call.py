@@ -11,8 +11,8 @@ import sys
 import time
 import wave
 
+from pyVoIP.VoIP import CallState, VoIPPhone  # isort: skip  (pyVoIP.SIP cannot be imported before it)
 from pyVoIP.SIP import SIPClient
-from pyVoIP.VoIP import CallState, VoIPPhone
 
 FRAME = 160
 

@@ -18,7 +18,7 @@ from tests.support.tones import level, seconds_of
 
 pytestmark = pytest.mark.interop
 
-SCENARIO = Path("examples/phones/sipp-call.xml")
+SCENARIO = Path("examples/phones/sipp-call.xml").absolute()
 MENU = """
 <Response>
   <Gather numDigits="1" timeout="10" action="/pressed"><Play loop="10">/tone-440.wav</Play></Gather>
@@ -49,7 +49,7 @@ async def test_a_key_pressed_by_sipp_moves_the_flow_on_and_every_tone_is_heard(
 ) -> None:
     sipp = program("sipp")
     capture = tmp_path / "tone.pcap"
-    write_pcap(capture, tone_and_keys(700, before=1.5, keys="5", after=1.5))
+    write_pcap(capture, tone_and_keys(700, before=2.5, keys="5", after=1.5))
     media_port = free_port()
     heard_by_engine: list[NDArray[np.int16]] = []
     async with Flow({"/menu": MENU, "/pressed": PRESSED}) as flow, running_engine(tmp_path / "data") as engine:

@@ -33,7 +33,7 @@ def test_the_text_tells_ids_secrets_and_urls() -> None:
     for part in (RESULT.workspace_id, RESULT.api_key, RESULT.owner_email, RESULT.owner_password):
         assert part in text.split()
     assert "http://127.0.0.1:8080/v1" in text.split()
-    assert "http://127.0.0.1:8080/docs" in text.split()
+    assert "http://127.0.0.1:8080/openapi.json" in text.split()
 
 
 def test_the_members_are_those_of_init() -> None:

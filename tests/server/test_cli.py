@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 
 from engine.model import Role
 from server.cli import KeyRole, app
+from voyloml import LanguageLimits, LintResult, lint
 
 COMMANDS = [
     ["serve"],
@@ -253,13 +255,15 @@ class TestInit:
         assert "Traceback" not in run.stderr
 
 
-class TestAccounts:
-    @pytest.fixture(scope="class")
-    def prepared(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        home = tmp_path_factory.mktemp("prepared")
-        result("init", cwd=home, **BOOTSTRAP)
-        return home
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a database in it."""
+    home = tmp_path_factory.mktemp("prepared")
+    result("init", cwd=home, **BOOTSTRAP)
+    return home
 
+
+class TestAccounts:
     @pytest.fixture
     def home(self, prepared: Path, tmp_path: Path) -> Path:
         return shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
@@ -361,12 +365,23 @@ class TestValidate:
         assert "voylo: missing.xml: cannot be read: No such file or directory" in run.stderr
         assert "bad.xml:3:3: error" in run.stdout
 
-    def test_a_huge_file_is_refused_without_being_read_whole(self, tmp_path: Path) -> None:
+    def test_of_a_huge_file_no_more_is_read_than_shows_that_it_is_too_large(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        allowed = LanguageLimits().document_bytes
         with (tmp_path / "huge.xml").open("wb") as stream:
-            stream.truncate(1 << 33)
+            stream.truncate(allowed * 10)
+        sizes: list[int] = []
+
+        def note(document: bytes, **options: Any) -> LintResult:
+            sizes.append(len(document))
+            return lint(document, **options)
+
+        monkeypatch.setattr("server.commands.validate.lint", note)
         run = voylo("validate", "huge.xml", cwd=tmp_path)
         assert run.returncode == 1
         assert "error too_large" in run.stdout
+        assert sizes == [allowed + 1]
 
     def test_json_has_the_findings_as_the_api_gives_them(self, tmp_path: Path) -> None:
         (tmp_path / "bad.xml").write_text(BAD)
@@ -380,3 +395,41 @@ class TestValidate:
         (tmp_path / "config.toml").write_text("nonsense")
         (tmp_path / "good.xml").write_text(GOOD)
         assert voylo("validate", "good.xml", cwd=tmp_path).returncode == 0
+
+
+QUIET_MACHINE = {
+    "VOYLO_HTTP__BIND": "127.0.0.1:0",
+    "VOYLO_SIP__UDP": "127.0.0.1:0",
+    "VOYLO_SIP__TCP": "",
+    "VOYLO_MEDIA__RTP_PORTS": "22000-22399",
+    "VOYLO_SPEECH__TTS": "none",
+}
+
+
+class TestDoctor:
+    def test_a_machine_that_is_fit_is_status_0(self, tmp_path: Path) -> None:
+        run = voylo("doctor", cwd=tmp_path, **QUIET_MACHINE)
+        assert run.returncode == 0, run.stdout
+        *lines, _, summary = run.stdout.splitlines()
+        assert all(re.match(r"(ok  |warn)  \w+ +\S|  +→ ", line) for line in lines)
+        assert re.fullmatch(r"\d+ ok, \d+ warn, 0 fail", summary)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_occupied_port_is_status_1_and_says_what_to_change(self, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            bind = f"127.0.0.1:{other.getsockname()[1]}"
+            run = voylo("doctor", cwd=tmp_path, **{**QUIET_MACHINE, "VOYLO_SIP__UDP": bind})
+        assert run.returncode == 1
+        assert re.search(rf"^fail  ports +sip\.udp {bind}/UDP: in use .*\n +→ .*sip\.udp$", run.stdout, re.MULTILINE)
+
+    def test_json_is_a_list_of_findings(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        settings = {**QUIET_MACHINE, "VOYLO_STORAGE__DATA_DIR": "file/data"}
+        run = voylo("doctor", "--json", cwd=tmp_path, **settings)
+        assert run.returncode == 1
+        findings = json.loads(run.stdout)
+        assert all(list(finding) == ["status", "check", "what", "change"] for finding in findings)
+        failed = {finding["check"]: finding["change"] for finding in findings if finding["status"] == "fail"}
+        assert set(failed) == {"storage", "database"}
+        assert all("storage.data_dir" in change for change in failed.values())

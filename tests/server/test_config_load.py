@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from server.config import Bind, Config, ConfigError, PortRange, find_config_file, load_config
+from server.config import Bind, Config, ConfigError, PortRange, find_config_file, load_config, values
 from server.config.load import MAX_FILE_BYTES
 
 
 @pytest.fixture(autouse=True)
 def _empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(values, "find_spec", lambda _: object())
 
 
 def write(text: str, name: str = "config.toml") -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.config import Config, load_config
-from server.config.reference import example_toml, key_references, markdown_tables
+from server.config.reference import WITHOUT_EFFECT, example_toml, key_references, markdown_tables
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = PROJECT / "config.example.toml"
@@ -37,6 +37,12 @@ def test_the_example_has_every_key_and_no_other() -> None:
         elif key := re.match(r"#(\w+) = ", line):
             found.append(f"{section}.{key[1]}")
     assert found == [key.path for key in key_references()]
+
+
+def test_keys_without_effect_exist_and_say_so() -> None:
+    keys = {key.path: key for key in key_references()}
+    assert set(keys) >= WITHOUT_EFFECT
+    assert all(("Without effect" in key.description) == (path in WITHOUT_EFFECT) for path, key in keys.items())
 
 
 def test_the_example_is_what_the_code_writes() -> None:

@@ -309,8 +309,14 @@ class TestTextsAndSecrets:
         assert "hunter2" not in str(refusal.value)
 
     @pytest.mark.parametrize("url", ["sqlite+aiosqlite:////var/lib/voylo.db", "postgresql+asyncpg://u:p@h/d"])
-    def test_reads_a_database_url_with_an_async_driver(self, url: str) -> None:
+    def test_reads_a_database_url_with_an_async_driver(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(values, "find_spec", lambda _: object())
         assert values.read_database_url(url) == url
+
+    def test_a_driver_must_be_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(values, "find_spec", lambda _: None)
+        with pytest.raises(ValueError, match="pip install asyncpg"):
+            values.read_database_url("postgresql+asyncpg://u:p@h/d")
 
     @pytest.mark.parametrize("rest", ["", "/", "/:memory:", "/file:x?mode=memory", "x.db", "/?timeout=5"])
     def test_refuses_an_sqlite_database_that_is_no_file(self, rest: str) -> None:

@@ -1,10 +1,12 @@
-"""A virtual clock, a user agent core without sockets, and a wire with faults: what the tests of transactions and calls stand on."""
+"""A virtual clock, a user agent core without sockets, and a wire with faults: what the tests of transactions and calls
+stand on."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sip.core.agent import CallReceived, UserAgentCore
 from sip.core.call import Call
@@ -16,6 +18,10 @@ from sip.digest import Credentials
 from sip.endpoint import Endpoint
 from sip.fields import NameAddr
 from sip.message import Request, Response, parse_message
+from sip.transaction.layer import TransactionLayer
+from sip.transaction.table import Event, State, Table
+from sip.transaction.timers import TimerConfig
+from sip.transaction.transaction import ClientTransaction, ServerTransaction
 from sip.uri import SipUri
 
 LOCAL = Endpoint("udp", "192.0.2.1", 5060)
@@ -154,12 +160,14 @@ class Agent:
 
 
 class Wire:
-    """Joins two agents that share a clock. `fate(number, data, sender)` gives the delays in seconds with which a datagram arrives:
-    none when it is lost, two when it is duplicated; different ones reorder."""
+    """Joins two agents that share a clock. `fate(number, data, sender)` gives the delays in seconds with which a
+    datagram arrives: none when it is lost, two when it is duplicated; different ones reorder."""
 
     DELAY = 0.01
 
-    def __init__(self, one: Agent, other: Agent, fate: Callable[[int, bytes, Agent], Sequence[float]] | None = None) -> None:
+    def __init__(
+        self, one: Agent, other: Agent, fate: Callable[[int, bytes, Agent], Sequence[float]] | None = None
+    ) -> None:
         assert one.clock is other.clock
         self.agents = (one, other)
         self.clock = one.clock
@@ -203,6 +211,93 @@ class Wire:
             for delay in self.fate(next(self._numbers), datagram.data, sender):
                 flight = (self.clock.now + delay, next(self._order), sender, receiver, datagram.data)
                 heapq.heappush(self._flying, flight)
+
+
+class Bench:
+    """One transaction on a layer of its own, with a user that writes down what it is told."""
+
+    def __init__(self, *, transport: str = "udp", timers: TimerConfig | None = None) -> None:
+        self.clock = Clock()
+        self.layer = TransactionLayer(timers or TimerConfig(), self.clock)
+        self.remote = Endpoint(transport, "192.0.2.99", 5070)
+        self.told: list[str] = []
+
+    def client(self, method: str = "INVITE") -> ClientTransaction:
+        """Start a client transaction."""
+        made = parse_message(request(method, branch="z9hG4bKours", via="192.0.2.1:5060"))
+        assert isinstance(made, Request)
+        return self.layer.send_request(made, self.remote, LOCAL, self)
+
+    def server(self, method: str = "INVITE", *, branch: str | None = "z9hG4bKtheirs") -> ServerTransaction:
+        """Start a server transaction."""
+        made = parse_message(request(method, branch=branch))
+        assert isinstance(made, Request)
+        return self.layer.serve_request(made, self.remote, LOCAL, self)
+
+    def respond(self, transaction: ServerTransaction, status: int) -> bool:
+        """Answer the request of a server transaction."""
+        made = parse_message(request(transaction.key[-1] or "", branch="z9hG4bKtheirs"))  # type: ignore[arg-type]
+        assert isinstance(made, Request)
+        return transaction.respond(made.build_response(status, to_tag="ours"))
+
+    def sent(self) -> list[str]:
+        """Labels of what was sent since the last time."""
+        output, self.layer.output = self.layer.output, []
+        return [_label(datagram.data) for datagram in output]
+
+    def pass_time(self, seconds: float) -> list[tuple[float, str]]:
+        """Let time pass; when and what was sent meanwhile."""
+        start, end = self.clock.now, self.clock.now + seconds
+        sent: list[tuple[float, str]] = []
+        while (due := self.layer.timers.next_deadline()) is not None and due <= end:
+            self.clock.now = max(self.clock.now, due)
+            entry = self.layer.timers.pop_due()
+            if entry is not None:
+                entry[0](entry[1])
+            sent += [(round(self.clock.now - start, 6), label) for label in self.sent()]
+        self.clock.now = end
+        return sent
+
+    def response_received(self, transaction: ClientTransaction, message: Response) -> None:
+        self.told.append(str(message.status))
+
+    def request_failed(self, transaction: ClientTransaction, failure: str) -> None:
+        self.told.append(failure)
+
+    def ack_received(self, transaction: ServerTransaction, ack: Request) -> None:
+        self.told.append("ACK")
+
+    def response_failed(self, transaction: ServerTransaction, failure: str) -> None:
+        self.told.append(failure)
+
+
+# What a row does: the next state, what is sent, what the user is told. None: the event is ignored
+Outcome = tuple[State, str, str] | None
+
+
+def check_every_row(
+    table: Table, expected: Mapping[State, Mapping[Event, Outcome]], bench: Callable[[State], Any]
+) -> None:
+    """Feed every event in every state to a fresh transaction and compare; what `expected` leaves out must be ignored.
+
+    `bench(state)` makes a Bench whose `transaction` is in that state with nothing sent or told yet.
+    """
+    for state in State:
+        for event in Event:
+            wanted = expected.get(state, {}).get(event)
+            where = f"{state.name} on {event.name}"
+            if state is State.INITIAL:
+                assert ((state, event) in table) == (event is Event.START), where
+                continue
+            fixture = bench(state)
+            handled = fixture.transaction.handle(event, fixture.message_for(event))
+            if wanted is None:
+                assert not handled, where
+                assert fixture.transaction.state is state, where
+                continue
+            assert handled, where
+            outcome = (fixture.transaction.state, " ".join(fixture.sent()), " ".join(fixture.told))
+            assert outcome == wanted, where
 
 
 def pair(

@@ -99,6 +99,10 @@ class TestUses:
             True, True, True, True, False, False, False, False, True, True,
         ]  # fmt: skip
 
+    def test_a_clock_may_begin_at_zero(self) -> None:
+        nonces = book()
+        assert nonces.take(opened(nonces, 0.0), 1, 0.0)
+
     def test_a_leap_of_the_count_costs_nothing(self) -> None:
         nonces = book()
         key = opened(nonces, 1.0)

@@ -70,7 +70,7 @@ class TestUnfold:
         assert unfold(lines, 100) == ["start", "a: 1 2 3", "b: 4"]
 
     def test_empty_continuations_add_nothing(self) -> None:
-        assert unfold(["start", "a: 1", "  ", "\t", " 2"], 100) == ["start", "a: 1 2"]
+        assert unfold(["start", "a: 1", "  ", "\t", " 2", " "], 100) == ["start", "a: 1 2"]
 
     def test_the_start_line_cannot_be_continued(self) -> None:
         with pytest.raises(SipParseError):

@@ -20,6 +20,15 @@ class TestNames:
             assert canonical_name(form) == canonical_name(form.upper()) == name
             assert name in NAMES
 
+    def test_the_compact_forms_are_those_of_the_registry(self) -> None:
+        forms = "a b c d e f i j k l m n o r s t u v x y"
+        names = """
+            Accept-Contact Referred-By Content-Type Request-Disposition Content-Encoding From Call-ID Reject-Contact
+            Supported Content-Length Contact Identity-Info Event Refer-To Subject To Allow-Events Via Session-Expires
+            Identity
+        """
+        assert dict(zip(forms.split(), names.split(), strict=True)) == COMPACT_FORMS
+
     def test_unknown_names_keep_their_spelling_and_match_in_any_case(self) -> None:
         headers = Headers([("X-vOyLo-Thing", "1")])
         assert list(headers) == [("X-vOyLo-Thing", "1")]
@@ -46,6 +55,9 @@ class TestLookUp:
     def test_iteration_keeps_the_order_and_writes_canonical_names(self) -> None:
         assert list(self.headers) == [("Via", "one"), ("To", "t"), ("Via", "two")]
         assert len(self.headers) == 3
+
+    def test_a_representation_shows_no_values(self) -> None:
+        assert repr(Headers([("Authorization", "Digest secret"), ("v", "x")])) == "<Headers Authorization, Via>"
 
     def test_lines_are_the_same_object_until_the_field_changes(self) -> None:
         headers = self.headers.copy()

@@ -400,8 +400,8 @@ class TestErrors:
 
 HOSTILE = {
     "spaces": HEAD + "X: " + " " * 60000 + "x\n",
-    "empty folds": HEAD + "X: " + "x" * 8000 + "\n " * 26000 + "\n",
-    "short folds": HEAD + "X: x" + "\n x" * 20000 + "\n",
+    "empty folds": HEAD + "X: " + "x" * 8000 + "\n " * 18000 + "\n",
+    "short folds": HEAD + "X: x" + "\n x" * 14000 + "\n",
     "backslashes": replaced("To", '"' + "\\" * 8000 + '" <sip:a@h>'),
     "quotes": replaced("To", '"' * 8000 + " <sip:a@h>"),
     "parameters": replaced("To", "<sip:a@h>" + ";a" * 4000),
@@ -414,7 +414,7 @@ HOSTILE = {
     "escaped controls": replaced("To", '"' + "\\\x01" * 4000 + '" <sip:a@h>'),
     "colons": replaced("Via", "SIP/2.0/UDP h" + " :" * 4000),
     "digits": replaced("CSeq", "0" * 8000 + "1 INVITE"),
-    "header lines": HEAD + "a:b\n" * 16000,
+    "header lines": HEAD + "a:b\n" * 12000,
     "no line end": "x" * 65000,
 }
 

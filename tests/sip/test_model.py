@@ -58,7 +58,9 @@ class TestViews:
     def test_absent_fields_are_empty(self) -> None:
         request = invite()
         assert request.contacts == request.route == request.record_route == []
-        assert request.max_forwards is request.expires is request.content_type is None
+        assert request.max_forwards is None
+        assert request.expires is None
+        assert request.content_type is None
         assert request.supported == request.allow == frozenset()
         assert request.require == ()
 

@@ -18,8 +18,9 @@ GOOD = {
 }
 
 
-def request(start: str = "OPTIONS sip:b@h SIP/2.0", body: str = "", **changes: str | None) -> bytes:
-    fields = GOOD | {name.replace("_", "-"): value for name, value in changes.items()}
+def request(start: str = "OPTIONS sip:b@h SIP/2.0", /, body: str = "", **changes: str | None) -> bytes:
+    fields: dict[str, str | None] = dict(GOOD)
+    fields |= {name.replace("_", "-"): value for name, value in changes.items()}
     lines = [start, *(f"{name}: {value}" for name, value in fields.items() if value is not None)]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
@@ -72,7 +73,8 @@ def test_a_request_uri_that_does_not_parse_has_a_placeholder() -> None:
 
 @pytest.mark.parametrize("field", ["From", "To", "Call-ID", "CSeq"])
 def test_missing_fields_are_missing_in_the_answer_too(field: str) -> None:
-    partial = partial_of(request(**{field.replace("-", "_"): None}))
+    data = request().replace(f"{field}: {GOOD[field]}\r\n".encode(), b"")
+    partial = partial_of(data)
     assert field not in partial.headers
     assert field not in response_to(partial, 400, to_tag="t").headers
     assert partial.top_via.host == "pc.example"

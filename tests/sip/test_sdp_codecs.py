@@ -35,6 +35,10 @@ class TestCodecsOfAMedium:
     def test_formats_that_nothing_maps_are_left_out(self, formats: str) -> None:
         assert codecs_of(audio(formats, ("rtpmap", "72 PCMU/8000"))) == ()
 
+    def test_the_highest_payload_type_and_the_neighbours_of_rtcp_are_in(self) -> None:
+        medium = audio("127 71 77", *(("rtpmap", f"{n} PCMU/8000") for n in (127, 71, 77)))
+        assert [codec.payload_type for codec in codecs_of(medium)] == [127, 71, 77]
+
     def test_a_payload_type_counts_once(self) -> None:
         assert codecs_of(audio("0 0 00")) == (PCMU,)
 
@@ -78,7 +82,7 @@ class TestNumbering:
 
 class TestConfiguredNames:
     def test_order_is_kept_and_case_does_not_matter(self) -> None:
-        assert codecs_named(["pcma", "PCMU", "Opus", "G722"]) == (PCMA, PCMU, OPUS, G722)
+        assert codecs_named(["pcma", "PCMU", "Opus", "G722", "PCMA"]) == (PCMA, PCMU, OPUS, G722)
 
     def test_an_unknown_name_is_named(self) -> None:
         with pytest.raises(ValueError, match="G729"):

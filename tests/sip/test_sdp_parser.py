@@ -63,6 +63,10 @@ class TestWhatIsRead:
     def test_the_time_of_the_session_is_kept_for_the_answer(self) -> None:
         assert parse_sdp(HEAD + "t=3338481189 3370017201\r\n").timing == "3338481189 3370017201"
 
+    def test_the_highest_port_and_a_line_without_formats(self) -> None:
+        (medium,) = parse_sdp(HEAD + "m=audio 65535 RTP/AVP\r\n").media
+        assert (medium.port, medium.formats) == (65535, ())
+
     def test_ports_with_a_count(self) -> None:
         (medium,) = parse_sdp(HEAD + "m=audio 4000/2 RTP/AVP 0\r\n").media
         assert (medium.port, medium.port_count) == (4000, 2)

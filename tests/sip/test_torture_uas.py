@@ -57,7 +57,7 @@ class TestTortureMessages:
     def test_the_agent_still_answers_afterwards(self, path: Path, entry: dict[str, Any]) -> None:
         agent = Agent(on_call=reject_as_unknown)
         agent.receive(path.read_bytes())
-        agent.sent()
+        agent.core.data_to_send()
         agent.receive(request("OPTIONS", branch="z9hG4bKafter"))
         assert agent.statuses() == [200]
 

@@ -25,6 +25,7 @@ class TestParse:
         assert uri.has_param("lr")
         assert uri.param("lr") is None
         assert not uri.has_param("maddr")
+        assert uri.param("maddr") is None
 
     def test_host_alone_is_enough(self) -> None:
         assert SipUri.parse("sip:example.net") == SipUri("sip", None, None, "example.net")
@@ -254,6 +255,10 @@ class TestEquivalence:
     def test_different(self, one: str, other: str) -> None:
         assert not SipUri.parse(one).equivalent(SipUri.parse(other))
         assert not SipUri.parse(other).equivalent(SipUri.parse(one))
+
+    def test_what_is_no_ipv6_address_is_the_same_as_nothing(self) -> None:
+        bad = SipUri("sip", None, host="1:2")
+        assert not bad.equivalent(bad)
 
     def test_a_uri_of_another_scheme_is_never_the_same(self) -> None:
         assert not SipUri.parse("sip:5@h").equivalent(OtherUri("tel", "5"))

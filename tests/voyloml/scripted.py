@@ -1,4 +1,4 @@
-"""A caller, a call and an application out of a script, on the virtual clock: what the interpreter runs on in these tests."""
+"""A caller, a call and an application out of a script, on the virtual clock: what these tests run documents on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
+
+from hypothesis import settings
 
 from voyloml import (
     DEFAULT_LIMITS,
@@ -28,6 +30,9 @@ from voyloml import (
 from voyloml.control import RefusalReason
 from voyloml.virtual_time import run_in_virtual_time
 
+UNHURRIED = settings(deadline=None)
+"""For properties: the machine that runs them may be busy."""
+
 ACTION_URL = "https://app.example/voice/start"
 FILE_SECONDS = 2.0
 SPEECH_SECONDS = 3.0
@@ -42,6 +47,13 @@ def seconds(item: PromptItem) -> float:
     if isinstance(item, PlayDigits):
         once = 0.25 * len(item.digits)
     return once * item.loop if item.loop else float("inf")
+
+
+def short_id(value: object) -> str:
+    """A test id of a parameter that may be huge."""
+    if isinstance(value, str | bytes):
+        return repr(value[:40])
+    return type(value).__name__
 
 
 @dataclass
@@ -134,11 +146,11 @@ class ScriptedCall:
     def pending_keys(self) -> int:
         return len(self._keys)
 
-    def log(self, type: str, data: Mapping[str, object]) -> None:
+    def log(self, type: str, data: Mapping[str, object]) -> None:  # noqa: A002
         self.entries.append((type, data))
 
-    def logged(self, type: str) -> list[Mapping[str, object]]:
-        return [data for kind, data in self.entries if kind == type]
+    def logged(self, wanted: str) -> list[Mapping[str, object]]:
+        return [data for kind, data in self.entries if kind == wanted]
 
     def warnings(self) -> list[object]:
         return [data["code"] for data in self.logged("warning")]
@@ -262,6 +274,7 @@ def run(
         answers[ACTION_URL] = document
 
     async def main() -> Ran:
+        loop = asyncio.get_running_loop()
         call = ScriptedCall(answered=answered, keys=keys)
         application = ScriptedApplication(answers)
         interpreter = Interpreter(
@@ -270,10 +283,10 @@ def run(
             script or ApplicationScript(action_url=ACTION_URL, signing_secret="whsec_test"),
             application,
             limits=limits,
-            clock=lambda: CLOCK,
+            clock=lambda: CLOCK + loop.time(),
         )
         result = await interpreter.run()
-        return Ran(result, call, application, asyncio.get_running_loop().time())
+        return Ran(result, call, application, loop.time())
 
     return run_in_virtual_time(main())
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.voyloml.scripted import UNHURRIED, short_id
 from voyloml import Code, DocumentError, LanguageLimits, parse_document
 
 LIMITS = LanguageLimits()
@@ -176,6 +177,7 @@ class TestWhatIsRefused:
             ),
             ('<?xml-stylesheet href="x"?><Response/>', (Code.PROCESSING_INSTRUCTION_FORBIDDEN, 1, 1, "/"), None),
         ],
+        ids=short_id,
     )
     def test_with_code_place_and_reason(
         self, data: bytes | str, expected: tuple[Code, int, int, str], message: str | None
@@ -257,6 +259,7 @@ class TestHostileDocuments:
             (b"\xed\xa0\x80", Code.NOT_WELL_FORMED),
             (b'<?xml version="1.0" encoding="utf-7"?><Response/>', Code.NOT_WELL_FORMED),
         ],
+        ids=short_id,
     )
     def test_are_refused_at_once(self, data: bytes, code: Code) -> None:
         began = time.process_time()
@@ -269,6 +272,12 @@ class TestHostileDocuments:
         error = refused(b"<Response>" + b"<Pause/>" * 100_000 + b"</Response>", limits)
         assert place(error)[:3] == (Code.TOO_LARGE, 1, 11 + 199 * 8)
         assert time.process_time() - began < 0.5
+
+    def test_a_doctype_that_the_scan_should_miss_is_stopped_by_the_parser(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("voyloml.parser._refuse_doctype", lambda text: None)
+        assert refused(LAUGHS).code is Code.DOCTYPE_FORBIDDEN
 
     def test_many_attributes_of_one_element_are_read(self) -> None:
         attributes = " ".join(f'a{n}="1"' for n in range(20_000))
@@ -286,38 +295,20 @@ class TestHostileDocuments:
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000
 
 
-MARKUP = st.lists(
-    st.sampled_from(
-        [
-            "<Response>",
-            "</Response>",
-            "<Say>",
-            "</Say>",
-            "<",
-            ">",
-            "/",
-            "&",
-            ";",
-            "&#",
-            "<!--",
-            "-->",
-            "<![CDATA[",
-            "]]>",
-        ]
-        + ["<?xml", "?>", "<!DOCTYPE", "[", "]", "=", '"', "'", "a", " ", "\n", "\r", "\x00", "é", "\ud800", "\uffff"]
-    ),
-    max_size=40,
-).map("".join)
+TOKENS = "<Response> </Response> <Say> </Say> < > / & ; &# <!-- --> <![CDATA[ ]]> <?xml ?> <!DOCTYPE [ ] = \" ' a"
+MARKUP = st.lists(st.sampled_from([*TOKENS.split(), *" \n\r\x00é\ud800\uffff"]), max_size=40).map("".join)
 
 
 class TestFuzz:
     """Nothing but a DocumentError comes out, and its place is in the document."""
 
+    @UNHURRIED
     @given(st.one_of(MARKUP, st.text()))
     @example("\r\r\n<")
     def test_text(self, data: str) -> None:
         self._check(data, data)
 
+    @UNHURRIED
     @given(st.one_of(st.binary(), MARKUP.map(lambda text: text.encode(errors="surrogatepass"))))
     @example(b"\xef\xbb\xbf\xef\xbb\xbf<Response/>")
     def test_bytes(self, data: bytes) -> None:

@@ -1,0 +1,92 @@
+"""The ASGI application: explicit routes, a request id on every answer, and a barrier around each request."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.endpoint import Endpoint, respond
+from api.errors import error_body
+from api.openapi import openapi_operations
+from api.operation import Operation
+from api.rate_limit import RateLimiter
+from api.resources import applications, calls, health, numbers, voyloml, workspaces
+from api.services import ApiServices
+
+logger = structlog.get_logger(__name__)
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+OPERATIONS: Final[Sequence[Operation]] = (
+    *applications.OPERATIONS,
+    *numbers.OPERATIONS,
+    *calls.OPERATIONS,
+    *voyloml.OPERATIONS,
+    *workspaces.OPERATIONS,
+    *health.OPERATIONS,
+)
+
+
+def create_app(services: ApiServices) -> ASGIApp:
+    """The application that serves every path of the API."""
+    limiter = RateLimiter(services.limits.requests_per_minute, services.limits.request_burst)
+    by_path: dict[str, list[Operation]] = {}
+    for operation in (*OPERATIONS, *openapi_operations(OPERATIONS, services.public_url)):
+        by_path.setdefault(operation.path, []).append(operation)
+    routes: list[BaseRoute] = [
+        Route(path, endpoint=Endpoint(operations, services, limiter)) for path, operations in by_path.items()
+    ]
+    return _Barrier(Router(routes, redirect_slashes=False, default=_unknown_path))
+
+
+async def _unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await respond(send, 404, error_body(404, "There is nothing at this path"), [], head=scope["method"] == "HEAD")
+
+
+class _Barrier:
+    """Gives each request an id and keeps a failure inside it.
+
+    An `X-Request-Id` of the client is taken over when it is plain text, so that a proxy's logs and ours name the same.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("api.failed", method=scope["method"], path=scope["path"], request=request_id.decode())
+            if started:
+                raise
+            await respond(send_with_id, 500, error_body(500, "Something went wrong on our side"), [])
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(8).encode()

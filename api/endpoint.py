@@ -1,0 +1,168 @@
+"""The path of a request through one resource path: who, how often, what, then the handler, then the answer.
+
+The checks run in this order, and the first that fails answers: method (405), key (401), workspace (400, 403), rate
+(429), role (403), body size and type (413, 415), then every fault in path, query and body together (400).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from api.authentication import authenticate, authorize
+from api.errors import answer_to, error_body
+from api.json_body import ClientGone, parse_json, read_body
+from api.operation import ApiRequest, Operation, Principal
+from api.rate_limit import HeaderList, LimitReached, RateLimiter
+from api.services import ApiServices
+from api.validation import merged, validate
+from engine.errors import BadRequest, EngineError, FieldError, UnsupportedMediaType, ValidationFailed
+from engine.ids import parse_uuid
+from engine.limits import JSON_BODY_BYTES
+
+logger = structlog.get_logger(__name__)
+
+QUERY_FIELDS: Final = 100
+"""Query parameters that are looked at."""
+
+JSON_TYPE: Final = b"application/json"
+XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
+
+
+class Endpoint:
+    """The ASGI application behind one path, with an operation for each of its methods."""
+
+    def __init__(self, operations: Sequence[Operation], services: ApiServices, limiter: RateLimiter) -> None:
+        self._operations: dict[str, Operation] = {operation.method: operation for operation in operations}
+        if "GET" in self._operations:
+            self._operations["HEAD"] = self._operations["GET"]
+        self._allow = ", ".join(sorted(self._operations)).encode()
+        self._services = services
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request (ASGI)."""
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            await respond(
+                send, 405, error_body(405, f"{scope['method']} is not allowed here"), [(b"allow", self._allow)]
+            )
+            return
+        headers: HeaderList = []
+        try:
+            status, body = await self._run(operation, scope, receive, headers)
+        except ClientGone:
+            return
+        except EngineError as error:
+            if isinstance(error, LimitReached):
+                headers = error.headers
+            status, body, more = answer_to(error)
+            if status == 500:
+                logger.exception("api.engine_error", operation=operation.name)
+            headers += more
+        await respond(send, status, body, headers, head=scope["method"] == "HEAD")
+
+    async def _run(
+        self, operation: Operation, scope: Scope, receive: Receive, headers: HeaderList
+    ) -> tuple[int, bytes]:
+        fields = _headers(scope)
+        principal = None
+        if operation.access != "public":
+            principal = await authenticate(self._services, fields)
+            headers += self._limiter.take(principal.key_id)
+            authorize(operation, principal)
+        request = ApiRequest(self._services, principal, scope.get("path_params", {}))
+        errors = _check_path(operation, request)
+        if operation.query is not None:
+            request.query_values, found = validate(operation.query, _query(scope))
+            errors += found
+        if operation.body is not None:
+            errors += await self._take_body(operation, request, fields, receive)
+        if errors:
+            raise ValidationFailed(errors)
+        result = await operation.handler(request)
+        if operation.out is None:
+            return operation.status, b""
+        return operation.status, operation.adapter.dump_json(result, by_alias=True)
+
+    async def _take_body(
+        self, operation: Operation, request: ApiRequest, fields: Mapping[str, str], receive: Receive
+    ) -> list[FieldError]:
+        assert operation.body is not None
+        media_type = _media_type(fields)
+        data = await read_body(receive, fields.get("content-length"), JSON_BODY_BYTES)
+        if not data:
+            raise BadRequest("A body is required")
+        is_xml = operation.xml_body and media_type in XML_TYPES
+        if not is_xml and media_type != "application/json":
+            raise UnsupportedMediaType("The body must be application/json")
+        if fields.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("The body must not be compressed")
+        request.content_type = media_type
+        if is_xml:
+            request.raw_body = data
+            return []
+        values = parse_json(data)
+        if values is None and operation.body_may_be_null:
+            return []
+        if not isinstance(values, dict):
+            raise BadRequest("The body must be a JSON object")
+        request.body_values, errors = validate(operation.body, values)
+        return merged(errors, await self._further(operation, request.caller, values))
+
+    async def _further(
+        self, operation: Operation, principal: Principal | None, values: Mapping[str, Any]
+    ) -> Sequence[FieldError]:
+        if operation.check is None or principal is None:
+            return []
+        return await operation.check(self._services, principal, values)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        fields.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return fields
+
+
+def _media_type(fields: Mapping[str, str]) -> str:
+    media_type, _, parameters = fields.get("content-type", "").partition(";")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "').lower()
+    if charset not in {"", "utf-8", "utf8"}:
+        raise UnsupportedMediaType("The body must be in UTF-8")
+    return media_type.strip().lower()
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    try:
+        return dict(
+            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS)
+        )
+    except ValueError:
+        raise BadRequest(f"The query has more than {QUERY_FIELDS} parameters") from None
+
+
+def _check_path(operation: Operation, request: ApiRequest) -> list[FieldError]:
+    errors = []
+    path = dict(request.path)
+    for name, kind in operation.path_parameters.items():
+        if kind == "uuid":
+            parsed = parse_uuid(path[name])
+            if parsed is None:
+                errors.append(FieldError(name, "must be a UUID"))
+            else:
+                path[name] = parsed
+    request.path = path
+    return errors
+
+
+async def respond(send: Send, status: int, body: bytes, headers: HeaderList, *, head: bool = False) -> None:
+    """Sends a whole JSON response, or only its head."""
+    if body or status != 204:
+        headers = [(b"content-type", JSON_TYPE), (b"content-length", str(len(body)).encode()), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})

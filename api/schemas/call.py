@@ -1,0 +1,208 @@
+"""Bodies of `/v1/calls`: a call in progress and a call record have different shapes (contract §6.3, §6.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.schemas.common import DEFAULT_CALLS, Envelope, Input, Output, PageNumber, PageSize
+from api.schemas.fields import TextRule, Timestamp, Uuid, UuidOut
+from engine.model import (
+    AnsweredBy,
+    AttemptResult,
+    Call,
+    DestinationKind,
+    Direction,
+    HangupBy,
+    HangupCause,
+    Outcome,
+    VariableValue,
+    money,
+)
+from engine.phone import PhoneNumberError, normalise
+
+
+def _party(text: str) -> str:
+    try:
+        return normalise(text)
+    except PhoneNumberError:
+        return text
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+PublicId = Annotated[str, TextRule("must be the public id of a call", 15, 15, pattern="^cl_[0-9a-f]{12}$")]
+Party = Annotated[str, TextRule("must be at most 256 characters", 256, pattern="^[^\\u0000]*$", convert=_party)]
+Moment = Annotated[
+    datetime,
+    TextRule(
+        "must be an ISO 8601 time with its offset, such as 2026-06-23T10:31:00.000Z",
+        40,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$",
+        convert=_moment,
+        format="date-time",
+    ),
+]
+
+
+class CallQuery(Input):
+    """Parameters of the list of calls."""
+
+    limit: PageSize = Field(DEFAULT_CALLS, description="Larger values than 100 count as that")
+    before: PublicId | None = Field(None, description="Only calls older than this one")
+    page: PageNumber | None = Field(None, description="Answer with a numbered page in the standard envelope")
+    direction: Direction | None = None
+    outcome: Outcome | None = None
+    from_: Party | None = Field(None, alias="from")
+    to: Party | None = None
+    application_id: Uuid | None = None
+    number_id: Uuid | None = None
+    trunk_id: Uuid | None = None
+    pending: Literal["true", "false"] | None = None
+    started_after: Moment | None = None
+    started_before: Moment | None = None
+
+
+class PendingCall(Output):
+    """A call in progress."""
+
+    pending: Literal[True]
+    pending_status: Literal["dialing", "ringing", "answered"]
+    public_id: str
+    id: UuidOut
+    direction: Direction
+    from_: str = Field(alias="from")
+    to: str
+    application_id: UuidOut | None
+    created_at: Timestamp
+    answered_at: Timestamp | None
+
+
+class RecordingOut(Output):
+    """A recording of a call; `url` is signed."""
+
+    id: UuidOut
+    source: Literal["call", "record", "dial", "conference"]
+    duration_s: int
+    channels: int
+    format: str
+    size_bytes: int
+    created_at: Timestamp
+    url: str
+
+
+class AttemptOut(Output):
+    """A destination that was tried or passed over."""
+
+    order: int
+    destination_id: UuidOut | None
+    label: str | None
+    uri: str
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    setup_ms: int | None
+    sip_code: int | None
+    result: AttemptResult
+
+
+class CallRecord(Output):
+    """The record of a call that has ended."""
+
+    pending: Literal[False]
+    public_id: str
+    id: UuidOut
+    direction: Direction
+    from_: str = Field(alias="from")
+    to: str
+    number_id: UuidOut | None
+    application_id: UuidOut | None
+    trunk_id: UuidOut | None
+    destination_kind: DestinationKind
+    destination_id: UuidOut | None
+    outcome: Outcome
+    hangup_by: HangupBy
+    hangup_cause: HangupCause
+    sip_code: int | None
+    answered_by: AnsweredBy | None
+    started_at: Timestamp
+    answered_at: Timestamp | None
+    ended_at: Timestamp
+    ring_s: int
+    duration_s: int
+    billed_s: int
+    recording_url: str | None
+    recordings: list[RecordingOut]
+    routing_attempts: list[AttemptOut]
+    variables: dict[str, VariableValue]
+    cost: str
+    currency: str
+    created_at: Timestamp
+
+
+AnyCall = PendingCall | CallRecord
+CallList = list[AnyCall] | Envelope[AnyCall]
+
+
+class LogEntry(Output):
+    """One entry of a call's log."""
+
+    at: Timestamp
+    type: str
+    data: dict[str, Any]
+
+
+def call_out(call: Call) -> AnyCall:
+    """The call in the shape of its state."""
+    if call.pending:
+        return PendingCall.model_construct(
+            pending=True,
+            pending_status=call.status,
+            public_id=call.public_id,
+            id=call.id,
+            direction=call.direction,
+            from_=call.from_,
+            to=call.to,
+            application_id=call.application_id,
+            created_at=call.created_at,
+            answered_at=call.answered_at,
+        )
+    # Built without a second validation: the values are the model's own, and this is the busiest answer of the API.
+    return CallRecord.model_construct(
+        pending=False,
+        public_id=call.public_id,
+        id=call.id,
+        direction=call.direction,
+        from_=call.from_,
+        to=call.to,
+        number_id=call.number_id,
+        application_id=call.application_id,
+        trunk_id=call.trunk_id,
+        destination_kind=call.destination_kind,
+        destination_id=call.destination_id,
+        outcome=call.outcome,
+        hangup_by=call.hangup_by,
+        hangup_cause=call.hangup_cause,
+        sip_code=call.sip_code,
+        answered_by=call.answered_by,
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        ring_s=call.ring_s,
+        duration_s=call.duration_s,
+        billed_s=call.billed_s,
+        recording_url=None,
+        recordings=[],
+        routing_attempts=[AttemptOut.model_validate(attempt) for attempt in call.routing_attempts],
+        variables=dict(call.variables),
+        cost=money(call.cost),
+        currency=call.currency,
+        created_at=call.created_at,
+    )

@@ -1,0 +1,124 @@
+"""A client that speaks to the API in process and hands out parsed answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from api import ApiServices, create_app
+from engine.limits import Limits
+from engine.model import Role
+from tests.engine.opened import Opened
+
+BASE = "http://api.test"
+GENEROUS = Limits(requests_per_minute=1_000_000, request_burst=1_000_000)
+
+
+@dataclass
+class Answer:
+    """A response with its JSON body; None for an empty one."""
+
+    status: int
+    body: Any
+    headers: httpx.Headers
+
+    def __iter__(self) -> Any:
+        """Status and body, which is what most tests compare."""
+        return iter((self.status, self.body))
+
+
+class Api:
+    """The application with what it serves; `ready`, `draining` and the settings can be changed by a test."""
+
+    def __init__(self, engine: Opened, limits: Limits = GENEROUS, **settings: Any) -> None:
+        self.engine = engine
+        self.key = engine.first.api_key
+        self.is_ready = True
+        self.is_draining = False
+        self.app = create_app(
+            ApiServices(
+                accounts=engine.accounts,
+                applications=engine.applications,
+                numbers=engine.numbers,
+                records=engine.records,
+                ready=self._ready,
+                draining=lambda: self.is_draining,
+                public_url=BASE,
+                limits=limits,
+                **settings,
+            )
+        )
+
+    async def _ready(self) -> bool:
+        return self.is_ready
+
+    async def key_of(self, role: Role, workspace_id: str | None = None) -> str:
+        """A raw key with this role."""
+        return (await self.engine.accounts.create_key(workspace_id or self.engine.workspace_id, role, role)).raw
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = ...,
+        *,
+        key: str | None = ...,  # type: ignore[assignment]
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request, with the owner's key unless another, or None, is given."""
+        sent = dict(headers or {})
+        bearer = self.key if key is ... else key
+        if bearer is not None:
+            sent.setdefault("Authorization", f"Bearer {bearer}")
+        if body is not ...:
+            content = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+            response = await client.request(method, path, content=content, headers=sent)
+        parsed = response.json() if response.content else None
+        return Answer(response.status_code, parsed, response.headers)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, body: Any = ..., **options: Any) -> Answer:
+        return await self.call("POST", path, body, **options)
+
+    async def patch(self, path: str, body: Any = ..., **options: Any) -> Answer:
+        return await self.call("PATCH", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> Answer:
+        return await self.call("DELETE", path, **options)
+
+    async def application(self, name: str = "Menu", **members: Any) -> Any:
+        """A new application's body."""
+        answer = await self.post("/v1/applications", {"name": name, **members})
+        assert answer.status == 201, answer.body
+        return answer.body
+
+    async def number(self, e164: str = "+97142345678", **members: Any) -> Any:
+        """A new number's body."""
+        answer = await self.post("/v1/numbers/import", {"e164": e164, **members})
+        assert answer.status == 201, answer.body
+        return answer.body
+
+
+def error(status: int, reason: str, message: str) -> dict[str, Any]:
+    """The whole body of an error that is not about fields."""
+    return {"statusCode": status, "error": reason, "message": message}
+
+
+def invalid(**fields: str | list[str]) -> dict[str, Any]:
+    """The whole body of a 400 about these fields; `__` in a name stands for a dot."""
+    details = {name.replace("__", "."): [text] if isinstance(text, str) else text for name, text in fields.items()}
+    return {
+        "statusCode": 400,
+        "error": "Bad Request",
+        "message": [{"field": name, "message": text} for name, texts in details.items() for text in texts],
+        "details": details,
+    }

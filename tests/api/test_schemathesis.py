@@ -1,0 +1,66 @@
+"""The running API against its own OpenAPI document, with all of schemathesis's checks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from tests.api.client import Api
+from tests.engine.opened import opened
+
+SECONDS = 150
+EXAMPLES = 6
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@asynccontextmanager
+async def served(api: Api) -> AsyncIterator[str]:
+    """The base URL of the API on a free loopback port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, lifespan="off", loop="none"))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+@pytest.mark.timeout(SECONDS + 10)
+async def test_no_generated_request_gets_an_answer_outside_the_document(tmp_path: Path) -> None:
+    async with opened(tmp_path / "data") as engine:
+        api = Api(engine)
+        application = await api.application()
+        async with served(api) as url:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
+                *("--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "1", "--workers", "4", "--no-color"),
+                *("--header", f"Authorization: Bearer {api.key}"),
+                *("--header", f"X-Workspace-Id: {engine.workspace_id}"),
+                cwd=tmp_path,
+                env=os.environ
+                | {
+                    "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
+                    "PYTHONPATH": str(PROJECT),
+                    "VOYLO_TEST_APPLICATION": application["id"],
+                },
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            try:
+                output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+    assert process.returncode == 0, output.decode()[-20_000:]

@@ -1,0 +1,116 @@
+"""The engine's resources over a database of their own in a temporary folder, as the server would build them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from engine.accounts import Accounts, BootstrapResult
+from engine.applications import Applications
+from engine.directory import NumberDirectory
+from engine.ids import new_call_id
+from engine.limits import Limits
+from engine.model import Direction, NewCall
+from engine.numbers import Numbers
+from engine.records import CallRecords
+from engine.secrets import SecretBox
+from engine.store import Store
+
+REALM = "voylo.test"
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+START = datetime(2026, 6, 23, 10, 31, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that moves only when told."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> datetime:
+        self.now += timedelta(**by)
+        return self.now
+
+
+@dataclass
+class Opened:
+    """An open engine and what its first start created."""
+
+    path: Path
+    clock: Clock
+    store: Store
+    secrets: SecretBox
+    directory: NumberDirectory
+    accounts: Accounts
+    applications: Applications
+    numbers: Numbers
+    records: CallRecords
+    first: BootstrapResult
+
+    @property
+    def workspace_id(self) -> str:
+        return self.first.workspace_id
+
+    async def other_workspace(self) -> tuple[str, str]:
+        """Another workspace and the raw key of its owner."""
+        workspace = await self.accounts.create_workspace("Other")
+        return workspace.id, (await self.accounts.create_key(workspace.id, "other", "owner")).raw
+
+
+def database_url(path: Path) -> str:
+    return f"sqlite+aiosqlite:///{path / 'voylo.db'}"
+
+
+@asynccontextmanager
+async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Opened]:
+    """An engine in `path`, closed at the end."""
+    clock = Clock()
+    store = await Store.open(database_url(path))
+    secrets = SecretBox.open(path)
+    accounts = Accounts(store, clock, QUICK_HASHER)
+    first = await accounts.bootstrap()
+    directory = NumberDirectory(store, secrets)
+    await directory.start()
+    records = CallRecords(store)
+    assert first is not None, "the database of a test is empty at first"
+    try:
+        yield Opened(
+            path=path,
+            clock=clock,
+            store=store,
+            secrets=secrets,
+            directory=directory,
+            accounts=accounts,
+            applications=Applications(store, secrets, directory, limits or Limits(), clock),
+            numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
+            records=records,
+            first=first,
+        )
+    finally:
+        await records.close()
+        await directory.close()
+        await store.close()
+
+
+def a_call(workspace_id: str, at: datetime = START, direction: Direction = "inbound", **values: object) -> NewCall:
+    """A new call between two numbers; `values` are further members."""
+    call_id, public_id = new_call_id()
+    members: dict[str, object] = {
+        "id": call_id,
+        "public_id": public_id,
+        "workspace_id": workspace_id,
+        "direction": direction,
+        "from_": "+2004446",
+        "to": "+97142345678",
+        "status": "ringing" if direction == "inbound" else "dialing",
+        "created_at": at,
+    }
+    return NewCall(**(members | values))  # type: ignore[arg-type]

@@ -1,0 +1,74 @@
+"""The migrations lead from an empty database to the tables of the program, once, whoever starts first."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from engine.store import SchemaUnknown, Store
+from engine.store.migration import MIGRATIONS, schema_revision
+from engine.store.tables import SCHEMA_REVISION, metadata
+from tests.engine.opened import database_url
+
+
+async def opened_and_closed(path: Path) -> None:
+    await (await Store.open(database_url(path))).close()
+
+
+def test_the_program_names_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA_REVISION]
+
+
+async def test_an_empty_database_gets_exactly_the_tables_of_the_program(tmp_path: Path) -> None:
+    await opened_and_closed(tmp_path)
+    engine = create_engine(f"sqlite:///{tmp_path / 'voylo.db'}")
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+        assert differences == []
+        assert schema_revision(connection) == SCHEMA_REVISION
+        partial = {index["name"] for index in inspect(connection).get_indexes("call_events") if index["unique"]}
+        assert "uq_call_events_terminal" in partial
+    engine.dispose()
+
+
+async def test_processes_that_start_together_on_an_empty_database_make_one_schema(tmp_path: Path) -> None:
+    await asyncio.gather(*(opened_and_closed(tmp_path) for _ in range(4)))
+    engine = create_engine(f"sqlite:///{tmp_path / 'voylo.db'}")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM meta")).scalar() == 2
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(SCHEMA_REVISION,)]
+    engine.dispose()
+
+
+async def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    await opened_and_closed(tmp_path)
+    engine = create_engine(f"sqlite:///{tmp_path / 'voylo.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaUnknown, match="9999"):
+        await Store.open(database_url(tmp_path))
+    with engine.connect() as connection:
+        assert schema_revision(connection) == "9999"
+    engine.dispose()
+
+
+def test_every_table_can_be_made_on_postgresql() -> None:
+    dialect = postgresql.dialect()
+    for table in metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert index.name is not None
+            assert len(index.name) <= 63
+            assert str(CreateIndex(index).compile(dialect=dialect))

@@ -1,0 +1,114 @@
+"""Call routing in memory: complete after the start, fresh after changes elsewhere, safe with foreign secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from engine import directory as directory_module
+from engine.applications import NewApplication
+from engine.directory import NumberDirectory
+from engine.errors import Unavailable
+from engine.numbers import NewNumber
+from engine.secrets import KEY_FILE, SecretBox, SecretUnreadable
+from tests.engine.opened import Opened, opened
+
+WITH_PASSWORD = NewNumber("+2004446", sip={"auth": {"username": "u", "password": "password"}})
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Opened]:
+    async with opened(tmp_path) as engine:
+        yield engine
+
+
+async def test_after_the_start_everything_is_known_with_its_secrets(engine: Opened) -> None:
+    number = await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
+    application = await engine.applications.create(engine.workspace_id, NewApplication("Menu"))
+    second = NumberDirectory(engine.store, engine.secrets)
+    assert second.lookup("+2004446") is None
+    await second.start()
+    assert second.lookup("+2004446") == second.number(number.id) == number
+    assert second.application(application.id) == application
+    assert second.lookup("+2004447") is None
+    assert second.application(number.id) is None
+    await second.close()
+    await second.close()
+
+
+async def test_a_change_of_another_process_arrives_by_itself(engine: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_module, "POLL_SECONDS", 0.01)
+    second = NumberDirectory(engine.store, engine.secrets)
+    await second.start()
+    number = await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
+    async with asyncio.timeout(10):
+        while second.lookup("+2004446") != number:
+            await asyncio.sleep(0.01)
+        await engine.numbers.delete(engine.workspace_id, number.id)
+        while second.lookup("+2004446") is not None:
+            await asyncio.sleep(0.01)
+    await second.close()
+
+
+async def test_polling_outlives_a_database_that_does_not_answer(
+    engine: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_module, "POLL_SECONDS", 0.01)
+    second = NumberDirectory(engine.store, engine.secrets)
+    await second.start()
+    read, failed = engine.store.read, asyncio.Event()
+
+    async def fails(query: object) -> None:
+        failed.set()
+        raise Unavailable("the database did not answer")
+
+    monkeypatch.setattr(engine.store, "read", fails)
+    await asyncio.wait_for(failed.wait(), 10)
+    monkeypatch.setattr(engine.store, "read", read)
+    number = await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
+    async with asyncio.timeout(10):
+        while second.lookup("+2004446") != number:
+            await asyncio.sleep(0.01)
+    await second.close()
+
+
+async def test_without_its_key_file_the_engine_does_not_start(engine: Opened, tmp_path: Path) -> None:
+    (tmp_path / KEY_FILE).unlink()
+    with pytest.raises(SecretUnreadable, match="another key"):
+        await NumberDirectory(engine.store, SecretBox.open(tmp_path)).start()
+
+
+async def test_a_restored_key_file_is_as_good_as_the_old_one(engine: Opened, tmp_path: Path) -> None:
+    number = await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
+    shutil.copy(tmp_path / KEY_FILE, tmp_path / "backup")
+    (tmp_path / KEY_FILE).unlink()
+    shutil.copy(tmp_path / "backup", tmp_path / KEY_FILE)
+    second = NumberDirectory(engine.store, SecretBox.open(tmp_path))
+    await second.start()
+    assert second.lookup("+2004446") == number
+    await second.close()
+
+
+async def test_one_unreadable_secret_takes_only_its_number_out_of_service(engine: Opened) -> None:
+    await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
+    good = await engine.numbers.import_(engine.workspace_id, NewNumber("+2004447"))
+    application = await engine.applications.create(engine.workspace_id, NewApplication("Menu"))
+    await engine.store.write(
+        lambda connection: connection.execute(
+            text("UPDATE numbers SET sip = replace(sip, 'v1.', 'v9.') WHERE e164 = '+2004446'")
+        )
+    )
+    await engine.store.write(
+        lambda connection: connection.execute(text("UPDATE applications SET signing_secret = 'v1.damaged'"))
+    )
+    second = NumberDirectory(engine.store, engine.secrets)
+    await second.start()
+    assert second.lookup("+2004446") is None
+    assert second.lookup("+2004447") == good
+    assert second.application(application.id) is None
+    await second.close()

@@ -1,0 +1,85 @@
+"""`Play`, `Say` and `Pause` on a call (contract §10.4, §10.8)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.voyloml.scripted import (
+    ACTION_URL,
+    FILE_SECONDS,
+    SPEECH_SECONDS,
+    ScriptedApplication,
+    ScriptedCall,
+    facts,
+    run,
+    run_template,
+)
+from voyloml import ApplicationScript, Interpreter, PlayDigits, PlayFile, RunResult, Speak
+from voyloml.virtual_time import run_in_virtual_time
+
+
+class TestPlay:
+    def test_plays_one_after_the_other(self) -> None:
+        ran = run('<Response><Play>/a.wav</Play><Play loop="3">https://b.example/c.mp3</Play></Response>')
+        assert [(heard.items, heard.began, heard.ended) for heard in ran.call.heard] == [
+            ((PlayFile("https://app.example/a.wav"),), 0, FILE_SECONDS),
+            ((PlayFile("https://b.example/c.mp3", 3),), FILE_SECONDS, 4 * FILE_SECONDS),
+        ]
+
+    def test_plays_digits_instead_of_a_file(self) -> None:
+        ran = run('<Response><Play digits="1w2" loop="2">/a.wav</Play></Response>')
+        assert ran.call.heard[0].items == (PlayDigits("1w2", 2),)
+
+    def test_without_a_base_a_relative_file_is_skipped(self) -> None:
+        ran = run_template("<Response><Play>a.wav</Play><Say>on</Say></Response>")
+        assert ran.spoken == ["on"]
+        assert ran.call.warnings() == ["relative_url_without_base"]
+
+    def test_keys_do_not_stop_it(self) -> None:
+        ran = run("<Response><Play>/a.wav</Play></Response>", keys=[(1, "5")])
+        assert ran.call.heard[0].interrupt_keys == ""
+        assert ran.call.heard[0].ended == FILE_SECONDS
+
+    def test_stops_when_the_run_is_cancelled(self) -> None:
+        async def main() -> None:
+            call = ScriptedCall()
+            application = ScriptedApplication({ACTION_URL: '<Response><Play loop="0">/a.wav</Play></Response>'})
+            interpreter = Interpreter(call, facts(call), ApplicationScript(action_url=ACTION_URL), application)
+            task = asyncio.create_task(interpreter.run())
+            await asyncio.sleep(3600)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert call.heard[0].ended == 3600
+            assert [what for _, what in call.done] == ["answer"]
+
+        run_in_virtual_time(main())
+
+
+class TestSay:
+    def test_speaks_with_its_attributes(self) -> None:
+        ran = run('<Response><Say voice="v" language="fr-FR" loop="2"> Bon\n   jour </Say></Response>')
+        assert ran.call.heard[0].items == (Speak("Bon jour", "v", "fr-FR", 2),)
+        assert ran.seconds == 2 * SPEECH_SECONDS
+
+    def test_speaks_the_words_inside_elements_it_does_not_know(self) -> None:
+        ran = run("<Response><Say>one <emphasis>two <b>three</b></emphasis> four</Say></Response>")
+        assert ran.spoken == ["one two three four"]
+        assert ran.call.warnings() == ["unknown_verb", "unknown_verb"]
+
+    def test_speaks_as_much_as_may_be(self) -> None:
+        ran = run(f"<Response><Say>{'x' * 5000}</Say></Response>")
+        assert ran.spoken == ["x" * 4000]
+        assert ran.call.warnings() == ["too_large"]
+
+
+class TestPause:
+    @pytest.mark.parametrize(
+        ("xml", "seconds"), [("<Pause/>", 1), ('<Wait length="7"/>', 7), ('<Pause length="0"/>', 1)]
+    )
+    def test_takes_its_time_and_does_not_answer(self, xml: str, seconds: int) -> None:
+        ran = run(f"<Response>{xml}<Reject/></Response>")
+        assert ran.call.done == [(seconds, "rejected")]
+        assert ran.result == RunResult("rejected", "rejected")

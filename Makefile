@@ -17,6 +17,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@echo "compiling the media kernel, once for this machine" && $(BIN)/python -m media.kernel.warm
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""How long the engine takes from exec to its `ready` line, with a cold and a warm compile cache, and what it weighs idle.
+"""How long the engine takes from exec to `ready`, with a cold and a warm compile cache, and what it weighs idle.
 
 Target: under 3 s warm, under 300 MB resident (its child processes included).
 """

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong input: `field` is a dotted path, list items by index (`destinations.0.uri`), `message` what is right."""
+    """One wrong input: `field` is a dotted path, list items by index (`destinations.0.uri`); `message` says what to give."""
 
     field: str
     message: str

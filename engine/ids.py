@@ -12,7 +12,7 @@ import uuid
 from typing import Final
 
 KEY_PREFIX: Final = "vlx_live_"
-SECRET_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a format, not a secret
 SECRET_LENGTH: Final = 40
 KEY_DISPLAY_LENGTH: Final = 13
 """Characters of an API key that are kept readable (contract §2)."""

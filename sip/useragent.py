@@ -23,12 +23,12 @@ from sip.core.routing import same_family
 from sip.core.statistics import Statistics
 from sip.digest import Credentials, DigestAuthenticator, DigestResult
 from sip.endpoint import Endpoint
-from sip.errors import SipError
+from sip.errors import LocalProtocolError, SipError
 from sip.fields import NameAddr
 from sip.transaction.layer import Datagram, TransactionCounters
 from sip.transport.addresses import LocalAddresses, is_numeric
 from sip.transport.resolver import Resolver
-from sip.transport.udp import UdpListener
+from sip.transport.udp import UdpCounters, UdpListener
 from sip.uri import SipUri
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,11 @@ class UserAgent:
         return self._core.layer.counters
 
     @property
+    def udp_counters(self) -> tuple[UdpCounters, ...]:
+        """Counters of the sockets, in the order of the listeners."""
+        return tuple(listener.counters for listener in self._listeners.values())
+
+    @property
     def calls(self) -> int:
         """Calls in progress."""
         return self._core.calls
@@ -166,8 +171,10 @@ class UserAgent:
         `on_event`.
 
         No event is delivered before this returns. Raises LocalProtocolError for header fields that the protocol writes
-        itself.
+        itself, for text that cannot be a header value, and when the user agent is not running.
         """
+        if not self._listeners:
+            raise LocalProtocolError("the user agent is not running")
         call = self._core.place_call(
             target,
             from_=from_,
@@ -255,13 +262,17 @@ class UserAgent:
                 raise OSError("the listener is closed")  # noqa: TRY301
             listener.send(datagram.data, remote)
         except (OSError, OverflowError) as error:
-            if self._is_news("send", remote.host):
-                log.warning("cannot send to %s: %s; further failures are only counted", remote, error)
-            try:
-                self._core.transport_failed(datagram)
-            except Exception:
-                self._core.statistics.failures += 1
-                log.exception("transport error for %s not handled", remote)
+            self._fail(datagram, str(error))
+
+    def _fail(self, datagram: Datagram, reason: str) -> None:
+        """Tell the core that a datagram cannot be sent."""
+        if self._is_news("send", datagram.remote.host):
+            log.warning("cannot send to %s: %s; further failures are only counted", datagram.remote, reason)
+        try:
+            self._core.transport_failed(datagram)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("transport error for %s not handled", datagram.remote)
 
     def _deliver(self, call: Call, event: CallEvent | CallReceived | EventsWaiting) -> None:
         try:
@@ -350,9 +361,7 @@ class UserAgent:
         remote = datagram.remote
         address = await self._resolver.resolve(remote.host)
         if address is None:
-            if self._is_news("send", remote.host):
-                log.warning("cannot send to %s: the name has no address", remote)
-            self._core.transport_failed(datagram)
+            self._fail(datagram, "the name has no address")
         else:
             self._send(datagram._replace(remote=Endpoint(remote.transport, address, remote.port)))
         self._pump()

@@ -20,6 +20,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from engine.model import timestamp
 from engine.phone import normalise
 
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+
 
 @dataclass(frozen=True, eq=False)
 class TextRule:
@@ -42,6 +44,9 @@ class TextRule:
 
     def check(self, text: str) -> Any:
         """The value of `text`; raises PydanticCustomError with the message."""
+        if not text.isascii() and _SURROGATE.search(text):
+            # JSON can escape half a character, which no database and no other side takes.
+            raise PydanticCustomError("text_rule", "must be valid Unicode text")
         if not self.min_length <= len(text) <= self.max_length or not self._compiled.fullmatch(text):
             raise PydanticCustomError("text_rule", self.message)
         if self.convert is None:

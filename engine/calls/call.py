@@ -29,6 +29,7 @@ from sip import (
     Failed,
     HungUp,
     Offer,
+    OfferAnswered,
     RemoteHangup,
     SipParseError,
 )
@@ -108,6 +109,10 @@ class Call:
         except PortsExhausted:
             self._log.error("media.ports_exhausted", hint="widen media.rtp_ports")
             self.end(outcome.PORTS_EXHAUSTED)
+            raise asyncio.CancelledError from None
+        except SdpRejected as error:
+            self._log.warning("sip.unreachable_media", reason=str(error))
+            self.end(outcome.NO_COMMON_MEDIA)
             raise asyncio.CancelledError from None
         self._answered_at = time.monotonic()
         self.log("answered", {})
@@ -219,7 +224,7 @@ class Call:
                 self.end(outcome.CALLER_HUNG_UP)
             case Cancelled():
                 self.end(outcome.CALLER_CANCELED)
-            case Confirmed():
+            case Confirmed() | OfferAnswered():
                 self._confirmed(event)
             case Offer():
                 self.leg.renegotiate(event)
@@ -230,7 +235,7 @@ class Call:
             case _:
                 self._log.debug("sip.event_ignored", event_type=type(event).__name__)
 
-    def _confirmed(self, event: Confirmed) -> None:
+    def _confirmed(self, event: Confirmed | OfferAnswered) -> None:
         try:
             self.leg.confirmed(event)
         except (SdpRejected, SipParseError) as error:

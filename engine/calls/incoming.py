@@ -27,9 +27,7 @@ from sip.sdp import SdpRejected
 
 logger = structlog.get_logger(__name__)
 
-_CHALLENGED = frozenset(
-    {DigestOutcome.MISSING, DigestOutcome.STALE, DigestOutcome.REPLAYED, DigestOutcome.UNSUPPORTED}
-)
+_CHALLENGED = frozenset({DigestOutcome.MISSING, DigestOutcome.STALE, DigestOutcome.REPLAYED, DigestOutcome.UNSUPPORTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,4 +197,3 @@ def caller_of(from_: NameAddr) -> str:
             pass
     host = f"[{uri.host}]" if ":" in uri.host else uri.host
     return f"sip:{uri.user}@{host}"[:255] if uri.user else f"sip:{host}"[:255]
-

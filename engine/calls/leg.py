@@ -6,14 +6,15 @@ It decides nothing about the call.
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
-from media import MediaEvent, MediaPlane, MediaSession, SessionStatistics, StreamParameters
-from sip import Confirmed, IncomingCall, Offer, SipParseError, UserAgent
+from media import MediaEvent, MediaPlane, MediaSession, SessionStatistics, StreamError, StreamParameters
+from sip import Confirmed, IncomingCall, Offer, OfferAnswered, SipParseError, UserAgent
 from sip.sdp import (
     Codec,
     LocalAudio,
@@ -28,8 +29,9 @@ from sip.sdp import (
 
 log = structlog.get_logger(__name__)
 
-NO_ANSWER = 399
-"""Warning code (RFC 3261 §20.43, miscellaneous) of an ACK that should have carried SDP."""
+# Warning codes of RFC 3261 §20.43
+INCOMPATIBLE_ADDRESS = 301
+MISCELLANEOUS = 399
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class InboundLeg:
         self.negotiated: NegotiatedAudio | None = None
         if incoming.offer:
             self._offer = parse_sdp(incoming.offer)
-            answer_offer(self._offer, self._describe("127.0.0.1", 9))
+            _, audio = answer_offer(self._offer, self._describe("127.0.0.1", 9))
+            stream_parameters(audio)
 
     @property
     def session(self) -> MediaSession:
@@ -85,7 +88,8 @@ class InboundLeg:
         """Opens the audio, sends 200 with our SDP and starts sending; does nothing when already answered.
 
         After an INVITE without an offer the 200 carries ours, and sound starts with the answer in the ACK. Raises
-        media.PortsExhausted, with nothing sent.
+        media.PortsExhausted, or SdpRejected when no audio can be sent where the peer wants it; no response is sent
+        then.
         """
         if self.answered:
             return
@@ -97,41 +101,45 @@ class InboundLeg:
             self._sent = make_offer(self._local)
         else:
             self._sent, self.negotiated = answer_offer(self._offer, self._local)
+            self._start(self.negotiated)
         self.answered = True
         self.incoming.answer(bytes(self._sent))
-        if self.negotiated is not None:
-            self._session.start(stream_parameters(self.negotiated))
 
-    def confirmed(self, event: Confirmed) -> None:
+    def confirmed(self, event: Confirmed | OfferAnswered) -> None:
         """The ACK came; its body is the answer when the offer was ours. Raises SdpRejected or SipParseError."""
         if self.negotiated is not None or self._sent is None or self._local is None:
             return
         if not event.body:
-            raise SdpRejected("the ACK carries no answer to our offer", warning=NO_ANSWER)
-        self.negotiated = accept_answer(self._sent, parse_sdp(event.body), self._local)
-        self.session.start(stream_parameters(self.negotiated))
+            raise SdpRejected("the ACK carries no answer to our offer", warning=MISCELLANEOUS)
+        negotiated = accept_answer(self._sent, parse_sdp(event.body), self._local)
+        self._start(negotiated)
+        self.negotiated = negotiated
 
     def renegotiate(self, event: Offer) -> None:
         """Answers a re-INVITE; one that cannot be met gets 488 and leaves the session as it was (RFC 3261 §14.2)."""
         if self._session is None or self._local is None:
             event.respond.reject(488)
             return
-        local = replace(self._local, session_version=self._local.session_version + 1)
         if not event.body:
-            self._local = local
-            self._sent = make_offer(local)
+            self._sent = make_offer(self._local, previous=self._sent)
             self.negotiated = None
             event.respond.accept(bytes(self._sent))
             return
         try:
-            sent, negotiated = answer_offer(parse_sdp(event.body), local)
+            sent, negotiated = answer_offer(parse_sdp(event.body), self._local, previous=self._sent)
+            self._start(negotiated)
         except (SdpRejected, SipParseError) as error:
             log.info("sip.reinvite_refused", call_id=self.incoming.call_id, reason=str(error))
             event.respond.reject(488)
             return
-        self._local, self._sent, self.negotiated = local, sent, negotiated
+        self._sent, self.negotiated = sent, negotiated
         event.respond.accept(bytes(sent))
-        self._session.start(stream_parameters(negotiated))
+
+    def _start(self, audio: NegotiatedAudio) -> None:
+        try:
+            self.session.start(stream_parameters(audio))
+        except StreamError as error:
+            raise SdpRejected(str(error), warning=INCOMPATIBLE_ADDRESS) from None
 
     async def close(self) -> SessionStatistics | None:
         """Releases the audio and returns its statistics, None when there was none."""
@@ -149,8 +157,22 @@ class InboundLeg:
         )
 
 
+def is_ip_address(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 literal."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
-    """The media plane's view of a negotiated audio stream."""
+    """The media plane's view of a negotiated audio stream.
+
+    Raises SdpRejected when the far end gave a host name for its address: nothing is looked up for a peer's sake.
+    """
+    if not is_ip_address(audio.remote_address):
+        raise SdpRejected("the media address must be an IP address", warning=INCOMPATIBLE_ADDRESS)
     return StreamParameters(
         remote_address=audio.remote_address,
         remote_port=audio.remote_port,
@@ -166,4 +188,3 @@ def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
         rtcp_address=audio.remote_rtcp,
         rtcp_mux=audio.rtcp_mux,
     )
-

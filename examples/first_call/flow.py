@@ -1,11 +1,11 @@
 """The call flow of docs/first-call.md: an action URL with nothing but Python's standard library.
 
-It plays a tone of 440 Hz until a key is pressed, prints what the engine asked, answers the key with 880 Hz and hangs up.
-Run it with `python examples/first_call/flow.py [PORT]`; it listens on 127.0.0.1:8800 unless told otherwise.
+It plays a tone of 440 Hz until a key is pressed, prints what was asked, answers the key with 880 Hz and hangs up. Run it with `python examples/first_call/flow.py [PORT]`; it listens on 127.0.0.1:8800 unless told otherwise.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import struct
@@ -46,14 +46,14 @@ def tone(hertz: int, seconds: float = 1.0, rate: int = 8000) -> bytes:
 class Flow(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """The engine asks for a document; the state of the call is a form in the body."""
         form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
         asked = {name: form[name][0] for name in ("CallSid", "From", "To", "Step", "Digits") if name in form}
         print(self.path, asked, flush=True)
         self.send(PRESSED.encode() if self.path == "/pressed" else MENU.encode(), "application/xml")
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """The engine fetches a prompt."""
         name = self.path.removeprefix("/tone-").removesuffix(".wav")
         if not name.isdecimal() or not 20 <= int(name) <= 3400:
@@ -76,7 +76,5 @@ if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8800
     server = ThreadingHTTPServer(("127.0.0.1", port), Flow)
     print(f"flow on http://127.0.0.1:{server.server_port}/flow", flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass

@@ -75,7 +75,7 @@ def _prepare_cache() -> Path | None:
         directory = place / f"{_PREFIX}{_digest()}"
         if not _writable(directory):
             continue
-        if place.parent == _PACKAGE:
+        if place == _PACKAGE / "__pycache__":
             _remove_stale(directory)
         return directory
     return None

@@ -85,7 +85,8 @@ SSRC_SILENCE_NS = 200_000_000
 LATCH_WINDOW_NS = 10 * NANOSECONDS
 # … and only after so many consecutive packets of one SSRC with a negotiated payload type.
 LATCH_PACKETS = 3
-LATCH_CANDIDATES = 4
+# Half of them for other ports of the signalled host, half for anybody else.
+LATCH_CANDIDATES = 8
 # A candidate heard within this time is not pushed out by another address.
 CANDIDATE_STALE_NS = 200_000_000
 

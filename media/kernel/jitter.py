@@ -17,7 +17,8 @@ _SAMPLES = 2
 _KEPT = 3
 
 # The estimate of the fastest transit rises one sample in this many packets, to follow a slower clock of the sender
-# (200 ppm at 50 packets a second); the peak delay falls by this fraction per packet (ten seconds to a third).
+# (200 ppm at 50 packets a second). The peak delay, kept in fractions as small, falls by 1/512 of what it is too high
+# with each packet: ten seconds to a third.
 _BASE_RISE_PACKETS = 32
 _PEAK_FALL_SHIFT = 9
 
@@ -34,7 +35,7 @@ def reset_jitter(row: SessionRow) -> None:
 def prepare_jitter(row: SessionRow) -> None:
     """Set a new session's buffer to its first target."""
     reset_jitter(row)
-    row.jb_peak = c.JITTER_START_SAMPLES
+    row.jb_peak = c.JITTER_START_SAMPLES << _PEAK_FALL_SHIFT
     row.jb_target = c.JITTER_START_SAMPLES
     row.jb_high_sequence = -1
 
@@ -59,12 +60,12 @@ def _follow_delay(row: SessionRow, sequence: int, transit: int) -> None:
         row.jb_base = transit
     elif sequence % _BASE_RISE_PACKETS == 0:
         row.jb_base += 1
-    delay = min(transit - row.jb_base, c.JITTER_MAX_SAMPLES)
+    delay = min(transit - row.jb_base, c.JITTER_MAX_SAMPLES) << _PEAK_FALL_SHIFT
     if delay > row.jb_peak:
         row.jb_peak = delay
     else:
         row.jb_peak -= (row.jb_peak - delay) >> _PEAK_FALL_SHIFT
-    frames = -(-row.jb_peak // c.TICK_SAMPLES)
+    frames = -(-(row.jb_peak >> _PEAK_FALL_SHIFT) // c.TICK_SAMPLES)
     row.jb_target = max(c.JITTER_MIN_SAMPLES, min(frames * c.TICK_SAMPLES, c.JITTER_MAX_SAMPLES))
 
 

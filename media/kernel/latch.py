@@ -72,11 +72,15 @@ def _adopt(row: SessionRow, core: CoreRow, word0: int, word1: int, word2: int, r
 
 
 @compiled
-def _candidate(row: SessionRow, word0: int, word1: int, word2: int, now: int) -> int:
-    """Return the place of a candidate, an old one's place for a new one, or -1 while all are busy."""
+def _candidate(row: SessionRow, word0: int, word1: int, word2: int, rank: int, now: int) -> int:
+    """Return the place of a candidate, an old one's place for a new one, or -1 while all are busy.
+
+    The signalled host has places of its own, which a flood from elsewhere does not reach.
+    """
     free = -1
     oldest = now - c.CANDIDATE_STALE_NS
-    for place in range(c.LATCH_CANDIDATES):
+    first = 0 if rank == c.RANK_SAME_HOST else c.LATCH_CANDIDATES // 2
+    for place in range(first, first + c.LATCH_CANDIDATES // 2):
         candidate = row.candidates[place]
         heard = candidate[_HEARD]
         if heard > 0 and candidate[0] == word0 and candidate[1] == word1 and candidate[2] == word2:
@@ -113,7 +117,7 @@ def accept_source(row: SessionRow, core: CoreRow, word0: int, word1: int, word2:
     if rank == c.RANK_SIGNALLED:
         _adopt(row, core, word0, word1, word2, rank)
         return True
-    place = _candidate(row, word0, word1, word2, now)
+    place = _candidate(row, word0, word1, word2, rank, now)
     if place >= 0:
         candidate = row.candidates[place]
         sequence = core.rtp[SEQUENCE]

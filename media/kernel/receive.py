@@ -109,12 +109,21 @@ def _joins_stream(row: SessionRow, core: CoreRow, arrival: int) -> bool:
 
 
 @compiled
+def _count_use(row: SessionRow, core: CoreRow, arrival: int) -> None:
+    row.received += 1
+    row.octets_received += core.rtp[PAYLOAD_LENGTH]
+    row.alive_since = max(row.alive_since, arrival)
+    row.timed_out = 0
+
+
+@compiled
 def _take_stream_packet(row: SessionRow, core: CoreRow, is_event: bool, arrival: int) -> None:
     """Count a packet of the accepted source, and give audio to the jitter buffer and events to the key detector."""
     ssrc = core.rtp[SSRC]
     if not row.stream_started or ssrc != row.stream_ssrc:
         if is_event and row.stream_started:
             # Some gateways send events under an SSRC of their own, beside the audio.
+            _count_use(row, core, arrival)
             if not receive_event(row, core, arrival):
                 _drop(row, core, c.DROP_MALFORMED)
             return
@@ -127,12 +136,9 @@ def _take_stream_packet(row: SessionRow, core: CoreRow, is_event: bool, arrival:
         _drop(row, core, c.DROP_SEQUENCE)
         return
     row.last_arrival = arrival
-    row.alive_since = max(row.alive_since, arrival)
-    row.timed_out = 0
     if verdict == DUPLICATE:
         return
-    row.received += 1
-    row.octets_received += core.rtp[PAYLOAD_LENGTH]
+    _count_use(row, core, arrival)
     if is_event:
         if not receive_event(row, core, arrival):
             _drop(row, core, c.DROP_MALFORMED)

@@ -5,7 +5,7 @@ Only names and numbers; encoding and decoding is the media room's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -94,22 +94,24 @@ def codecs_of(media: MediaDescription, known: dict[int, Codec] | None = None) ->
     return tuple(codecs)
 
 
-def numbered(codecs: Iterable[Codec], *, telephone_event: bool) -> tuple[Codec, ...]:
+def numbered(codecs: Iterable[Codec], *, telephone_event: bool, in_use: Sequence[Codec] = ()) -> tuple[Codec, ...]:
     """The codecs with payload types for an offer: static ones kept, free dynamic ones given to the others.
 
     With `telephone_event` one of it follows for each clock rate among them (RFC 4733 §2.4.1), 101 going to the first.
+    Dynamic numbers `in_use` in the session keep their meaning and get no other (RFC 3264 §8.3.2).
     """
     wanted = list(codecs)
     if telephone_event:
         rates = dict.fromkeys(codec.clock_rate for codec in wanted)
         wanted += [Codec(TELEPHONE_EVENT, rate, fmtp=EVENTS) for rate in rates]
-    used = {codec.payload_type for codec in wanted}
+    used = {codec.payload_type for codec in (*wanted, *in_use)}
     free = [n for n in _DYNAMIC if n not in used and n != _USUAL_TELEPHONE_EVENT]
     usual = [] if _USUAL_TELEPHONE_EVENT in used else [_USUAL_TELEPHONE_EVENT]
     out = []
     for codec in wanted:
-        if codec.payload_type is not None:
-            out.append(codec)
+        kept = codec if codec.payload_type is not None else find(in_use, codec)
+        if kept is not None:
+            out.append(replace(codec, payload_type=kept.payload_type))
             continue
         pool = usual if usual and codec.name == TELEPHONE_EVENT else free
         out.append(replace(codec, payload_type=pool.pop(0)))

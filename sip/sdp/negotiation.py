@@ -122,16 +122,18 @@ class NegotiatedAudio:
 def make_offer(local: LocalAudio, *, previous: SessionDescription | None = None) -> SessionDescription:
     """An offer of one audio stream (RFC 3264 §5), for an INVITE of ours or in the 200 to an INVITE without SDP.
 
-    `previous` is the last description we sent in the same session: the media lines keep their places, those other than
-    our audio stay refused, and the version of the `o=` line rises by one if anything differs (RFC 3264 §8).
+    `previous` is the last description we sent in the same session: the media lines keep their places and the payload
+    types their meaning, lines other than our audio stay refused, and the version of the `o=` line rises by one if
+    anything differs (RFC 3264 §8).
     """
-    codecs = numbered(local.codecs, telephone_event=local.telephone_event)
+    before = previous.media if previous is not None else ()
+    place = _our_place(before)
+    in_use = codecs_of(before[place]) if place is not None else ()
+    codecs = numbered(local.codecs, telephone_event=local.telephone_event, in_use=in_use)
     audio = _our_medium(local.port, "RTP/AVP", codecs, local.ptime, local.direction, rtcp_mux=local.rtcp_mux)
-    media = [audio]
-    if previous is not None:
-        place = _our_place(previous)
-        kept = [audio if n == place else _refused(m) for n, m in enumerate(previous.media)]
-        media = kept if place is not None else [*kept, audio]
+    media = [audio if n == place else _refused(medium) for n, medium in enumerate(before)]
+    if place is None:
+        media.append(audio)
     return _description(local, tuple(media), "0 0", previous)
 
 
@@ -165,7 +167,7 @@ def accept_answer(offer: SessionDescription, answer: SessionDescription, local: 
     The peer's first format that we offered is the one we send, under the answer's payload type; what we receive comes
     under the payload types of our offer.
     """
-    place = _our_place(offer)
+    place = _our_place(offer.media)
     if place is None:
         raise SdpRejected("no audio offered", warning=MEDIA_TYPE_UNAVAILABLE)
     medium = answer.media[place] if place < len(answer.media) else None
@@ -326,10 +328,10 @@ def _refused(medium: MediaDescription) -> MediaDescription:
     return MediaDescription(medium.kind, 0, medium.protocol, medium.formats[:1] or ("0",))
 
 
-def _our_place(description: SessionDescription) -> int | None:
+def _our_place(media: Sequence[MediaDescription]) -> int | None:
     """The index of the audio line in use in a description of ours; of a refused one where none is."""
-    places = [n for n, medium in enumerate(description.media) if medium.kind == AUDIO]
-    return next((n for n in places if description.media[n].port), places[0] if places else None)
+    places = [n for n, medium in enumerate(media) if medium.kind == AUDIO]
+    return next((n for n in places if media[n].port), places[0] if places else None)
 
 
 def _description(

@@ -167,9 +167,8 @@ class ClientTransaction(Transaction):
         """Feed a response that was matched to this transaction; False when it is ignored."""
         if response.status < 200:
             return self.handle(Event.RECEIVE_1XX, response)
-        if response.status < 300:
-            return self.handle(Event.RECEIVE_2XX, response)
-        return self.handle(Event.RECEIVE_3XX_6XX, response)
+        self.data = b""  # never to be sent again, yet the transaction stays for half a minute
+        return self.handle(Event.RECEIVE_2XX if response.status < 300 else Event.RECEIVE_3XX_6XX, response)
 
     def _act(self, action: Action, message: Request | Response | None) -> None:
         if action is Action.SEND:

@@ -16,6 +16,9 @@ from sip.endpoint import Endpoint
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 """Asked of the kernel, which may give less: room for a burst while the event loop is busy with something else."""
 
+SO_RCVBUFFORCE = 33
+"""Linux: SO_RCVBUF beyond net.core.rmem_max, for CAP_NET_ADMIN. Python has no name for it."""
+
 DATAGRAM_BYTES = 65535
 """More than any UDP datagram can carry."""
 
@@ -87,7 +90,10 @@ def _bind(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             # IPv4 has listeners of its own, with addresses that a peer knows
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        try:
+            udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        except OSError:  # no privilege, or not Linux: the kernel gives what its limit allows
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         udp.bind((host, port))
     except OSError as error:
         udp.close()

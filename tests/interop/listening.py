@@ -1,4 +1,4 @@
-"""Listening on the loopback wire: what the engine sent to one RTP port, as the program that owns the port received it."""
+"""Listening on the loopback wire: what the engine sent to one RTP port, as the program that owns it received it."""
 
 from __future__ import annotations
 

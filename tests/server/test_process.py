@@ -1,4 +1,4 @@
-"""The process from outside: what it prints, how it stops, and what a killed one leaves (contract §22.3, §22.4, §11.6)."""
+"""The process from outside: what it prints, how it stops, and what a killed one leaves (§22.3, §22.4, §11.6)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from sip.core.events import Answered, Failed, HungUp, Progress, Rejected, Remote
 from sip.core.outgoing import OutgoingCall
 from sip.digest import Credentials, DigestAuthenticator
 from sip.errors import LocalProtocolError
-from sip.message import Request
+from sip.message import Request, Response
 from tests.sip.support import ANSWER, OFFER, PEER, Agent, only_request, only_response, request, response
 
 CREDENTIALS = Credentials("alice", "secret")
@@ -216,12 +216,43 @@ class TestForks:
         agent.receive(response(invite, 200, tag="loser"))
         assert only_request(agent.sent()).method == "ACK"
 
+    def test_requests_in_an_early_dialog_find_the_call(self) -> None:
+        agent = Agent()
+        call, invite = placed(agent)
+        agent.receive(response(invite, 180, tag="one"))
+        agent.receive(response(invite, 180, tag="two"))
+        agent.receive(response(invite, 180, tag=None))
+        assert agent.core.dialogs == 2
+        ids = {"call_id": invite.call_id, "from_tag": "two", "to_tag": invite.from_.tag}
+        assert only_response(agent.answer_to(request("INFO", branch="z9hG4bKi1", cseq=7, **ids))).status == 200  # type: ignore[arg-type]
+        assert kinds(agent, call)[-1] == "Info"
+        agent.receive(response(invite, 200, tag="two", body=ANSWER))
+        assert agent.core.dialogs == 1
+        assert only_response(_late(agent, ids)).status == 500  # the sequence of the early dialog goes on
+        call.hangup()
+        agent.pass_time(33)
+        assert agent.core.dialogs == 0
+
+    def test_early_dialogs_end_with_the_call(self) -> None:
+        agent = Agent()
+        _call, invite = placed(agent)
+        for number in range(100):
+            agent.receive(response(invite, 180, tag=f"fork{number}"))
+        assert agent.core.dialogs == 16
+        agent.receive(response(invite, 486))
+        assert agent.core.dialogs == 0
+
     def test_endless_forks_are_not_followed(self) -> None:
         agent = Agent()
         _call, invite, _ = confirmed(agent)
         for number in range(100):
             agent.receive(response(invite, 200, tag=f"fork{number}"))
         assert len(agent.sent()) == 2 * 16
+
+
+def _late(agent: Agent, ids: dict[str, str | None]) -> list[Request | Response]:
+    agent.sent()
+    return agent.answer_to(request("INFO", branch="z9hG4bKi2", cseq=6, **ids))  # type: ignore[arg-type]
 
 
 class TestChallenge:

@@ -165,9 +165,9 @@ class TestMediaLines:
 
     def test_each_medium_has_its_own_address(self) -> None:
         agreed = agree(
-            "m=audio 22334 RTP/AVP 0",
+            "m=audio 7000 RTP/AVP 0",
             "c=IN IP4 192.0.2.1",
-            "m=video 6024 RTP/AVP 107",
+            "m=video 7100 RTP/AVP 120",
             "c=IN IP6 2001:db8::1",
             connection="",
         )
@@ -440,6 +440,14 @@ class TestVersion:
             again, sdp("m=video 0 RTP/AVP 31", "m=audio 4000 RTP/AVP 0", "m=audio 0 RTP/AVP 0"), LOCAL
         )
         assert settled.remote_port == 4000
+
+    def test_payload_types_keep_their_meaning_in_our_next_offer(self) -> None:
+        local = replace(LOCAL, codecs=(OPUS, PCMU))
+        first, _ = answer_offer(
+            sdp("m=audio 1 RTP/AVP 97 96", "a=rtpmap:97 opus/48000/2", "a=rtpmap:96 telephone-event/48000"), local
+        )
+        (again,) = make_offer(local, previous=first).media
+        assert again.formats == ("97", "0", "96", "101")
 
     def test_a_session_without_audio_so_far_gets_it_at_the_end(self) -> None:
         first = replace(make_offer(LOCAL), media=sdp("m=video 1 RTP/AVP 31").media)

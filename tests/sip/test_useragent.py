@@ -16,8 +16,10 @@ from sip import (
     Confirmed,
     Credentials,
     DigestOutcome,
+    Headers,
     HungUp,
     IncomingCall,
+    LocalProtocolError,
     NameAddr,
     Offer,
     OfferAnswered,
@@ -187,6 +189,23 @@ async def test_an_application_may_answer_later(party: Parties) -> None:
     await callee.called.wait()
     callee.calls[0][0].answer(ANSWER)
     await events.wait(Answered)
+
+
+async def test_events_are_kept_for_who_listens_later(party: Parties) -> None:
+    def take(call: IncomingCall) -> None:
+        call.on_event = None
+        call.answer(ANSWER)
+
+    callee, caller = await party(take), await party()
+    call, events = caller.place(callee.uri())
+    await events.wait(Answered)
+    call.hangup()
+    await events.wait(HungUp)
+    late = Events()
+    callee.calls[0][0].on_event = late
+    assert late.items == []
+    await late.wait(RemoteHangup)
+    assert late.items == [Confirmed(None), RemoteHangup(None)]
 
 
 async def test_an_application_may_reject_later(party: Parties) -> None:
@@ -431,7 +450,12 @@ class TestLifeCycle:
         await events.wait(Answered)
         await caller.agent.close()
         call.hangup()
-        await asyncio.sleep(0)
+        with pytest.raises(LocalProtocolError):
+            caller.place(callee.uri())
+
+    async def test_no_call_without_sockets(self) -> None:
+        with pytest.raises(LocalProtocolError):
+            UserAgent(UserAgentConfig(), ignore).place_call(SipUri("sip", "x", host="127.0.0.1"), from_=ME)
 
 
 class TestAddresses:
@@ -447,6 +471,44 @@ class TestAddresses:
         answered = await events.wait(Answered)
         assert isinstance(answered, Answered)
         assert answered.response.contacts[0].uri.host == "127.0.0.1"  # type: ignore[union-attr]
+
+
+async def test_an_application_that_never_gives_up_does_not_stop_the_loop(party: Parties) -> None:
+    """Each call to a port of the other family fails at once, and each failure places the next one."""
+    caller = await party()
+    placed: list[OutgoingCall] = []
+
+    def again(_event: CallEvent) -> None:
+        placed.append(caller.agent.place_call(SipUri("sip", "x", host="::1"), from_=ME, on_event=again))
+
+    again(Rejected(None, "", "transport", Headers()))
+    reply = await exchange(caller.agent.bound["udp"][0], OPTIONS)
+    assert reply.startswith(b"SIP/2.0 200 ")
+    assert len(placed) > 1
+
+
+def test_it_runs_on_uvloop_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        callee, caller = Party(answer), Party(ignore)
+        await callee.agent.start()
+        await caller.agent.start()
+        call, events = caller.place(callee.uri())
+        await events.wait(Answered)
+        call.hangup()
+        await events.wait(HungUp)
+        await callee.calls[0][1].wait(RemoteHangup)
+        await caller.agent.close()
+        await callee.agent.close()
+
+    uvloop.run(main())
+
+
+async def test_the_sockets_are_counted(party: Parties) -> None:
+    one = await party()
+    (counters,) = one.agent.udp_counters
+    assert (counters.receive_errors, counters.send_blocked) == (0, 0)
 
 
 async def test_events_come_after_place_call_has_returned(party: Parties) -> None:

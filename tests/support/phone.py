@@ -1,4 +1,4 @@
-"""A phone for tests: our own SIP user agent and audio as the calling party, with a tone for a voice and an ear to assert on."""
+"""A phone for tests: our own SIP user agent and audio as the caller, with a tone for a voice and an ear to assert on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from sip import (
     Credentials,
     IncomingCall,
     NameAddr,
+    OfferAnswered,
+    OfferRejected,
     OutgoingCall,
     Progress,
     Rejected,
@@ -24,7 +26,16 @@ from sip import (
     UserAgent,
     UserAgentConfig,
 )
-from sip.sdp import Codec, LocalAudio, NegotiatedAudio, accept_answer, make_offer, parse_sdp
+from sip.sdp import (
+    Codec,
+    LocalAudio,
+    NegotiatedAudio,
+    SessionDescription,
+    accept_answer,
+    answer_offer,
+    make_offer,
+    parse_sdp,
+)
 from tests.support.tones import seconds_of, sine
 
 PCMU = Codec("PCMU", 8000, 0)
@@ -36,6 +47,7 @@ class PhoneCall:
 
     def __init__(self, plane: MediaPlane, host: str, codecs: tuple[Codec, ...]) -> None:
         self.events: list[CallEvent] = []
+        self.late = False
         self.outgoing: OutgoingCall
         self.negotiated: NegotiatedAudio | None = None
         self.session: MediaSession = plane.open(host, lambda event: None)
@@ -47,7 +59,12 @@ class PhoneCall:
     def on_event(self, event: CallEvent) -> None:
         self.events.append(event)
         if isinstance(event, Answered) and event.body and self.negotiated is None:
-            self.negotiated = accept_answer(self.offer, parse_sdp(event.body), self.local)
+            description = parse_sdp(event.body)
+            if self.late:
+                answer, self.negotiated = answer_offer(description, self.local)
+                self.outgoing.acknowledge(bytes(answer))
+            else:
+                self.negotiated = accept_answer(self.offer, description, self.local)
             self.session.tap(lambda frame: self._hear(frame.copy()))
             self.session.start(parameters(self.negotiated))
         self._changed.set()
@@ -93,6 +110,15 @@ class PhoneCall:
         """Sends keys by RFC 4733."""
         return self.session.send_digits(keys)
 
+    async def reinvites(self, offer: SessionDescription, seconds: float = 5.0) -> OfferAnswered | OfferRejected:
+        """Sends a re-INVITE and waits for what comes of it."""
+        before = len(self.events)
+        self.outgoing.reinvite(bytes(offer))
+        kinds = OfferAnswered | OfferRejected
+        await self._until(lambda: any(isinstance(event, kinds) for event in self.events[before:]), seconds)
+        (answer,) = [event for event in self.events[before:] if isinstance(event, kinds)]
+        return answer
+
     def has(self, kind: type[CallEvent]) -> bool:
         return any(isinstance(event, kind) for event in self.events)
 
@@ -122,8 +148,10 @@ class Phone:
         body: bytes | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> PhoneCall:
-        """Sends an INVITE for `number` to the engine at `sip`; `body` replaces the phone's own offer."""
+        """Sends an INVITE for `number` to the engine at `sip`; `body` replaces the phone's own offer, an
+        empty one leaves the offer to the engine."""
         call = PhoneCall(self.plane, self.host, codecs)
+        call.late = body == b""
         self._calls.append(call)
         call.outgoing = self.agent.place_call(
             SipUri.parse(f"sip:{number}@{sip[0]}:{sip[1]}"),

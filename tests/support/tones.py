@@ -30,7 +30,7 @@ def wav(samples: NDArray[np.int16], rate: int = RATE) -> bytes:
 
 
 def read_wav(path: Path) -> tuple[NDArray[np.int16], int]:
-    """The samples of a 16-bit WAV file (first channel) and its rate; a header cut short by a killed writer is forgiven."""
+    """The samples of a 16-bit WAV file (first channel) and its rate; a last sample cut in half is left out."""
     with wave.open(str(path), "rb") as file:
         frames = file.readframes(file.getnframes())
         channels = file.getnchannels()
@@ -51,7 +51,7 @@ def level(samples: NDArray[np.int16], hertz: float, rate: int = RATE) -> float:
 
 
 def seconds_of(samples: NDArray[np.int16], hertz: float, rate: int = RATE) -> float:
-    """For how many seconds, in steps of 50 ms, `hertz` is what is heard (four fifths of the energy, and loud enough)."""
+    """For how many seconds, in steps of 50 ms, `hertz` is what is heard: loud, and four fifths of the energy."""
     step = rate // 20
     heard = 0
     for start in range(0, len(samples) - step + 1, step):

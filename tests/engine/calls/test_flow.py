@@ -15,6 +15,11 @@ from tests.support.tones import level, seconds_of
 from voyloml import verify_signature
 
 NUMBER = "+15550100"
+MENU = """
+<Response>
+  <Gather numDigits="{digits}" timeout="2" action="/pressed"><Play loop="0">/tone-440.wav</Play></Gather>
+</Response>
+"""
 FAST = {"action_connect_seconds": 0.3, "action_seconds": 0.6, "audio_seconds": 0.6}
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol">'
@@ -40,7 +45,7 @@ class TestKeys:
         self, engine: TestEngine, phone: Phone
     ) -> None:
         documents = {
-            "/menu": '<Response><Gather numDigits="3" action="/pressed"><Play loop="0">/tone-440.wav</Play></Gather></Response>',
+            "/menu": MENU.format(digits=3),
             "/pressed": "<Response><Play>/tone-880.wav</Play></Response>",
         }
         async with Flow(documents) as flow:
@@ -63,7 +68,7 @@ class TestKeys:
 
     async def test_a_key_stops_the_prompt_within_a_few_ticks(self, engine: TestEngine, phone: Phone) -> None:
         documents = {
-            "/menu": '<Response><Gather numDigits="2" timeout="2" action="/pressed"><Play loop="0">/tone-440.wav</Play></Gather></Response>',
+            "/menu": MENU.format(digits=2),
             "/pressed": "<Response><Hangup/></Response>",
         }
         async with Flow(documents) as flow:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.calls.incoming import normalise_called
 from engine.phone import PhoneNumberError
-from sip import Credentials
+from sip import Credentials, OfferAnswered, OfferRejected
+from sip.sdp import accept_answer, make_offer, parse_sdp
 from tests.support.engine import TestEngine, running_engine
-from tests.support.phone import Phone, a_phone
+from tests.support.flow import Flow
+from tests.support.phone import PCMA, PCMU, Phone, a_phone, parameters
+from tests.support.tones import level, seconds_of
 
 ANSWER = '<Response><Play digits="w"/><Hangup/></Response>'
 HOLD = "<Response><Pause length='60'/></Response>"
@@ -127,14 +132,66 @@ class TestMedia:
             assert (await calls[2].rejected()).status == 503
 
 
+class TestOffers:
+    async def test_an_invite_without_sdp_gets_our_offer_and_hears_after_its_answer(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        async with Flow({"/menu": '<Response><Play loop="0">/tone-440.wav</Play></Response>'}) as flow:
+            await engine.number("+15550100", await engine.application(actionUrl=flow.url("/menu")))
+            call = phone.call("+15550100", engine.sip, body=b"")
+            await call.hears(440)
+            assert call.negotiated is not None and call.negotiated.codec.name == "PCMU"
+            call.outgoing.hangup()
+            await engine.ended_call()
+
+    async def test_a_reinvite_changes_codec_holds_and_resumes_and_a_bad_one_leaves_all_as_it_was(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        async with Flow({"/menu": '<Response><Play loop="0">/tone-440.wav</Play></Response>'}) as flow:
+            await engine.number("+15550100", await engine.application(actionUrl=flow.url("/menu")))
+            call = phone.call("+15550100", engine.sip, codecs=(PCMU,))
+            await call.hears(440)
+
+            held = await call.reinvites(make_offer(replace(call.local, direction="sendonly"), previous=call.offer))
+            assert isinstance(held, OfferAnswered) and b"a=recvonly" in (held.body or b"")
+            packets = call.session.statistics().packets_in
+            await asyncio.sleep(0.3)
+            assert call.session.statistics().packets_in - packets <= 2, "nothing is sent to a phone on hold"
+
+            refused = await call.reinvites(parse_sdp(TestMedia.G729))
+            assert isinstance(refused, OfferRejected) and refused.status == 488
+
+            alaw = replace(call.local, codecs=(PCMA,))
+            offer = make_offer(alaw, previous=call.offer)
+            resumed = await call.reinvites(offer)
+            assert isinstance(resumed, OfferAnswered)
+            call.session.start(parameters(accept_answer(offer, parse_sdp(resumed.body or b""), alaw)))
+            before = seconds_of(call.heard, 440)
+            await call.hears(440, before + 0.5)
+            call.outgoing.hangup()
+            assert (await engine.ended_call())["outcome"] == "answered"
+
+    async def test_sdp_that_cannot_be_read_is_400(self, engine: TestEngine, phone: Phone) -> None:
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
+        assert (
+            await phone.call("+15550100", engine.sip, body=b"v=0\r\nm=audio x RTP/AVP 0\r\n").rejected()
+        ).status == 400
+
+    async def test_a_host_name_for_a_media_address_is_488_and_not_looked_up(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        offer = TestMedia.G729.replace(b"IN IP4 127.0.0.1\r\nt", b"IN IP4 media.example.com\r\nt").replace(b"18", b"0")
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
+        assert (await phone.call("+15550100", engine.sip, body=offer).rejected()).status == 488
+
+
 class TestNumbersCalled:
     @pytest.mark.parametrize(
-        ("user", "number"),
-        [("+15550100", "+15550100"), ("15550100", "+15550100"), ("0015550100", "+15550100"), ("1-555-0100", "+15550100"),
-         ("15550100;phone-context=example", "+15550100")],
-    )  # fmt: skip
-    def test_plus_is_optional_and_a_leading_00_is_plus(self, user: str, number: str) -> None:
-        assert normalise_called(user) == number
+        "user",
+        ["+15550100", "15550100", "0015550100", "1-555-0100", "15550100;phone-context=example"],
+    )
+    def test_plus_is_optional_and_a_leading_00_is_plus(self, user: str) -> None:
+        assert normalise_called(user) == "+15550100"
 
     @pytest.mark.parametrize("user", ["anna", "", "+", "00", "0155", "+1555010012345678"])
     def test_what_is_no_number_is_refused(self, user: str) -> None:
@@ -151,9 +208,6 @@ class TestNumbersCalled:
 
 async def test_calls_at_once_do_not_hear_each_other(engine: TestEngine, phone: Phone) -> None:
     """Three numbers, three tones: each caller hears exactly its own."""
-    from tests.support.flow import Flow
-    from tests.support.tones import level
-
     tones = {"+15550101": 400, "+15550102": 700, "+15550103": 1000}
     documents = {
         f"/{hertz}": f'<Response><Play loop="0">/tone-{hertz}.wav</Play></Response>' for hertz in tones.values()

@@ -1,0 +1,106 @@
+"""The OpenAPI document: valid, complete, and what the answers really are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from api.app import OPERATIONS
+from tests.api.client import Api
+
+JSON = "application/json"
+
+
+@pytest.fixture
+async def document(api: Api) -> Any:
+    return (await api.get("/openapi.json", key=None)).body
+
+
+async def test_the_document_is_valid_openapi_3_1_and_the_same_at_both_places(api: Api, document: Any) -> None:
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert (await api.get("/v1/openapi.json", key=None)).body == document
+    assert document["servers"] == [{"url": "http://api.test"}]
+
+
+async def test_every_route_is_documented_and_nothing_else(api: Api, document: Any) -> None:
+    routes = {route.path for route in api.app._app.routes}  # type: ignore[attr-defined]
+    assert set(document["paths"]) == routes
+    documented = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
+    served = {(operation.path, operation.method) for operation in OPERATIONS}
+    assert documented == served | {("/openapi.json", "GET"), ("/v1/openapi.json", "GET")}
+
+
+def operations(document: Any) -> list[tuple[str, Any]]:
+    return [(f"{method} {path}", shown) for path, item in document["paths"].items() for method, shown in item.items()]
+
+
+async def test_every_operation_says_what_it_does_and_how_it_can_end(document: Any) -> None:
+    names = [shown["operationId"] for _, shown in operations(document)]
+    assert len(set(names)) == len(names)
+    for name, shown in operations(document):
+        assert shown["summary"], name
+        assert shown["tags"], name
+        statuses = set(shown["responses"])
+        assert "500" in statuses, name
+        if shown["security"]:
+            assert {"400", "401", "403", "429"} <= statuses, name
+        if "requestBody" in shown:
+            assert {"400", "413", "415"} <= statuses, name
+        if "{" in name:
+            assert "404" in statuses, name
+        for status, response in shown["responses"].items():
+            assert "X-Request-Id" in response["headers"], name
+            if status >= "400":
+                example = response["content"][JSON]["example"]
+                assert example["statusCode"] == int(status), name
+            elif status != "204":
+                assert "schema" in response["content"][JSON], name
+
+
+async def test_every_body_has_an_example_that_the_operation_takes(api: Api, document: Any) -> None:
+    created = await api.application()
+    number = await api.number("+12015550123")
+    for name, shown in operations(document):
+        if "requestBody" not in shown:
+            continue
+        schema = shown["requestBody"]["content"][JSON]["schema"]
+        reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
+        model = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
+        if shown["operationId"] in {"setNumberDestination", "createNumber"}:
+            continue  # needs an id that exists; is the same as another
+        method, path = name.split()
+        path = path.format(id=number["id"] if "/numbers" in path else created["id"])
+        for example in model["examples"]:
+            answer = await api.call(method.upper(), path, example)
+            assert str(answer.status) in shown["responses"], (name, answer.body)
+            assert answer.status < 300, (name, answer.body)
+
+
+async def test_every_error_is_as_documented(api: Api, document: Any) -> None:
+    schema = {"$ref": "#/components/schemas/Error", "components": document["components"]}
+    validator = jsonschema.Draft202012Validator(schema)
+    for answer in (
+        await api.get("/nowhere"),
+        await api.get("/v1/calls", key=None),
+        await api.get("/v1/calls?limit=0"),
+        await api.post("/v1/applications", {}),
+        await api.call("PUT", "/v1/calls"),
+    ):
+        validator.validate(answer.body)
+
+
+async def test_what_must_not_be_shown_is_not_in_the_schemas_of_answers(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("NumberOut", "SipAuthOut", "SipOutboundOut", "ApplicationOut", "ApplicationItem"):
+        assert not {"password", "signingSecret", "keyHash"} & set(schemas[name]["properties"])
+    assert "signingSecret" in schemas["ApplicationCreated"]["properties"]
+
+
+async def test_members_that_are_always_there_are_required_in_the_schemas_of_answers(document: Any) -> None:
+    for name in ("CallRecord", "PendingCall", "NumberOut", "ApplicationOut", "WorkspaceOut", "Pagination"):
+        schema = document["components"]["schemas"][name]
+        assert sorted(schema["required"]) == sorted(schema["properties"]), name

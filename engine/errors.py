@@ -13,7 +13,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong input: `field` is a dotted path, list items by index (`destinations.0.uri`); `message` says what to give."""
+    """One wrong input. `field` is a dotted path, list items by index (`destinations.0.uri`); `message` a rule."""
 
     field: str
     message: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -21,7 +21,7 @@ from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.model import Application, CallOutcome, NewCall, Number
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
+from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
 from sip import (
     CallEvent,
     Cancelled,
@@ -115,7 +115,6 @@ class Call:
             self.end(outcome.NO_COMMON_MEDIA)
             raise asyncio.CancelledError from None
         self._answered_at = time.monotonic()
-        self.log("answered", {})
         self._answer_stored = asyncio.create_task(
             self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
         )
@@ -198,7 +197,7 @@ class Call:
         try:
             statistics = await self.leg.close()
             if statistics is not None:
-                self.log("media", asdict(statistics))
+                self.log("media", _media_report(statistics))
             if self._answer_stored is not None:
                 await self._answer_stored
             await self._services.records.finish(self.new.id, self._outcome(end, answered_at, ended_at))
@@ -246,10 +245,24 @@ class Call:
         """Events of the leg's audio session."""
         match event:
             case DigitStarted():
-                self.log("digit", {"digit": event.key})
                 self._control.press(event.key)
             case MediaTimeout():
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
             case _:
                 pass
+
+
+def _media_report(statistics: SessionStatistics) -> dict[str, object]:
+    """What the call's log says of its audio: how much, how well, what was dropped for which reason."""
+    return {
+        "packetsIn": statistics.packets_in,
+        "packetsOut": statistics.packets_out,
+        "lost": statistics.lost,
+        "late": statistics.late,
+        "jitterMs": round(statistics.jitter_ms, 2),
+        "concealedMs": round(statistics.concealed_ms),
+        "dropped": {reason: count for reason, count in statistics.dropped.items() if count},
+        "roundTripMs": statistics.rtt_ms,
+        "remoteLost": statistics.remote_lost,
+    }

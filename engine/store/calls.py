@@ -29,7 +29,7 @@ from engine.store.prepared import PreparedQuery, RowStatement
 from engine.store.tables import call_events, call_log, calls
 from engine.store.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 
-START_DELAY_MS: Final = 86_400_000
+START_DELAY_MS: Final = 3_600_000
 """A call starts no earlier than it is created, and no more than this later: what ties a filter on the start to the
 index on the creation."""
 

@@ -194,17 +194,29 @@ calls: Final = Table(
     Column("routing_attempts", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("public_id"),
+    # One for each filter of the list of calls, so that none of them reads through millions of records.
     Index(None, "workspace_id", "created_at", "id"),
+    Index(None, "workspace_id", "direction", "created_at", "id"),
+    Index(None, "workspace_id", "outcome", "created_at", "id"),
     Index(None, "workspace_id", "application_id", "created_at", "id"),
     Index(None, "workspace_id", "number_id", "created_at", "id"),
     Index(None, "workspace_id", "from_number", "created_at", "id"),
     Index(None, "workspace_id", "to_number", "created_at", "id"),
 )
-# The few calls in progress among millions of ended ones, for the start after a crash and `pending=true`.
+Index(
+    "ix_calls_trunk",
+    calls.c.workspace_id,
+    calls.c.trunk_id,
+    calls.c.created_at,
+    calls.c.id,
+    sqlite_where=calls.c.trunk_id.is_not(None),
+    postgresql_where=calls.c.trunk_id.is_not(None),
+)
 Index(
     "ix_calls_pending",
     calls.c.workspace_id,
     calls.c.created_at,
+    calls.c.id,
     sqlite_where=calls.c.ended_at.is_(None),
     postgresql_where=calls.c.ended_at.is_(None),
 )

@@ -1,6 +1,7 @@
 """The call flow of docs/first-call.md: an action URL with nothing but Python's standard library.
 
-It plays a tone of 440 Hz until a key is pressed, prints what was asked, answers the key with 880 Hz and hangs up. Run it with `python examples/first_call/flow.py [PORT]`; it listens on 127.0.0.1:8800 unless told otherwise.
+It plays a tone of 440 Hz until a key is pressed, prints what was asked, answers the key with 880 Hz and hangs up.
+Run it with `python examples/first_call/flow.py [PORT]`; it listens on 127.0.0.1:8800 unless told otherwise.
 """
 
 from __future__ import annotations

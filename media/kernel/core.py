@@ -74,6 +74,7 @@ class MediaCore:
         self._retry: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._failure: BaseException | None = None
 
     async def start(self) -> None:
         """Start the thread; returns when its loop runs. The first start on a machine compiles, which takes a while."""
@@ -91,7 +92,7 @@ class MediaCore:
         self._loop.add_reader(self._event_fd, self._read)
         await asyncio.wait({self._running, self._ended}, return_when=asyncio.FIRST_COMPLETED)
         if self._ended.done():
-            raise RuntimeError("the media thread could not start")
+            raise RuntimeError("the media thread could not start") from self._failure
 
     def _run(self) -> None:
         failure: BaseException | None = None
@@ -122,6 +123,7 @@ class MediaCore:
         self.realtime = realtime
 
     def _finish(self, failure: BaseException | None) -> None:
+        self._failure = failure
         self._loop.remove_reader(self._event_fd)
         if not self._ended.done():
             self._ended.set_result(None)

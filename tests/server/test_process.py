@@ -138,7 +138,7 @@ async def test_the_demo_calls_itself_and_tells_what_it_heard_and_pressed(tmp_pat
             (record,) = (await client.get("/v1/calls")).json()
             assert (record["outcome"], record["to"]) == ("answered", "+15550100")
             log = (await client.get(f"/v1/calls/{record['publicId']}/events")).json()
-            assert [entry["data"]["digit"] for entry in log if entry["type"] == "digit"] == ["1", "9"]
+            assert [entry["data"]["digits"] for entry in log if entry["type"] == "gather"] == [1, 1]
         async with a_phone() as phone:
             call = phone.call("+15550100", engine.sip)
             await call.answered()

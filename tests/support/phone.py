@@ -1,4 +1,4 @@
-"""A phone for tests: our own SIP user agent and audio as the caller, with a tone for a voice and an ear to assert on."""
+"""A phone for tests: our own SIP user agent and audio as the caller, with a tone for a voice and an ear."""
 
 from __future__ import annotations
 

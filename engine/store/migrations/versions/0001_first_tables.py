@@ -189,38 +189,26 @@ def _calls() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_calls"),
         sa.UniqueConstraint("public_id", name="uq_calls_public_id"),
     )
+    for column in (None, "direction", "outcome", "application_id", "number_id", "from_number", "to_number"):
+        columns = [name for name in ("workspace_id", column, "created_at", "id") if name is not None]
+        op.create_index(f"ix_calls_{'_'.join(columns)}", "calls", columns, unique=False)
+    trunk_given = sa.text("trunk_id IS NOT NULL")
+    op.create_index(
+        "ix_calls_trunk",
+        "calls",
+        ["workspace_id", "trunk_id", "created_at", "id"],
+        unique=False,
+        sqlite_where=trunk_given,
+        postgresql_where=trunk_given,
+    )
+    in_progress = sa.text("ended_at IS NULL")
     op.create_index(
         "ix_calls_pending",
         "calls",
-        ["workspace_id", "created_at"],
+        ["workspace_id", "created_at", "id"],
         unique=False,
-        sqlite_where=sa.text("ended_at IS NULL"),
-        postgresql_where=sa.text("ended_at IS NULL"),
-    )
-    op.create_index(
-        "ix_calls_workspace_id_application_id_created_at_id",
-        "calls",
-        ["workspace_id", "application_id", "created_at", "id"],
-        unique=False,
-    )
-    op.create_index("ix_calls_workspace_id_created_at_id", "calls", ["workspace_id", "created_at", "id"], unique=False)
-    op.create_index(
-        "ix_calls_workspace_id_from_number_created_at_id",
-        "calls",
-        ["workspace_id", "from_number", "created_at", "id"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_calls_workspace_id_number_id_created_at_id",
-        "calls",
-        ["workspace_id", "number_id", "created_at", "id"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_calls_workspace_id_to_number_created_at_id",
-        "calls",
-        ["workspace_id", "to_number", "created_at", "id"],
-        unique=False,
+        sqlite_where=in_progress,
+        postgresql_where=in_progress,
     )
     op.create_table(
         "call_events",

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from api.endpoint import Endpoint, respond
 from api.errors import error_body
@@ -20,6 +21,9 @@ from api.resources import applications, calls, health, numbers, voyloml, workspa
 from api.services import ApiServices
 
 logger = structlog.get_logger(__name__)
+
+PATH_LOGGED: Final = 200
+"""Characters of a path that a log entry shows."""
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -76,13 +80,14 @@ class _Barrier:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Exception:
-            logger.exception("api.failed", method=scope["method"], path=scope["path"], request=request_id.decode())
-            if started:
-                raise
-            await respond(send_with_id, 500, error_body(500, "Something went wrong on our side"), [])
+        with bound_contextvars(request=request_id.decode()):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                logger.exception("api.failed", method=scope["method"], path=scope["path"][:PATH_LOGGED])
+                if started:
+                    raise
+                await respond(send_with_id, 500, error_body(500, "Something went wrong on our side"), [])
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -29,7 +29,7 @@ async def authenticate(services: ApiServices, headers: Mapping[str, str]) -> Pri
             raise ValidationFailed.of(WORKSPACE_HEADER, "is required")
     elif named != key.workspace_id:
         raise Forbidden("The API key does not belong to this workspace")
-    return Principal(workspace_id=key.workspace_id, key_id=key.id, key_name=key.name, role=key.role)
+    return Principal(workspace_id=key.workspace_id, key_id=key.id, role=key.role)
 
 
 def authorize(operation: Operation, principal: Principal) -> None:

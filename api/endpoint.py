@@ -29,7 +29,12 @@ logger = structlog.get_logger(__name__)
 QUERY_FIELDS: Final = 100
 """Query parameters that are looked at."""
 
-JSON_TYPE: Final = b"application/json"
+EVERY_ANSWER: Final[HeaderList] = [
+    # Answers are one caller's own and may hold a secret that is shown once.
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+JSON_TYPE: Final = (b"content-type", b"application/json")
 XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
 
 
@@ -102,7 +107,6 @@ class Endpoint:
             raise UnsupportedMediaType("The body must be application/json")
         if fields.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("The body must not be compressed")
-        request.content_type = media_type
         if is_xml:
             request.raw_body = data
             return []
@@ -162,7 +166,8 @@ def _check_path(operation: Operation, request: ApiRequest) -> list[FieldError]:
 
 async def respond(send: Send, status: int, body: bytes, headers: HeaderList, *, head: bool = False) -> None:
     """Sends a whole JSON response, or only its head."""
-    if body or status != 204:
-        headers = [(b"content-type", JSON_TYPE), (b"content-length", str(len(body)).encode()), *headers]
+    headers = [*EVERY_ANSWER, *headers]
+    if status != 204:
+        headers += [JSON_TYPE, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})

@@ -33,7 +33,6 @@ class Principal:
 
     workspace_id: str
     key_id: str
-    key_name: str
     role: Role
 
 
@@ -47,7 +46,6 @@ class ApiRequest:
     query_values: BaseModel | None = None
     body_values: BaseModel | None = None
     raw_body: bytes = b""
-    content_type: str = ""
 
     @property
     def principal(self) -> Principal:
@@ -76,7 +74,7 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 """Checks of a JSON body that need more than its shape; it gets the body as sent, right or wrong."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has."""
 

@@ -39,11 +39,13 @@ CALLS = 8192
 SEND_BATCH = 256
 BATCH = 64
 SLOT_BYTES = 512
+# A gap of more than 40 ms is a packet more than 20 ms late; one of more than 30 ms is already heard as unsteady.
 LATE_NS = 2 * TICK_NS
+UNSTEADY_NS = 3 * TICK_NS // 2
 SECOND = 1_000_000_000
 
 # Columns of the table of calls.
-SENT, RECEIVED, LOST, LATE, LAST_SEQUENCE, LAST_ARRIVAL, LONGEST = range(7)
+SENT, RECEIVED, LOST, LATE, UNSTEADY, LAST_SEQUENCE, LAST_ARRIVAL, LONGEST = range(8)
 
 
 class Load:
@@ -94,7 +96,8 @@ _recv = c_function("recv", types.int64(types.int32, types.int64, types.int64, ty
 @compiled
 def _time(load: Load, clock: int) -> int:
     _clock_gettime(clock, load.address + CLOCK_AT)
-    return load.clock[0] * SECOND + load.clock[1]
+    nanoseconds: int = load.clock[0] * SECOND + load.clock[1]
+    return nanoseconds
 
 
 @compiled
@@ -116,6 +119,7 @@ def _check(load: Load, index: int, sequence: int, arrival: int) -> None:
         gap = arrival - call[LAST_ARRIVAL]
         call[LONGEST] = max(call[LONGEST], gap)
         call[LATE] += 1 if gap > LATE_NS else 0
+        call[UNSTEADY] += 1 if gap > UNSTEADY_NS else 0
         call[RECEIVED] += 1
     call[LAST_SEQUENCE] = sequence
     call[LAST_ARRIVAL] = arrival
@@ -216,7 +220,8 @@ def bind_sockets(load: Any, count: int, buffer_bytes: int) -> list[socket.socket
 
 def _sockaddr(port: int) -> list[int]:
     octets = socket.AF_INET.to_bytes(2, "little") + port.to_bytes(2, "big") + socket.inet_aton("127.0.0.1") + bytes(24)
-    return np.frombuffer(octets, np.int64).tolist()
+    words: list[int] = np.frombuffer(octets, np.int64).tolist()
+    return words
 
 
 def prepare(load: Any, calls: int, target_of: Callable[[int], int]) -> None:
@@ -232,7 +237,9 @@ def prepare(load: Any, calls: int, target_of: Callable[[int], int]) -> None:
         packet[0] = 0x80
         packet[8:12] = list((index + 1).to_bytes(4, "big"))
         # A tone, so that the codec's tables are walked as by a voice; each call its own.
-        packet[12:] = (128 + 100 * np.sin(2 * np.pi * (300 + index % 50 * 20) * np.arange(SAMPLES) / 8000)).astype(np.uint8)
+        packet[12:] = (128 + 100 * np.sin(2 * np.pi * (300 + index % 50 * 20) * np.arange(SAMPLES) / 8000)).astype(
+            np.uint8
+        )
         load["packets"][index * PACKET_BYTES : (index + 1) * PACKET_BYTES] = packet
         load["packet_vectors"][index] = (base + PACKETS_AT + index * PACKET_BYTES, PACKET_BYTES)
         load["targets"][index] = _sockaddr(target_of(index))
@@ -327,6 +334,7 @@ def main() -> None:
             "silent": int((table[:, RECEIVED] == 0).sum()),
             "lost": int(table[:, LOST].sum()),
             "late": int(table[:, LATE].sum()),
+            "unsteady": int(table[:, UNSTEADY].sum()),
             "longest_ms": float(table[:, LONGEST].max()) / 1e6,
             "overruns": int(load["overruns"]),
         }

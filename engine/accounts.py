@@ -104,6 +104,7 @@ class Accounts:
         settings = settings or BootstrapSettings()
         _check_bootstrap(settings)
         if not await self._store.read(queries.is_empty):
+            await self._warn_of_unused(settings)
             return None
         result = BootstrapResult(
             workspace_id=settings.workspace_id or new_workspace_id(),
@@ -137,6 +138,15 @@ class Accounts:
             return True
 
         return result if await self._store.write(work) else None
+
+    async def _warn_of_unused(self, settings: BootstrapSettings) -> None:
+        """Fixed values that this database does not have: whoever set them expects them to work."""
+        hint = "fixed values take effect on an empty database only"
+        if settings.api_key is not None and await self._keys.find(settings.api_key) is None:
+            logger.warning("bootstrap.key_unknown", variable="VOYLO_BOOTSTRAP_API_KEY", hint=hint)
+        workspace_id = settings.workspace_id
+        if workspace_id is not None and await self._get_workspace(workspace_id) is None:
+            logger.warning("bootstrap.workspace_unknown", variable="VOYLO_BOOTSTRAP_WORKSPACE_ID", hint=hint)
 
     async def authenticate(self, raw: str) -> ApiKey:
         """The key whose raw text this is. Raises Unauthorized for a malformed, unknown, revoked or expired one.
@@ -192,10 +202,13 @@ class Accounts:
 
     async def workspace(self, workspace_id: str) -> Workspace:
         """One workspace. Raises NotFound."""
-        found = await self._store.read(lambda connection: queries.get_workspace(connection, workspace_id))
+        found = await self._get_workspace(workspace_id)
         if found is None:
             raise NotFound("Workspace not found")
         return found
+
+    async def _get_workspace(self, workspace_id: str) -> Workspace | None:
+        return await self._store.read(lambda connection: queries.get_workspace(connection, workspace_id))
 
     async def list_workspaces(self) -> list[Workspace]:
         """Every workspace of the server, oldest first."""

@@ -77,6 +77,8 @@ class NumberDirectory:
                 await self._follower.refresh()
             except EngineError as error:
                 logger.warning("directory.stale", reason=error.message, seconds=round(self._follower.age, 1))
+            except Exception:
+                logger.exception("directory.poll_failed", seconds=round(self._follower.age, 1))
 
     async def _load(self, changes: Changes | None) -> None:
         number_ids = None if changes is None else changes.ids("number")

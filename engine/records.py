@@ -125,8 +125,9 @@ class CallRecords:
     async def close_orphans(self, now: datetime) -> int:
         """Closes the calls that a killed process left open (contract §11.6); how many there were.
 
-        For the start, before any call is taken. Their end is the last moment at which calls were known to run, so that
-        nobody pays for the time in which the engine was down; their terminal events are of `now`.
+        For the start, before any call is taken, and only where no other process runs calls on this database: whatever
+        is open counts as left behind. Their end is the last moment at which calls were known to run, so that nobody
+        pays for the time in which the engine was down; their terminal events are of `now`.
         """
         alive = await self._store.read(alive_at)
         closed = 0

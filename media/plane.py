@@ -49,7 +49,9 @@ class MediaPlane:
         if not 1 <= config.capacity <= CAPACITY_LIMIT:
             raise ValueError(f"capacity: {config.capacity} is not from 1 to {CAPACITY_LIMIT}")
         if not 1 <= config.timeout_seconds <= TIMEOUT_LIMIT_SECONDS:
-            raise ValueError(f"media.timeout_seconds: {config.timeout_seconds} is not from 1 to {TIMEOUT_LIMIT_SECONDS}")
+            raise ValueError(
+                f"media.timeout_seconds: {config.timeout_seconds} is not from 1 to {TIMEOUT_LIMIT_SECONDS}"
+            )
         self._config = config
         self._ports = PortPool(*config.rtp_ports)
         self._core = MediaCore(

@@ -202,4 +202,3 @@ def _refuse(incoming: IncomingCall) -> None:
 
 def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-

@@ -215,7 +215,6 @@ class EngineProcess:
         await self._exit.aclose()
         gc.unfreeze()
 
-
     async def _await_byes(self) -> None:
         # A BYE that the network loses is sent again as long as the user agent lives.
         with contextlib.suppress(TimeoutError):

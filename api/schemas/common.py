@@ -54,9 +54,7 @@ def _page_size(value: Any) -> Any:
     return min(_digits(value), PAGE_SIZE_MAX)
 
 
-PageNumber = Annotated[
-    int, BeforeValidator(_digits), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": INTEGER_MAX})
-]
+PageNumber = Annotated[int, BeforeValidator(_digits), WithJsonSchema({"type": "integer", "minimum": 1})]
 PageSize = Annotated[int, BeforeValidator(_page_size), WithJsonSchema({"type": "integer", "minimum": 1})]
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.database import Store
+from engine.store.prepared import PreparedQuery
 from engine.store.tables import config_changes, meta
 
 Kind = Literal["application", "number", "key"]
@@ -29,7 +30,7 @@ _PRUNE_EVERY: Final = 256
 
 _BUMP: Final = update(meta).where(meta.c.name == VERSION_NAME).values(number=meta.c.number + 1).returning(meta.c.number)
 _LOCK: Final = update(meta).where(meta.c.name == VERSION_NAME).values(number=meta.c.number)
-_VERSION: Final = select(meta.c.number).where(meta.c.name == VERSION_NAME)
+_VERSION: Final = PreparedQuery(select(meta.c.number).where(meta.c.name == literal_column(f"'{VERSION_NAME}'")))
 _SINCE: Final = (
     select(config_changes.c.version, config_changes.c.kind, config_changes.c.entity_id)
     .where(config_changes.c.version > bindparam("version"))
@@ -58,9 +59,10 @@ async def record_change(connection: AsyncConnection, kind: Kind, entity_id: str)
         await connection.execute(delete(config_changes).where(config_changes.c.version <= version - CHANGES_KEPT))
 
 
-async def config_version(connection: AsyncConnection) -> int:
+async def config_version(store: Store) -> int:
     """The current version."""
-    return int((await connection.execute(_VERSION)).scalar_one())
+    ((version,),) = await store.fetch(_VERSION, {})
+    return int(version)
 
 
 async def lock_config(connection: AsyncConnection) -> None:
@@ -68,15 +70,20 @@ async def lock_config(connection: AsyncConnection) -> None:
     await connection.execute(_LOCK)
 
 
-async def changes_since(connection: AsyncConnection, version: int) -> Changes:
+async def changes_since(store: Store, version: int) -> Changes:
     """What changed after `version`."""
-    rows = (await connection.execute(_SINCE, {"version": version})).all()
-    if rows:
-        newest, listed = int(rows[-1].version), len(rows)
-        entries = frozenset((row.kind, row.entity_id) for row in rows)
-        return Changes(newest, entries, complete=listed == newest - version)
-    newest = await config_version(connection)
-    return Changes(newest, frozenset(), complete=newest == version)
+    newest = await config_version(store)
+    if newest == version:
+        return Changes(version, frozenset(), complete=True)
+    rows = await store.read(lambda connection: _listed(connection, version))
+    if not rows:
+        return Changes(newest, frozenset(), complete=False)
+    entries = frozenset((row.kind, row.entity_id) for row in rows)
+    return Changes(rows[-1].version, entries, complete=len(rows) == rows[-1].version - version)
+
+
+async def _listed(connection: AsyncConnection, version: int) -> Sequence[Any]:
+    return (await connection.execute(_SINCE, {"version": version})).all()
 
 
 class ConfigFollower:
@@ -113,13 +120,12 @@ class ConfigFollower:
     async def _catch_up(self) -> None:
         if self._version is None:
             # The version first: what changes while everything is loaded is then loaded once more, never missed.
-            version = await self._store.read(config_version)
+            version = await config_version(self._store)
             await self._load(None)
             self._version = version
             return
-        seen = self._version
-        changes = await self._store.read(lambda connection: changes_since(connection, seen))
-        if changes.version == seen:
+        changes = await changes_since(self._store, self._version)
+        if changes.version == self._version:
             return
         await self._load(changes if changes.complete else None)
         self._version = changes.version

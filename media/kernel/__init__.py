@@ -1,1 +1,1 @@
-"""The media kernel: RTP, keys, jitter and playing in a thread without the GIL, compiled by numba; `core` is its face."""
+"""RTP, keys, jitter buffer and playing in a thread without the GIL, compiled by numba. Its face is `core`."""

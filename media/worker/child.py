@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,10 +70,12 @@ def _lower(limit: int, value: int) -> None:
 
 
 def _allow_processor_time(seconds: int) -> None:
-    """The kernel ends the process (SIGXCPU) once it has used so many more seconds; only the soft limit moves."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = int(time.process_time()) + 1 + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+    """The kernel ends the process (SIGPROF) once it has used so many more seconds.
+
+    A timer and not RLIMIT_CPU: that one counts from the start of the process, by ticks, and drifts away from every
+    clock that the process could read to move it.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _run(handle: Handle, requests: BinaryIO, replies: BinaryIO, limits: ChildLimits) -> None:

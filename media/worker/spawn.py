@@ -168,7 +168,7 @@ def _ending(returncode: int | None, limits: ChildLimits) -> str:
         return "closed its output"
     if returncode >= 0:
         return f"ended with status {returncode}"
-    if -returncode == signal.SIGXCPU:
+    if -returncode == signal.SIGPROF:
         return f"used more than {limits.cpu_seconds} s of processor time"
     try:
         name = signal.Signals(-returncode).name

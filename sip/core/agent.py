@@ -335,7 +335,7 @@ class UserAgentCore:
             return
         call = invite.user if isinstance(invite.user, Call) else None
         self.sender.reply(cancel, source, local, 200, to_tag=None if call is None else call.local_tag)
-        if call is not None and not invite.answered:
+        if call is not None:
             call.receive_cancel(invite, cancel)
 
     def _receive_in_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:

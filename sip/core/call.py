@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 from sip.core.answer import UnacknowledgedAnswer
 from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup
 from sip.core.inspection import session_description
-from sip.core.sending import Flow, SentAck
+from sip.core.sending import UNATTENDED, Flow, SentAck
 from sip.dialog import Dialog, DialogState, contact_uri
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipParseError
+from sip.headers import Headers
 from sip.message import Request, Response
 from sip.transaction.transaction import ClientTransaction, Failure, ServerTransaction
 
@@ -136,6 +137,9 @@ class Call(ABC):
             self._unacknowledged = None
         if self._offer_in is not None:
             self._offer_in.reject(487)  # §15.1.2: pending requests are still answered
+        if self._bye is not None:
+            self._bye.user = UNATTENDED  # it stays to absorb late answers, and must not keep the call in memory
+            self._bye = None
         if self.dialog is not None:
             self.dialog.state = DialogState.TERMINATED
         self._core.forget_call(self)
@@ -165,6 +169,16 @@ class Call(ABC):
             body=body,
         )
         self._core.wake()
+
+    def _take_reason(self, reason: str | None) -> tuple[tuple[str, str], ...]:
+        """Keep the reason for the request or response that ends the call, and return it as header fields.
+
+        Raises LocalProtocolError, before anything has happened, for text that cannot be a header value.
+        """
+        fields = (("Reason", reason),) if reason is not None else ()
+        Headers(fields)
+        self._hangup_reason = reason
+        return fields
 
     def _say_bye(self) -> None:
         """Send BYE; the call counts as ended, and closes with the final response."""
@@ -277,7 +291,6 @@ class Call(ABC):
         """No ACK for 64*T1: the session is terminated with a BYE (§13.3.1.4)."""
         self._unacknowledged = None
         self._say_bye()
-        self._bye = None  # its outcome changes nothing
         self._close(Failed("no_ack"))
 
     def response_failed(self, transaction: ServerTransaction, failure: Failure) -> None:
@@ -361,7 +374,6 @@ class Call(ABC):
         if self.ended:
             return
         self._say_bye()
-        self._bye = None
         self._close(Failed("transport" if failure == "transport" else "gone"))
 
 

@@ -172,11 +172,10 @@ class IncomingCall(Call):
         """End the call: BYE once it is confirmed, 480 when it was not answered. Idempotent."""
         if self.ended or self._hangup_wanted:
             return
-        headers = (("Reason", reason),) if reason is not None else ()
+        headers = self._take_reason(reason)
         if self.state in _UNANSWERED:
             self.reject(480, headers=headers)
             return
-        self._hangup_reason = reason
         if self._unacknowledged is not None and self.state is CallState.ANSWERED:
             # §15: the callee sends no BYE before the ACK; it follows then, or when none comes
             self._hangup_wanted = True

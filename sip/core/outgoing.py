@@ -87,8 +87,8 @@ class OutgoingCall(Call):
             return
         if self._hangup_wanted:
             return
+        self._take_reason(reason)
         self._hangup_wanted = True
-        self._hangup_reason = reason
         if self._invite is None:
             self._close(Rejected(487, _CANCELLED, "response", Headers()))
         elif self._invite.state is State.PROCEEDING:
@@ -102,7 +102,7 @@ class OutgoingCall(Call):
             return
         if self.ended:
             return
-        self._hangup_reason = reason
+        self._take_reason(reason)
         if self.state is CallState.ANSWERED:
             self.acknowledge(b"")  # §13.2.2.4: even an answer that leads nowhere is acknowledged
         self._say_bye()

@@ -6,14 +6,21 @@ from typing import Any
 import schemathesis
 
 APPLICATION = os.environ.get("VOYLO_TEST_APPLICATION", "")
+CALL = os.environ.get("VOYLO_TEST_CALL", "")
 TEMPLATE = "<Response><Say>{{greeting}}</Say></Response>"
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Leaves what is meant to be refused as it is."""
-    if isinstance(case.body, dict) and case.meta is not None and case.meta.generation.mode.is_positive:
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if isinstance(case.body, dict):
         mend(case.body)
+    if "publicId" in (case.path_parameters or {}):
+        case.path_parameters["publicId"] = CALL
+    if "before" in (case.query or {}):
+        case.query["before"] = CALL
 
 
 def mend(body: dict[str, Any]) -> None:

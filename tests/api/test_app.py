@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from engine.errors import EngineError, Unavailable
 from tests.api.client import BASE, Api, error
@@ -20,6 +22,12 @@ async def test_every_answer_carries_a_request_id_of_its_own(api: Api, path: str)
         ids = [(await api.get(path, key=key)).headers.get_list("x-request-id") for _ in range(2)]
         assert all(len(values) == 1 and re.fullmatch("[0-9a-f]{16}", values[0]) for values in ids)
         assert ids[0] != ids[1]
+
+
+async def test_no_answer_may_be_kept_by_a_cache(api: Api) -> None:
+    for path in ("/v1/calls", "/nowhere", "/healthz"):
+        headers = (await api.get(path)).headers
+        assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +147,16 @@ async def test_a_web_socket_is_turned_away(api: Api) -> None:
 
     await api.app({"type": "websocket", "path": "/v1/calls", "headers": []}, receive, send)  # type: ignore[arg-type]
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_a_failure_is_logged_with_the_id_of_its_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(api.engine.records), "get", broken)
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        await api.get("/v1/calls/cl_000000000000", headers={"X-Request-Id": "mine"})
+    assert [(entry["event"], entry["request"]) for entry in logs] == [("api.failed", "mine")]
 
 
 async def test_an_odd_path_is_not_found(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -203,3 +204,20 @@ async def test_a_body_where_none_is_asked_for_is_ignored(api: Api) -> None:
     assert tuple(await api.get("/v1/calls/x", content=b"\xff")) == (404, error(404, "Not Found", "Call not found"))
     created = await api.application()
     assert (await api.call("DELETE", f"{PATH}/{created['id']}", content=b"{")).status == 204
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"allowedCallerIds": [""] * 200_000},
+        {"actionUrlHeaders": {f"é{number}": 1 for number in range(50_000)}},
+        {"unknown": [{}] * 200_000},
+        {"xmlTemplate": "<Response>" + "<a>" * 300_000},
+        {"actionUrl": "http://" + "a-" * 500_000 + "!"},
+    ],
+)
+async def test_a_large_body_of_faults_does_not_hold_up_the_process(api: Api, members: dict[str, object]) -> None:
+    began = time.process_time()
+    answer = await api.post(PATH, {"name": "x", **members})
+    assert answer.status in {201, 400}
+    assert time.process_time() - began < 0.5

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine import keyring
 from engine.accounts import KEY_TOUCH_SECONDS, Accounts, BootstrapSettings
@@ -82,6 +83,18 @@ async def test_a_second_start_changes_nothing(store: Store, tmp_path: Path) -> N
     assert await Accounts(store).bootstrap() is None
     for table in ("accounts", "workspaces", "users", "memberships", "api_keys"):
         assert rows(tmp_path, f"SELECT count(*) FROM {table}") == [(1,)]
+
+
+async def test_fixed_values_that_come_too_late_are_warned_of(store: Store) -> None:
+    await Accounts(store).bootstrap(FIXED)
+    with capture_logs() as logs:
+        await Accounts(store).bootstrap(FIXED)
+        await Accounts(store).bootstrap()
+    assert logs == []
+    with capture_logs() as logs:
+        await Accounts(store).bootstrap(BootstrapSettings("ws_ba9876543210", "vlx_live_" + "z" * 40))
+    assert [entry["event"] for entry in logs] == ["bootstrap.key_unknown", "bootstrap.workspace_unknown"]
+    assert "zzz" not in str(logs)
 
 
 async def test_of_two_first_starts_at_once_one_creates(store: Store, tmp_path: Path) -> None:

@@ -61,15 +61,17 @@ async def test_polling_outlives_a_database_that_does_not_answer(
     monkeypatch.setattr(directory_module, "POLL_SECONDS", 0.01)
     second = NumberDirectory(engine.store, engine.secrets)
     await second.start()
-    read, failed = engine.store.read, asyncio.Event()
+    failures: list[Exception] = [Unavailable("the database did not answer"), ZeroDivisionError()]
+    failed = asyncio.Event()
 
-    async def fails(query: object) -> None:
-        failed.set()
-        raise Unavailable("the database did not answer")
+    async def fails(*_: object) -> None:
+        if len(failures) == 1:
+            failed.set()
+        raise failures.pop()
 
-    monkeypatch.setattr(engine.store, "read", fails)
-    await asyncio.wait_for(failed.wait(), 10)
-    monkeypatch.setattr(engine.store, "read", read)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.store, "fetch", fails)
+        await asyncio.wait_for(failed.wait(), 10)
     number = await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
     async with asyncio.timeout(10):
         while second.lookup("+2004446") != number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 import time
@@ -173,7 +174,7 @@ async def test_a_busy_python_thread_delays_no_packet(plane: MediaPlane) -> None:
     assert plane.statistics().ticks - ticks >= passed * 200 * 0.9 - 8
     for phone in phones:
         packets = await phone.hear(5 + round(due * 0.9))
-        for before, after in zip(packets, packets[1:], strict=False):
+        for before, after in itertools.pairwise(packets):
             assert (after.sequence - before.sequence) & 0xFFFF == 1
         phone.close()
 
@@ -191,7 +192,7 @@ async def test_statistics_tell_what_the_plane_did(plane: MediaPlane) -> None:
     assert statistics.packets_in == 1
     assert statistics.dropped["malformed"] == 1
     assert sum(statistics.late.values()) == statistics.ticks >= 36
-    assert list(statistics.late)[0] == "<0.25 ms"
+    assert next(iter(statistics.late)) == "<0.25 ms"
     assert statistics.syscalls >= 20
     phone.close()
 

@@ -47,7 +47,7 @@ def test_a_slice_of_something_larger_is_made_contiguous() -> None:
 
 @pytest.mark.parametrize("samples", [np.zeros((2, 2), np.int16), np.zeros(4, np.float32), np.zeros(4, np.int32)])
 def test_anything_but_mono_16_bit_is_refused(samples: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="'odd'.*not mono int16"):
+    with pytest.raises(ValueError, match=r"'odd'.*not mono int16"):
         PromptAudio(samples, "odd")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import struct
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from media import (
     DigitEnded,
+    DigitsSent,
     DigitStarted,
     FirstPacket,
     ItemEnded,
@@ -17,16 +19,14 @@ from media import (
     MediaConfig,
     MediaEvent,
     MediaPlane,
-    MediaSession,
     MediaTimeout,
-    Playback,
     PlaybackResult,
     PromptAudio,
     RtcpBye,
     StreamError,
     StreamParameters,
 )
-from media.kernel import g711
+from media.kernel import constants, g711
 from tests.media.support import Phone, hears, level_of, rtp, tone
 
 PORTS = (43_000, 43_199)
@@ -74,8 +74,11 @@ class Leg:
         await self.until(lambda: any(isinstance(event, kind) for event in self.events))
         return next(event for event in self.events if isinstance(event, kind))
 
-    def heard(self) -> np.ndarray:
-        return np.concatenate(self.frames) if self.frames else np.zeros(0, np.int16)
+    async def hear(self, milliseconds: int) -> np.ndarray:
+        """Wait until so much sound has come through the jitter buffer, and return it from its start on."""
+        await self.until(lambda: sum(20 for frame in self.frames if frame.any()) >= milliseconds)
+        samples = np.concatenate(self.frames)
+        return samples[np.flatnonzero(samples)[0] :][: milliseconds * 8]
 
     def phone_heard(self, codec: str = "PCMU") -> np.ndarray:
         octets = b"".join(packet.payload for packet in self.phone.heard if packet.payload_type in (0, 8))
@@ -100,7 +103,7 @@ async def leg(plane: MediaPlane):
 
 def assert_continuous(packets, *, first_marked: bool = True) -> None:
     """Every packet follows the one before in number and time, and only the first is marked."""
-    for before, after in zip(packets, packets[1:], strict=False):
+    for before, after in itertools.pairwise(packets):
         assert (after.sequence - before.sequence) & 0xFFFF == 1
         assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == len(before.payload)
         assert not after.marker
@@ -122,10 +125,7 @@ async def test_each_party_hears_exactly_the_others_tone(plane: MediaPlane) -> No
     ]
     await asyncio.gather(*speaking)
     for leg, hertz in zip(legs, tones, strict=True):
-        await leg.until(lambda leg=leg: np.count_nonzero(leg.heard()) > 5600)
-        heard = leg.heard()
-        spoken = heard[np.flatnonzero(heard)[0] :][:4800]
-        assert hears(spoken, hertz, tuple(other for other in tones if other != hertz))
+        assert hears((await leg.hear(800))[:4800], hertz, tuple(other for other in tones if other != hertz))
         await leg.phone.hear(45)
         back = leg.phone_heard()[160:6400]
         assert hears(back, hertz + 1000, tuple(other + 1000 for other in tones if other != hertz))
@@ -136,15 +136,12 @@ async def test_each_party_hears_exactly_the_others_tone(plane: MediaPlane) -> No
 
 
 async def test_a_queue_is_one_stream_sample_by_sample(leg: Leg) -> None:
-    parts = [
-        PromptAudio(np.array([(n * 37) % 8000 for n in range(length)], np.int16), f"part {length}")
-        for length in (801, 1, 333, 160)
-    ]
-    playbacks = [leg.session.play(part) for part in parts]
-    playbacks.insert(2, leg.session.play_silence(50))
-    silence = np.full(400, 0xFF, np.uint8)
-    # Silence comes after the last: put it where it was queued.
-    expected = np.concatenate([*(part.encoded("PCMU") for part in parts), silence])
+    lengths = (801, 1, 333, 160)
+    parts = [PromptAudio(np.array([(n * 37) % 8000 for n in range(n)], np.int16), f"part {n}") for n in lengths]
+    playbacks = [leg.session.play(parts[0]), leg.session.play(parts[1]), leg.session.play_silence(50)]
+    playbacks += [leg.session.play(parts[2]), leg.session.play(parts[3])]
+    octets = [part.encoded("PCMU") for part in parts]
+    expected = np.concatenate([octets[0], octets[1], np.full(400, 0xFF, np.uint8), octets[2], octets[3]])
     leg.start()
     packets = await leg.phone.hear(-(-len(expected) // 160) + 2)
     assert b"".join(packet.payload for packet in packets)[: len(expected)] == expected.tobytes()
@@ -159,7 +156,6 @@ async def test_silence_is_sent_while_nothing_plays(leg: Leg) -> None:
     packets = await leg.phone.hear(10)
     assert {packet.payload for packet in packets} == {b"\xff" * 160}
     assert_continuous(packets)
-    assert [round((b.at - a.at) * 1000) for a, b in zip(packets, packets[1:], strict=False)][2:] != []
 
 
 async def test_stop_takes_effect_within_a_tick(leg: Leg) -> None:
@@ -244,17 +240,16 @@ async def test_digits_are_sent_one_call_after_another(leg: Leg) -> None:
 
 
 def assert_continuous_numbers(packets) -> None:
-    assert all((b.sequence - a.sequence) & 0xFFFF == 1 for a, b in zip(packets, packets[1:], strict=False))
+    assert all((b.sequence - a.sequence) & 0xFFFF == 1 for a, b in itertools.pairwise(packets))
 
 
-async def test_long_digit_strings_go_out_in_pieces(leg: Leg) -> None:
+async def test_long_digit_strings_go_out_in_pieces(leg: Leg, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DIGITS_MAX", 8)
     leg.start()
-    digits = "w" * 2 + "".join("0123456789*#ABCD"[n % 16] for n in range(3))
-    sent = leg.session.send_digits(digits, duration_ms=100, gap_ms=60)
-    assert len(leg.session._digits) == 1
-    assert await sent is True
+    assert await leg.session.send_digits("0123456789", duration_ms=100, gap_ms=60) is True
     markers = [packet for packet in leg.phone.heard if packet.payload_type == 101 and packet.marker]
-    assert [packet.payload[0] for packet in markers] == [0, 1, 2]
+    assert [packet.payload[0] for packet in markers] == list(range(10))
+    assert [event.digits for event in leg.events if isinstance(event, DigitsSent)] == ["0123456789"]
 
 
 async def test_digits_without_a_payload_type_are_told_as_unsent(leg: Leg) -> None:
@@ -316,8 +311,7 @@ async def test_a_third_address_neither_injects_nor_redirects_nor_silences(plane:
         leg.phone.speak(leg.session.local, g711.encode(tone(440, 0.6), "PCMU")),
         attacker.speak(leg.session.local, noise),
     )
-    await leg.until(lambda: np.count_nonzero(leg.heard()) > 4000)
-    assert hears(leg.heard()[np.flatnonzero(leg.heard())[0] :][:3200], 440, (1500,))
+    assert hears((await leg.hear(500))[:3200], 440, (1500,))
     assert not attacker.heard
     assert not [event for event in leg.events if isinstance(event, DigitStarted)]
     assert leg.session.statistics().dropped_foreign >= 30
@@ -448,8 +442,7 @@ async def test_ipv6_works_as_ipv4(plane: MediaPlane) -> None:
     leg.listen()
     await phone.speak(leg.session.local, g711.encode(tone(440, 0.3), "PCMU"))
     await phone.hear(10)
-    await leg.until(lambda: np.count_nonzero(leg.heard()) > 1600)
-    assert level_of(leg.heard()[np.flatnonzero(leg.heard())[0] :][:1600], 440) > 4000
+    assert level_of((await leg.hear(240))[:1600], 440) > 4000
     assert leg.session.statistics().remote == phone.address
     phone.close()
 
@@ -462,8 +455,3 @@ async def test_frames_stop_with_the_listener(leg: Leg) -> None:
     count = len(leg.frames)
     await leg.phone.hear(len(leg.phone.heard) + 10)
     assert len(leg.frames) == count
-
-
-def test_a_playback_is_what_is_waited_for() -> None:
-    assert Playback.__slots__
-    assert MediaSession.__doc__

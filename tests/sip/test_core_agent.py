@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -150,6 +152,14 @@ class TestFaults:
         assert answer.status == 400
         assert "Max-Forwards" not in answer.headers
         assert agent.core.statistics.parse_errors == 1
+
+    def test_an_unknown_method_counts_before_a_fault_and_names_ours(self) -> None:
+        data = request("FOO", branch="z9hG4bK1").replace(b"1 FOO", b"1 INVITE")
+        answer = only_response(Agent().answer_to(data))
+        assert answer.status == 501
+        assert "INVITE" in answer.allow
+        fault = Agent().answer_to(invite().replace(b"Max-Forwards: 70", b"Max-Forwards: x"))
+        assert "Allow" not in only_response(fault).headers
 
     def test_another_version_gets_505(self) -> None:
         data = request("OPTIONS", branch="z9hG4bK1").replace(b" SIP/2.0\r\n", b" SIP/3.0\r\n", 1)
@@ -427,6 +437,32 @@ class TestMemory:
         core = agent.core
         assert (core.calls, core.dialogs, core.layer.client_count) == (0, 0, 0)
         assert core.layer.timers.heap_size == 0
+
+    @pytest.mark.parametrize("end", ["reject", "bye", "hangup", "cancel"])
+    def test_a_call_that_ended_is_not_kept_for_its_transaction(self, end: str) -> None:
+        """The transaction stays half a minute; the call with its request would be many times as large."""
+        agent = Agent()
+        call = agent.call()
+        if end == "reject":
+            call.reject(486)
+        elif end == "cancel":
+            agent.receive(request("CANCEL", branch="z9hG4bKinvite"))
+        else:
+            call.answer(ANSWER)
+            agent.receive(request("ACK", branch="z9hG4bKack", to_tag=call.local_tag))
+            agent.sent()
+            if end == "bye":
+                agent.receive(request("BYE", branch="z9hG4bKb", to_tag=call.local_tag, cseq=2))
+            else:
+                call.hangup()
+                agent.receive(response(only_request(agent.sent()), 200))
+        agent.sent()
+        kept = weakref.ref(call)
+        agent.calls.clear()
+        del call
+        gc.collect()
+        assert kept() is None
+        assert agent.core.layer.server_count >= 1
 
     def test_a_flood_of_strangers_leaves_nothing_behind(self) -> None:
         agent = Agent(on_call=lambda call: call.challenge("realm"))

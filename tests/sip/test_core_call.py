@@ -87,7 +87,7 @@ class TestOfferOfThePeer:
         assert call.offer().body == HOLD
         call.offer().respond.accept(ANSWER)
         ok = only_response(call.agent.sent())
-        assert (ok.status, ok.body, ok.cseq.number) == (200, ANSWER, 2)
+        assert (ok.status, ok.content_type, ok.body, ok.cseq.number) == (200, "application/sdp", ANSWER, 2)
         assert ok.contacts
         call.agent.receive(call.ack(2))
         assert call.agent.sent_times(60) == []
@@ -145,7 +145,14 @@ class TestOfferOfThePeer:
         responder.reject(500)
         assert only_response(call.agent.sent()).status == 488
 
-    @pytest.mark.parametrize("status", [180, 200, 700])
+    @pytest.mark.parametrize("status", [300, 699])
+    def test_it_is_refused_with_any_failure(self, status: int) -> None:
+        call = Established()
+        call.reinvite(2)
+        call.offer().respond.reject(status)
+        assert only_response(call.agent.sent()).status == status
+
+    @pytest.mark.parametrize("status", [180, 200, 299, 700])
     def test_it_is_not_refused_with_a_success(self, status: int) -> None:
         call = Established()
         call.reinvite(2)
@@ -236,11 +243,12 @@ class TestOfferOfThePeer:
         call.agent.pass_time(0.3)
         (trying,) = call.agent.core.data_to_send()
         call.agent.core.transport_failed(trying)
-        call.offer().respond.accept(ANSWER)
-        assert call.agent.sent() == []
-        assert not call.call.ended
+        stale = call.offer().respond
         assert call.reinvite(3) == []
         assert len(call.events) == 2
+        stale.accept(ANSWER)
+        assert call.agent.sent() == []
+        assert not call.call.ended
 
     def test_a_transport_error_without_one_changes_nothing(self) -> None:
         agent = Agent()
@@ -267,8 +275,9 @@ class TestOurOffer:
         call = Established()
         call.call.reinvite(OFFER)
         ours = only_request(call.agent.sent())
-        assert (ours.method, ours.body) == ("INVITE", OFFER)
+        assert (ours.method, ours.content_type, ours.body) == ("INVITE", "application/sdp", OFFER)
         assert ours.contacts
+        assert "INVITE" in ours.allow
         call.agent.receive(response(ours, 200, body=ANSWER, contact="<sip:moved@192.0.2.55>"))
         ack = only_request(call.agent.sent())
         assert (ack.method, ack.cseq.number) == ("ACK", ours.cseq.number)

@@ -351,6 +351,15 @@ class TestHangup:
         assert agent.events[call][-1] == HungUp(200)
         assert agent.core.dialogs == 0
 
+    def test_a_reason_that_cannot_be_sent_is_a_bug_and_changes_nothing(self) -> None:
+        agent = Agent()
+        call = confirmed(agent)
+        with pytest.raises(LocalProtocolError):
+            call.hangup(reason="Q.850\r\nVia: x")
+        assert not call.ended
+        call.hangup()
+        assert only_request(agent.sent()).method == "BYE"
+
     def test_bye_waits_for_the_ack(self) -> None:
         """RFC 3261 §15: the callee must not send BYE before it."""
         agent = Agent()

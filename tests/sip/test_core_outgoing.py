@@ -49,6 +49,7 @@ class TestInvite:
         assert invite.body == OFFER
         assert invite.headers.get("P-Asserted-Identity") == "<sip:+15550199@example.net>"
         assert invite.headers.get("User-Agent") == "Voylo/1.0"
+        assert {"INVITE", "BYE"} <= invite.allow
 
     @pytest.mark.parametrize("name", ["Via", "from", "t", "CSeq", "Contact", "m", "Content-Length", "Authorization"])
     def test_what_the_protocol_writes_cannot_be_given(self, name: str) -> None:
@@ -159,13 +160,23 @@ class TestRejection:
         assert call.ended
         assert agent.core.calls == 0
 
+    @pytest.mark.parametrize("status", [300, 302, 404, 503, 600, 699])
+    def test_every_class_of_failure_is_one(self, status: int) -> None:
+        agent = Agent()
+        call, invite = placed(agent)
+        agent.receive(response(invite, status))
+        (event,) = agent.events[call]
+        assert isinstance(event, Rejected)
+        assert event.status == status
+        assert only_request(agent.sent()).method == "ACK"
+
     def test_silence_is_a_timeout(self) -> None:
         agent = Agent()
         call, _ = placed(agent)
         agent.pass_time(32.1)
         (event,) = agent.events[call]
         assert isinstance(event, Rejected)
-        assert (event.status, event.cause) == (None, "timeout")
+        assert (event.status, event.cause, event.reason) == (None, "timeout", "No response")
 
     def test_a_transport_error_is_told(self) -> None:
         agent = Agent()
@@ -175,7 +186,7 @@ class TestRejection:
         agent.deliver()
         (event,) = agent.events[call]
         assert isinstance(event, Rejected)
-        assert (event.status, event.cause) == (None, "transport")
+        assert (event.status, event.cause, event.reason) == (None, "transport", "Cannot be reached")
         assert agent.core.statistics.send_errors == 1
 
     def test_a_target_without_address_is_a_transport_failure(self) -> None:
@@ -351,6 +362,23 @@ class TestCancel:
         assert cancel.method == "CANCEL"
         assert cancel.top_via.branch == invite.top_via.branch
         assert cancel.headers.get("Reason") == "SIP;cause=200"
+
+    def test_it_is_sent_once_however_often_the_peer_rings(self) -> None:
+        agent = Agent()
+        call, invite = placed(agent)
+        call.cancel()
+        agent.receive(response(invite, 180))
+        agent.receive(response(invite, 183))
+        assert [m.method for m in agent.sent() if isinstance(m, Request)] == ["CANCEL"]
+
+    def test_a_reason_that_cannot_be_sent_is_a_bug_and_changes_nothing(self) -> None:
+        agent = Agent()
+        call, invite = placed(agent)
+        agent.receive(response(invite, 180))
+        with pytest.raises(LocalProtocolError):
+            call.cancel(reason="SIP\n;cause=200")
+        call.cancel(reason="SIP;cause=200")
+        assert only_request(agent.sent()).method == "CANCEL"
 
     def test_the_487_ends_the_call(self) -> None:
         agent = Agent()

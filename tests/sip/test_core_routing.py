@@ -103,3 +103,4 @@ def test_addresses_and_names_are_told_apart() -> None:
     assert is_address("[2001:db8::1]")
     assert not is_address("example.com")
     assert not is_address("1.2.3")
+    assert not is_address("[192.0.2.1")

@@ -77,13 +77,14 @@ def test_the_table_is_bounded_and_forgets_the_oldest() -> None:
     assert len(bans) == 1000
     assert len(table) <= 20
     assert table.is_banned("ban999", 2)
+    assert table.is_banned("ban990", 2)
+    assert not table.is_banned("ban989", 2)
     assert not table.is_banned("ban0", 2)
 
 
 def test_a_limit_of_zero_bans_nobody() -> None:
     table, bans = defence(limit=0)
-    for _ in range(50):
-        table.record_failure("a", 1)
+    assert not any(table.record_failure("a", 1) for _ in range(50))
     assert bans == []
     assert not table.is_banned("a", 1)
 
@@ -94,3 +95,8 @@ def test_an_address_can_be_forgiven() -> None:
         table.record_failure("a", 1)
     table.forgive("a")
     assert not table.is_banned("a", 2)
+    for _ in range(4):
+        table.record_failure("a", 3)
+    table.forgive("a")
+    assert not table.record_failure("a", 4)
+    assert len(table) == 1

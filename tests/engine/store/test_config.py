@@ -27,13 +27,13 @@ async def change(store: Store, entity_id: str) -> None:
 
 
 async def since(store: Store, version: int) -> Changes:
-    return await store.read(lambda connection: changes_since(connection, version))
+    return await changes_since(store, version)
 
 
 async def test_each_change_makes_a_version_and_says_what_changed(store: Store) -> None:
     for name in ("a", "b", "a"):
         await change(store, name)
-    assert await store.read(config_version) == 3
+    assert await config_version(store) == 3
     found = await since(store, 1)
     assert (found.version, found.complete, sorted(found.ids("number"))) == (3, True, ["a", "b"])
     assert found.ids("key") == []
@@ -102,14 +102,13 @@ async def test_a_failed_refresh_is_raised_and_the_next_one_makes_up_for_it(
     cache = Cache(store)
     await cache.follower.refresh()
     await change(store, "a")
-    read = store.read
 
-    async def fails(query: object) -> None:
+    async def fails(*_: object) -> None:
         raise Unavailable("the database did not answer")
 
-    monkeypatch.setattr(store, "read", fails)
-    with pytest.raises(Unavailable):
-        await cache.follower.refresh()
-    monkeypatch.setattr(store, "read", read)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "fetch", fails)
+        with pytest.raises(Unavailable):
+            await cache.follower.refresh()
     await cache.follower.refresh()
     assert cache.loads == [None, ["a"]]

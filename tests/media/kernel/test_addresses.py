@@ -18,7 +18,9 @@ def test_text_reads_back(address: tuple[str, int]) -> None:
     assert address_text(*address_words(*address)) == address
 
 
-@pytest.mark.parametrize("address", [("example.com", 1), ("127.0.0.1", 65_536), ("127.0.0.1", -1), ("", 1), ("1.2.3", 1)])
+@pytest.mark.parametrize(
+    "address", [("example.com", 1), ("127.0.0.1", 65_536), ("127.0.0.1", -1), ("", 1), ("1.2.3", 1)]
+)
 def test_what_is_no_address_is_a_value_error(address: tuple[str, int]) -> None:
     with pytest.raises(ValueError):
         address_words(*address)

@@ -94,7 +94,9 @@ def test_commands_are_obeyed_in_order_however_many_there_are(kernel: Kernel) -> 
 def test_an_update_keeps_numbers_source_and_queue(desk: Desk) -> None:
     desk.command(desk.c.COMMAND_PLAY, 0, desk.generation, 1, 0, 100_000, 1, 0, 0)
     desk.tick(10)
-    before = {name: int(desk.row[name]) for name in ("ssrc", "sequence", "timestamp_base", "item_head", "item_position")}
+    before = {
+        name: int(desk.row[name]) for name in ("ssrc", "sequence", "timestamp_base", "item_head", "item_position")
+    }
     desk.start(ptime=20, dtmf_receive_pt=97)
     assert {name: int(desk.row[name]) for name in before} == before
     assert desk.row["event_payload_type"] == 97

@@ -35,7 +35,9 @@ def test_the_cache_lies_in_the_package_under_a_name_of_its_sources(package: Path
     assert under_test._prepare_cache() != first
 
 
-def test_what_older_sources_left_is_removed_from_the_package_only(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_older_sources_left_is_removed_from_the_package_only(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = under_test._prepare_cache()
     (package / "one.py").write_text("A = 2\n")
     under_test._prepare_cache()

@@ -129,7 +129,9 @@ async def test_two_cores_live_beside_each_other(owner: Owner, core: MediaCore) -
 
 async def test_closing_ends_the_thread_and_its_descriptors(owner: Owner) -> None:
     before = (threading.active_count(), len(os.listdir("/proc/self/fd")))
-    core = MediaCore(4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=owner.failures.append)
+    core = MediaCore(
+        4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=owner.failures.append
+    )
     await core.start()
     await core.close()
     await core.close()
@@ -152,7 +154,9 @@ async def test_a_thread_that_ends_unasked_is_told(
         raise MemoryError("no room")
 
     monkeypatch.setattr(under_test, "run", fail)
-    core = MediaCore(4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=owner.failures.append)
+    core = MediaCore(
+        4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=owner.failures.append
+    )
     await core.start()
     core.push([(c.COMMAND_SHUTDOWN,)])
     while not owner.failures:
@@ -167,7 +171,9 @@ async def test_a_thread_that_cannot_start_is_an_error(owner: Owner, monkeypatch:
         raise OSError("no compiler")
 
     monkeypatch.setattr(under_test, "warm_up", fail)
-    core = MediaCore(4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=owner.failures.append)
+    core = MediaCore(
+        4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=owner.failures.append
+    )
     with pytest.raises(RuntimeError, match="could not start"):
         await core.start()
     await core.close()

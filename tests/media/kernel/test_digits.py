@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import NamedTuple
 
@@ -75,7 +76,7 @@ def test_keys_are_apart_by_the_gap(phone: Desk) -> None:
     phone.tick(50)
     events, _ = split(phone.sent_rtp())
     starts = sorted({packet.timestamp for packet, _ in events})
-    assert [b - a for a, b in zip(starts, starts[1:], strict=False)] == [1280 + 640] * 2
+    assert [b - a for a, b in itertools.pairwise(starts)] == [1280 + 640] * 2
 
 
 @pytest.mark.parametrize(("pause", "ms"), [(b"\x10", 500), (b"\x11", 1000), (b"\x10\x11", 1500)])

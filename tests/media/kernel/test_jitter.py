@@ -63,9 +63,7 @@ def test_every_sample_of_a_steady_stream_is_heard_once_in_order(tapped: Desk, ms
 
 
 def test_the_stream_is_heard_through_the_wraps_of_both_counters(tapped: Desk) -> None:
-    arrivals = [
-        (n * 20 + 3.0, packet(n, first_sequence=65530, first_timestamp=(1 << 32) - 800)) for n in range(30)
-    ]
+    arrivals = [(n * 20 + 3.0, packet(n, first_sequence=65530, first_timestamp=(1 << 32) - 800)) for n in range(30)]
     assert octets_heard(tapped, play(tapped, arrivals, seconds=1)) == expected(range(30))
 
 

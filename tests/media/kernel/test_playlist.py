@@ -20,7 +20,9 @@ class Room:
     def __init__(self) -> None:
         self.commands: list[tuple[int, ...]] = []
         self.told: list[tuple[int, PlaybackResult]] = []
-        self.list = Playlist(3, 9, self.commands.extend, lambda playback, result: self.told.append((playback.identity, result)))
+        self.list = Playlist(
+            3, 9, self.commands.extend, lambda playback, result: self.told.append((playback.identity, result))
+        )
         self.audio = PromptAudio(np.arange(800, dtype=np.int16), "ramp")
 
     def add(self, *, audio: bool = True, group: int = 0, loops: int = 1, keys: int = 0) -> Playback:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -34,7 +35,9 @@ def rtcp_target(desk: Desk) -> tuple[str, int]:
     return desk.k.addresses.address_text(*desk.row["rtcp_remote"].tolist()[:3])
 
 
-def receiver_report(ssrc: int, *, lsr: int = 0, dlsr: int = 0, fraction: int = 0, lost: int = 0, jitter: int = 0) -> bytes:
+def receiver_report(
+    ssrc: int, *, lsr: int = 0, dlsr: int = 0, fraction: int = 0, lost: int = 0, jitter: int = 0
+) -> bytes:
     block = BLOCK.pack(ssrc, fraction << 24 | lost & 0xFFFFFF, 0, jitter, lsr, dlsr)
     return struct.pack("!BBHI", 0x81, 201, 7, THEIRS) + block
 
@@ -45,7 +48,7 @@ def test_reports_come_about_every_five_seconds_and_not_in_step(phone: Desk) -> N
         phone.tick()
         if any(192 <= data[1] <= 223 for data in phone.sent()):
             times.append(phone.now)
-    gaps = [(b - a) / SECOND for a, b in zip(times, times[1:], strict=False)]
+    gaps = [(b - a) / SECOND for a, b in itertools.pairwise(times)]
     assert all(2.0 <= gap <= 8.1 for gap in gaps)
     assert 4 <= sum(gaps) / len(gaps) <= 6.5
     assert len({round(gap) for gap in gaps}) > 2
@@ -102,7 +105,9 @@ def test_closing_says_goodbye(phone: Desk) -> None:
 
 def test_the_senders_report_comes_back_in_our_block(phone: Desk) -> None:
     phone.give(rtp(1, 160, ssrc=THEIRS), source=phone.far_address)
-    phone.give(struct.pack("!BBHIIIIII", 0x80, 200, 6, THEIRS, 0xAABBCCDD, 0x11223344, 0, 0, 0), source=phone.far_address)
+    phone.give(
+        struct.pack("!BBHIIIIII", 0x80, 200, 6, THEIRS, 0xAABBCCDD, 0x11223344, 0, 0, 0), source=phone.far_address
+    )
     phone.now += SECOND // 2
     phone.k.reports.send_report(phone.row, phone.sock, phone.core, 0, phone.now, 0)
     ((first, _),) = reports(phone)

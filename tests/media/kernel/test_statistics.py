@@ -34,7 +34,7 @@ def test_packets_octets_loss_and_source_are_told(desk: Desk) -> None:
     desk.give(b"garbage")
     statistics = read(desk)
     assert (statistics.packets_in, statistics.bytes_in, statistics.lost) == (5, 800, 1)
-    assert (statistics.duplicates, statistics.out_of_order, statistics.dropped_foreign) == (1, 1, 0)
+    assert (statistics.duplicates, statistics.out_of_order, statistics.dropped_foreign) == (1, 1, 1)
     assert statistics.dropped["malformed"] == 1
     assert statistics.remote == Desk.PEER
 

@@ -1,1 +1,1 @@
-"""Measurements: each module has `run(quick=…)`, which prints what it found and returns it; `python -m bench` runs them."""
+"""Measurements: each module has `run(quick=…)`, which prints and returns what it found; `python -m bench` runs all."""

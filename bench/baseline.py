@@ -292,12 +292,21 @@ class Call(asyncio.DatagramProtocol):
         self.source: tuple[str, int] | None = None
         self.alive = 0.0
         self.timed_out = False
+        # Bounded: a flood on one port is dropped rather than kept.
+        self.inbox: asyncio.Queue[tuple[bytes, tuple[str, int]]] = asyncio.Queue(64)
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         """Keep the transport."""
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Give a datagram to the call's task."""
+        if self.inbox.full():
+            self.dropped += 1
+            return
+        self.inbox.put_nowait((data, addr))
+
+    def receive(self, data: bytes, addr: tuple[str, int]) -> None:
         """Use one datagram."""
         try:
             packet = Packet.parse(data)
@@ -331,31 +340,37 @@ class Call(asyncio.DatagramProtocol):
         reports.sendto(report, (target[0], target[1] + 1))
 
     async def run(self, target: tuple[str, int], begin: float, reports: socket.socket) -> None:
-        """Send a packet every 20 ms at absolute times, and play out what came in."""
-        loop = asyncio.get_running_loop()
+        """Be the call: take what arrives, and send a packet every 20 ms at absolute times."""
         self.source = target
         self.alive = begin
+        self.next_report = begin + random.uniform(2.5, 7.5)
         due = begin
-        next_report = begin + random.uniform(2.5, 7.5)
-        marker = True
         while True:
-            await asyncio.sleep(due - loop.time())
-            now = loop.time()
-            self.buffer.pull(now)
-            self.keys.tick(now)
-            packet = Packet(0, marker, self.sequence, self.timestamp, self.ssrc, self.player.next_frame())
-            self.transport.sendto(bytes(packet), target)
-            marker = False
-            self.packets += 1
-            self.octets += len(packet.payload)
-            self.sequence = self.sequence + 1 & 0xFFFF
-            self.timestamp = self.timestamp + _SAMPLES & 0xFFFFFFFF
-            if now >= next_report:
-                self.send_report(reports, target)
-                next_report = now + random.uniform(2.5, 7.5)
-            if now - self.alive > 60:
-                self.timed_out = True
-            due += _TICK
+            try:
+                async with asyncio.timeout_at(due):
+                    while True:
+                        self.receive(*await self.inbox.get())
+            except TimeoutError:
+                self.tick(target, reports)
+                due += _TICK
+
+    def tick(self, target: tuple[str, int], reports: socket.socket) -> None:
+        """Play out what came in, and send the next frame."""
+        now = asyncio.get_running_loop().time()
+        self.buffer.pull(now)
+        self.keys.tick(now)
+        frame = self.player.next_frame()
+        packet = Packet(0, self.packets == 0, self.sequence, self.timestamp, self.ssrc, frame)
+        self.transport.sendto(bytes(packet), target)
+        self.packets += 1
+        self.octets += len(frame)
+        self.sequence = self.sequence + 1 & 0xFFFF
+        self.timestamp = self.timestamp + _SAMPLES & 0xFFFFFFFF
+        if now >= self.next_report:
+            self.send_report(reports, target)
+            self.next_report = now + random.uniform(2.5, 7.5)
+        if now - self.alive > 60:
+            self.timed_out = True
 
 
 async def serve(count: int) -> None:

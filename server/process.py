@@ -315,7 +315,8 @@ def join_address(address: tuple[str, int]) -> str:
 def listening_socket(host: str, port: int) -> socket.socket:
     """A listening TCP socket; port 0 takes a free one. Raises OSError naming the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off only where the protocol is named.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))

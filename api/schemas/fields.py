@@ -219,7 +219,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Port = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=65535)]
+# The bounds come first: a validator hides from the JSON schema what is annotated after it.
+Port = Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)]
 
 UuidOut = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 

@@ -1,6 +1,6 @@
 """Calls that arrive over SIP: which number, may this peer call it, what answers (contract §14.2).
 
-The order of the checks is the contract's: the number, the peer's right to call it, the number's state, its destination,
+The order of the checks is that of the contract: the number, the peer's right to call it, the number's state, its destination,
 its channels. What is refused before the peer is known leaves no record.
 """
 
@@ -71,7 +71,7 @@ class IncomingCalls:
         number = self._number_called(incoming)
         if number is None:
             logger.info("call.unknown_number", source=incoming.source.host, to=str(incoming.request.uri)[:128])
-            incoming.reject(404)
+            incoming.reject(404, stateless=True)
             return
         if not self._authenticated(incoming, number):
             return
@@ -118,11 +118,11 @@ class IncomingCalls:
         source = incoming.source
         if not sources and auth is None:
             logger.warning("call.number_open_to_nobody", number=number.e164, source=source.host)
-            incoming.reject(403)
+            incoming.reject(403, stateless=True)
             return False
         if number.sip is not None and sources and not number.sip.allows_source(source.host):
             logger.warning("call.foreign_address", number=number.e164, source=source.host)
-            incoming.reject(403)
+            incoming.reject(403, stateless=True)
             return False
         if auth is None:
             return True

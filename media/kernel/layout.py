@@ -286,7 +286,9 @@ COMMANDS_AT = _place(CoreRow, "commands")
 def allocate(declaration: type, count: int) -> Any:
     """Return `count` zeroed rows of a declared record, in memory that becomes resident page by page as it is used."""
     dtype = record_dtype(declaration)
-    memory = mmap.mmap(-1, max(1, dtype.itemsize * count))
+    # Shared rather than private: a fork of this process would else make every page copy itself on the next write,
+    # under the hands of the running thread.
+    memory = mmap.mmap(-1, max(1, dtype.itemsize * count), flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
     # One touched row would otherwise make two megabytes resident.
     memory.madvise(mmap.MADV_NOHUGEPAGE)
     rows = np.frombuffer(memory, dtype=dtype, count=count)

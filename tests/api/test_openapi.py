@@ -104,3 +104,15 @@ async def test_members_that_are_always_there_are_required_in_the_schemas_of_answ
     for name in ("CallRecord", "PendingCall", "NumberOut", "ApplicationOut", "WorkspaceOut", "Pagination"):
         schema = document["components"]["schemas"][name]
         assert sorted(schema["required"]) == sorted(schema["properties"]), name
+
+
+async def test_the_bounds_of_numbers_and_lists_are_in_the_schemas(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    port = schemas["SipOutboundIn"]["properties"]["port"]
+    assert (port["type"], port["minimum"], port["maximum"]) == ("integer", 1, 65535)
+    assert schemas["NumberSipIn"]["properties"]["allowedSourceIps"]["maxItems"] == 100
+    assert schemas["ApplicationCreate"]["properties"]["allowedCallerIds"]["maxItems"] == 1000
+    assert schemas["ApplicationCreate"]["properties"]["actionUrlHeaders"]["maxProperties"] == 20
+    parameters = {shown["name"]: shown["schema"] for shown in document["paths"]["/v1/numbers"]["get"]["parameters"]}
+    assert parameters["page"].items() >= {"type": "integer", "minimum": 1, "default": 1}.items()
+    assert parameters["limit"].items() >= {"type": "integer", "minimum": 1, "default": 10}.items()

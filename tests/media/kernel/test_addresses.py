@@ -26,22 +26,24 @@ def test_what_is_no_address_is_a_value_error(address: tuple[str, int]) -> None:
         address_words(*address)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_words_are_those_the_system_uses(kernel: Kernel, host: str) -> None:
+def test_the_words_are_those_the_system_uses_whatever_came_before(kernel: Kernel) -> None:
     desk = Desk(kernel)
-    near, other = PortPool(41_000, 41_400).bind(host)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    far = socket.socket(family, socket.SOCK_DGRAM)
-    far.bind((host, 0))
-    far.sendto(b"x", near.getsockname())
-    assert kernel.receive.receive_batch(desk.core, near.fileno()) == 1
-    words = desk.core["names"][0].tolist()
-    expected = address_words(host, far.getsockname()[1])
-    if family == socket.AF_INET6:
-        words[0] &= 0xFFFFFFFF
-        assert tuple(words[:3]) == expected
-    else:
-        assert words[0] == expected[0]
-    for sock in (near, other, far):
-        sock.close()
+    desk.open()
+    for host in ("127.0.0.1", "::1", "127.0.0.1"):
+        near, other = PortPool(41_000, 41_400).bind(host)
+        far = socket.socket(near.family, socket.SOCK_DGRAM)
+        far.bind((host, 0))
+        far.sendto(b"x", near.getsockname())
+        desk.sock["rtp_fd"] = near.fileno()
+        kernel.receive.receive_tick(desk.row, desk.sock, desk.core)
+        words = desk.core["names"][0].tolist()
+        expected = address_words(host, far.getsockname()[1])
+        if near.family == socket.AF_INET6:
+            # The flow label is no part of the address.
+            words[0] &= 0xFFFFFFFF
+            assert tuple(words[:3]) == expected
+        else:
+            assert words[0] == expected[0]
+        for sock in (near, other, far):
+            sock.close()
     desk.close()

@@ -32,6 +32,18 @@ def test_sessions_spread_evenly_over_the_sub_ticks(kernel: Kernel) -> None:
     desk.close()
 
 
+def test_the_last_of_a_group_takes_the_place_of_one_that_leaves(kernel: Kernel) -> None:
+    desk = Desk(kernel, sessions=12)
+    for slot in range(12):
+        desk.open(slot)
+    first, second, third = places(desk)[1]
+    desk.command(desk.c.COMMAND_CLOSE, first, int(desk.sessions[first]["generation"]))
+    assert places(desk)[1] == [third, second]
+    desk.command(desk.c.COMMAND_CLOSE, third, int(desk.sessions[third]["generation"]))
+    assert places(desk)[1] == [second]
+    desk.close()
+
+
 def test_a_row_starts_empty_whatever_it_held(kernel: Kernel) -> None:
     desk = Desk(kernel)
     desk.open()

@@ -104,6 +104,23 @@ def test_a_packet_after_its_time_is_late_and_not_heard(tapped: Desk) -> None:
     assert tapped.row["late"] == 1
 
 
+@pytest.mark.parametrize("delay", range(0, 200, 10))
+def test_every_packet_is_heard_or_counted_as_late(tapped: Desk, delay: int) -> None:
+    arrivals = [(n * 20 + (delay if n == 5 else 0) + 3.0, packet(n)) for n in range(20)]
+    heard = octets_heard(tapped, play(tapped, arrivals, seconds=1))
+    late = int(tapped.row["late"])
+    assert heard == expected([n for n in range(20) if n != 5 or not late])
+    assert tapped.row["concealed"] == late * 160
+
+
+def test_a_stream_with_stragglers_is_delayed_until_they_are_in_time(tapped: Desk) -> None:
+    # The others keep the buffer from running empty, so only a frame put in can deepen it.
+    arrivals = [(n * 20 + (90 if n % 10 == 5 else 0) + 3.0, rtp(10 + n, 1000 + n * 160)) for n in range(400)]
+    play(tapped, arrivals, seconds=9)
+    assert 2 <= tapped.row["put_in"] <= 6
+    assert 1 <= tapped.row["late"] <= 5
+
+
 def test_steady_jitter_deepens_the_buffer_until_nothing_is_late(tapped: Desk) -> None:
     rng = random.Random(5)
     arrivals = [(n * 20 + rng.uniform(0, 90), packet(n % 900)) for n in range(400)]
@@ -166,6 +183,16 @@ def test_another_ssrc_from_the_same_source_is_heard_on(tapped: Desk) -> None:
     # One packet of the new stream is spent on believing it.
     assert heard[-len(expected(range(21, 40))) :] == expected(range(21, 40))
     assert tapped.row["drops"][tapped.c.DROP_SSRC] == 1
+
+
+def test_a_third_stream_does_not_confirm_the_second(tapped: Desk) -> None:
+    for number in range(3):
+        tapped.give(packet(number))
+    tapped.give(rtp(700, 0, ssrc=0x7777))
+    tapped.give(rtp(701, 0, ssrc=0x8888))
+    assert tapped.row["stream_ssrc"] == 0x1234
+    tapped.give(rtp(702, 0, ssrc=0x8888))
+    assert tapped.row["stream_ssrc"] == 0x8888
 
 
 def test_two_interleaved_streams_do_not_reset_each_other(tapped: Desk) -> None:

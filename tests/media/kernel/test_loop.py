@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.media.support import MS, SECOND, Desk, Kernel
+from tests.media.support import MS, SECOND, Desk, Kernel, rtp
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,20 @@ def test_a_listener_gets_a_frame_for_every_tick_also_for_those_left_out(desk: De
     desk.now += 7 * 20 * MS
     desk.tick(1)
     assert len(desk.frames()) == 13 * 160
+
+
+def test_frames_of_a_stall_are_those_that_were_due_in_it(desk: Desk) -> None:
+    desk.command(desk.c.COMMAND_TAP, 0, desk.generation, 1)
+    desk.tick(1)
+    desk.frames()
+    # Two packets arrive 100 ms into a stall of 200 ms, and are due 40 ms later.
+    for number in range(2):
+        desk.give(rtp(number, number * 160, bytes([0x10]) * 160), at=desk.now + 100 * MS)
+    desk.tick_number += 9
+    desk.now += 9 * 20 * MS
+    desk.tick(1)
+    sounding = [bool(frame.any()) for frame in desk.frames().reshape(-1, 160)]
+    assert sounding == [False] * 6 + [True] * 2 + [False] * 2
 
 
 def test_after_a_long_stall_the_frames_are_bounded(desk: Desk) -> None:

@@ -191,6 +191,25 @@ def test_a_full_queue_refuses_and_reports_make_room(queue: Queue, desk: Desk) ->
     assert queue.add(99, ramp(10))
 
 
+def test_ends_that_are_not_reported_yet_take_room(queue: Queue, desk: Desk) -> None:
+    for identity in range(desk.c.ITEMS):
+        queue.add(identity, ramp(10))
+    desk.core["event_tail"] += desk.c.EVENTS
+    queue.play(2)
+    assert desk.row["item_head"] == desk.c.ITEMS
+    assert not queue.add(99, ramp(10))
+
+
+def test_a_key_is_for_the_first_item_that_is_not_over(queue: Queue, desk: Desk) -> None:
+    queue.add(1, ramp(1000), group=1)
+    queue.add(2, ramp(1000), keys=ANY_KEY, group=2)
+    queue.play(1)
+    desk.k.player.flush_items(desk.row, 1, desk.c.REASON_STOPPED)
+    desk.k.player.stop_by_key(desk.row, 3)
+    queue.play(1)
+    assert queue.ended() == [(1, desk.c.REASON_STOPPED, 160), (2, desk.c.REASON_KEY + 3, 0)]
+
+
 def test_an_end_that_cannot_be_reported_yet_is_reported_later(queue: Queue, desk: Desk) -> None:
     queue.add(1, ramp(10))
     desk.core["event_tail"] += desk.c.EVENTS

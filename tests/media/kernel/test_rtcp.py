@@ -73,6 +73,12 @@ def test_empty_datagram_is_no_compound_packet(kernel: Kernel) -> None:
     assert packets_of(kernel, b"") is None
 
 
+def test_sender_report_without_room_for_its_counts_is_refused(kernel: Kernel) -> None:
+    whole = struct.pack("!BBHIIIIII", 0x80, 200, 6, 1, 2, 3, 4, 5, 6)
+    assert packets_of(kernel, whole) is not None
+    assert packets_of(kernel, b"\x80\xc8\x00\x05" + whole[4:24]) is None
+
+
 def test_padding_is_refused_before_the_last_packet(kernel: Kernel) -> None:
     padded = (FIXTURES / "rtp" / "rtcp_bye_padding.bin").read_bytes()
     assert packets_of(kernel, padded) is not None

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from tests.media.support import FIXTURES, Kernel, Rtp, fixture_index, rtp
+from tests.media.support import FIXTURES, Kernel, Rtp, fixture_index, kernel_form, rtp
 
 INDEX = fixture_index("rtp")
 
@@ -71,9 +71,16 @@ def test_every_truncation_of_a_packet_with_everything_is_refused_or_inside_it(ke
     assert parse(kernel, whole) is not None
 
 
-def test_random_octets_never_point_outside_the_datagram() -> None:
-    from tests.media.support import kernel_form
+def test_every_truncation_is_read_inside_its_octets() -> None:
+    kernel = kernel_form("plain")
+    whole = struct.pack("!BBHII", 0xB2, 0x80, 1, 2, 3) + bytes(8) + struct.pack("!HH", 0xBEDE, 2) + bytes(8) + b"\1"
+    for length in range(len(whole) + 1):
+        # The array ends with the datagram: reading further raises IndexError.
+        data = np.frombuffer(whole[:length], np.uint8)
+        assert kernel.rtp.parse_rtp(data, 0, length, np.zeros(8, np.int64)) == (length == len(whole))
 
+
+def test_random_octets_never_point_outside_the_datagram() -> None:
     kernel = kernel_form("plain")
     rng = np.random.default_rng(1)
     for _ in range(3000):

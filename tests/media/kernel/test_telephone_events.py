@@ -122,6 +122,24 @@ def test_restarted_clock_is_a_key_again_after_a_pause(desk: Desk) -> None:
     assert desk.keys() == "5"
 
 
+def test_the_next_segment_continues_the_key_though_the_last_updates_were_lost(desk: Desk) -> None:
+    press(desk, 1, 800, FIVE, 0xFFFF - 800)
+    press(desk, 2, 800 + 0xFFFF, FIVE, 160, end=True)
+    assert desk.keys() == "5"
+
+
+def test_a_marked_event_one_segment_later_is_another_press(desk: Desk) -> None:
+    press(desk, 1, 800, FIVE, 0xFFFF)
+    press(desk, 2, 800 + 0xFFFF, FIVE, 160, marker=True)
+    assert desk.keys() == "55"
+
+
+def test_another_stream_may_have_any_timestamp(desk: Desk) -> None:
+    press(desk, 1, 90_000, FIVE, 160, end=True)
+    press(desk, 900, 70_000, FIVE, 160, ssrc=0x9999)
+    assert desk.keys() == "55"
+
+
 def test_straggler_of_the_stream_before_is_no_key(desk: Desk) -> None:
     press(desk, 1, 800, FIVE, 160)
     press(desk, 900, 70_000, ONE, 160, ssrc=0x9999)

@@ -9,6 +9,7 @@ flush per transaction.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -21,6 +22,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from engine.errors import EngineError, Unavailable
 from engine.store.migration import upgrade
@@ -40,6 +42,9 @@ READ_WAIT_SECONDS: Final = 10
 
 SQLITE_LOCK_MS: Final = 10_000
 """How long SQLite waits for another process's write, such as a command run beside the server."""
+
+WAL_RETRY_MS: Final = 20
+"""How often WAL mode is asked for anew while another process is just opening the same new file."""
 
 SQLITE_CACHE_KIB: Final = 8192
 SQLITE_WAL_KEEP_BYTES: Final = 67_108_864
@@ -194,6 +199,21 @@ async def _upgrade(url: URL) -> None:
         await engine.dispose()
 
 
+def _enter_wal(cursor: Any) -> None:
+    # Changing the mode asks for the whole file and, unlike everything else, does not wait for it.
+    waited_ms = 0
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or waited_ms >= SQLITE_LOCK_MS:
+                raise
+        else:
+            return
+        await_only(asyncio.sleep(WAL_RETRY_MS / 1000))
+        waited_ms += WAL_RETRY_MS
+
+
 def _sqlite_engine(
     url: URL, synchronous: Synchronous, *, pool_size: int, read_only: bool = False, foreign_keys: bool = True
 ) -> AsyncEngine:
@@ -208,7 +228,6 @@ def _sqlite_engine(
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout = {SQLITE_LOCK_MS}",
-            "journal_mode = WAL",
             f"synchronous = {synchronous}",
             f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
             f"cache_size = -{SQLITE_CACHE_KIB}",
@@ -216,6 +235,7 @@ def _sqlite_engine(
             f"query_only = {'ON' if read_only else 'OFF'}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
+        _enter_wal(cursor)
         cursor.close()
 
     event.listen(engine.sync_engine, "connect", configure)

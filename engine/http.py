@@ -11,11 +11,15 @@ import asyncio
 import ipaddress
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
 
 from voyloml import FailureKind, HttpFailure, HttpReply, HttpRequest
 
@@ -23,25 +27,29 @@ USER_AGENT = "Voylo/1.0"
 CONNECTIONS = 512
 CONNECTIONS_PER_HOST = 128
 DNS_CACHE_SECONDS = 10
+LOOK_UPS = 32
 KEEP_ALIVE_SECONDS = 30
 HEADER_FIELD_BYTES = 16_384
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# Teredo and its neighbours, and 6to4: an IPv4 address of anywhere can be inside.
+_CARRIES_IPV4 = (ipaddress.ip_network("2001::/23"), ipaddress.ip_network("2002::/16"))
+_RELAYS_6TO4 = ipaddress.ip_network("192.88.99.0/24")
 
 
 def is_public_address(address: str) -> bool:
     """True when `address` (an IPv4 or IPv6 literal, no brackets) is a unicast address of the public internet.
 
-    Multicast and NAT64 are refused although the standard library calls them global; an IPv4-mapped IPv6 address is
-    judged as the IPv4 address in it. Raises ValueError when `address` is no IP address.
+    Multicast, and IPv6 addresses that carry an IPv4 one (NAT64, 6to4, Teredo), are refused although the standard
+    library calls some of them global; an IPv4-mapped address is judged as the IPv4 address in it. Raises ValueError
+    when `address` is no IP address.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public_address(str(ip.ipv4_mapped))
-        if ip in _NAT64:
-            return False
-    return ip.is_global and not ip.is_multicast
+        return ip in _GLOBAL_UNICAST and ip.is_global and not any(ip in network for network in _CARRIES_IPV4)
+    return ip.is_global and not ip.is_multicast and ip not in _RELAYS_6TO4
 
 
 class _BlockedAddress(OSError):
@@ -74,6 +82,7 @@ class OutboundHttp:
             ttl_dns_cache=DNS_CACHE_SECONDS,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             socket_factory=self._open_socket,
+            resolver=_Resolver(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -107,13 +116,12 @@ class OutboundHttp:
         if self._session is None:
             raise RuntimeError("OutboundHttp is not started")
         began = time.monotonic()
-        try:
-            url = yarl.URL(request.url, encoded=False)
-        except ValueError as error:
-            raise HttpFailure("protocol", f"bad URL: {error}") from None
+        url = _parse_url(request.url)
         if url.scheme not in {"http", "https"} or not url.host:
             raise HttpFailure("protocol", "only absolute http and https URLs can be requested")
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
+        # Ours last: a body that came compressed would not be read.
+        headers = CIMultiDict(request.headers)
+        headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
         try:
             async with asyncio.timeout(request.total_timeout):
                 async with self._session.request(
@@ -149,6 +157,44 @@ class OutboundHttp:
             raise HttpFailure("protocol", f"{url.host}: {error or type(error).__name__}") from None
         except OSError as error:
             raise HttpFailure("connect", f"{url.host}: {error}") from None
+
+
+def _parse_url(text: str) -> yarl.URL:
+    """The URL as its owner wrote it, escapes included: some are signed over their very characters."""
+    try:
+        return yarl.URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
+    except ValueError as error:
+        raise HttpFailure("protocol", f"bad URL: {error}") from None
+
+
+class _Resolver(AbstractResolver):
+    """Names looked up in threads of our own, so that slow ones hold up nothing but requests like theirs."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="resolve")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises OSError."""
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        )
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=found_family,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for found_family, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Lets go of the threads; a look-up under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _was_blocked(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ request and no decoding. When the server of a file already held cannot be reache
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from voyloml import HttpFailure, HttpReply, HttpRequest
 STALE_SECONDS = 3600.0
 REDIRECTS = 3
 CONNECT_SECONDS = 3.0
+DECODED_AT_ONCE = 16
+"""Files with the decoder at a time; the others wait for their turn."""
 _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 
 Decode = Callable[[bytes, str], Awaitable[PromptAudio]]
@@ -57,6 +60,7 @@ class PromptFiles:
         self._max_bytes = max_bytes
         self._fetch_seconds = fetch_seconds
         self._clock = clock
+        self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
         self._library: PromptLibrary[_Version] = PromptLibrary(clock=clock)
 
     async def get(self, url: str) -> PromptAudio:
@@ -80,7 +84,8 @@ class PromptFiles:
         if not 200 <= reply.status < 300:
             raise PromptUnavailable(f"{url} answered {reply.status}")
         try:
-            audio = await self._decode(reply.body, url)
+            async with self._decoding:
+                audio = await self._decode(reply.body, url)
         except AudioError as error:
             raise PromptUnavailable(f"{url}: {error}") from None
         return Stored(audio, _Version(reply.headers.get("etag"), reply.headers.get("last-modified"), now))
@@ -110,5 +115,8 @@ class PromptFiles:
             location = reply.headers.get("location")
             if reply.status not in _REDIRECT_STATUS or not location:
                 return reply
-            url = urljoin(url, location)
+            try:
+                url = urljoin(url, location)
+            except ValueError:
+                raise HttpFailure("protocol", "the redirect leads to no URL") from None
         raise HttpFailure("protocol", f"more than {REDIRECTS} redirects")

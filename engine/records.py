@@ -97,6 +97,11 @@ class CallRecords:
         finally:
             self._closing.discard(call_id)
 
+    def abandon(self, call_id: str) -> None:
+        """Forgets a call whose end cannot be stored; the next start closes its record."""
+        if self._live.pop(call_id, None) is not None:
+            logger.error("call.end_lost", call=call_id)
+
     def refused(
         self, new: NewCall, outcome: Outcome, hangup_by: HangupBy, hangup_cause: HangupCause, sip_code: int
     ) -> None:

@@ -139,9 +139,9 @@ class PromptLibrary(Generic[T]):
         try:
             stored = await produce(held)
         except Exception as error:
-            if self._failure_seconds > 0:
+            if self._failure_seconds > 0 and (failure := _bare(error)) is not None:
                 # What is held stays for the next attempt, which may still find its tag to be good.
-                self._keep(key, held, error, self._failure_seconds)
+                self._keep(key, held, failure, self._failure_seconds)
             raise
         self._keep(key, stored, None, self._fresh_seconds)
         return stored.audio
@@ -165,3 +165,11 @@ class PromptLibrary(Generic[T]):
         while self._bytes > self._max_bytes:
             _, evicted = self._entries.popitem(last=False)
             self._bytes -= evicted.weight
+
+
+def _bare(error: Exception) -> Exception | None:
+    """The same error without what it drags along: its traceback and causes hold on to the data it came from."""
+    try:
+        return type(error)(*error.args)
+    except TypeError:
+        return None

@@ -58,9 +58,10 @@ async def run_demo(process: EngineProcess) -> None:
 async def create_resources(process: EngineProcess, flow_url: str) -> DemoSetup:
     """The demo application, its two numbers and the softphone account; what exists is kept, pointed at `flow_url`."""
     workspace = (await process.accounts.list_workspaces())[0]
-    found = await process.applications.page(workspace.id, 1, 1, APPLICATION_NAME)
-    if found.items:
-        application = await process.applications.update(workspace.id, found.items[0].id, {"action_url": flow_url})
+    found = await process.applications.page(workspace.id, 1, 100, APPLICATION_NAME)
+    ours = next((item for item in found.items if item.name == APPLICATION_NAME), None)
+    if ours is not None:
+        application = await process.applications.update(workspace.id, ours.id, {"action_url": flow_url})
     else:
         application = await process.applications.create(
             workspace.id, NewApplication(name=APPLICATION_NAME, action_url=flow_url)

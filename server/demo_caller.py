@@ -146,8 +146,8 @@ class DemoCaller:
         try:
             async with asyncio.timeout(PROMPT_SECONDS):
                 await asyncio.wait({script, ended}, return_when=asyncio.FIRST_COMPLETED)
-                complete = script.done()
                 await ended
+                complete = script.done() and not script.cancelled() and script.exception() is None
         finally:
             script.cancel()
             ended.cancel()
@@ -164,7 +164,8 @@ class DemoCaller:
         await self._press(session, "9")
 
     async def _press(self, session: MediaSession, key: str) -> None:
-        await session.send_digits(key)
+        if not await session.send_digits(key):
+            raise CallRefusedError("the key could not be sent")
         self._tell(f"pressed   {key} (RFC 4733)")
 
     def _on_sip(self, event: CallEvent) -> None:

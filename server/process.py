@@ -24,6 +24,7 @@ from engine.accounts import Accounts, BootstrapResult
 from engine.applications import Applications, language_limits
 from engine.calls import CallServices, IncomingCalls, PromptSources, Switchboard
 from engine.directory import NumberDirectory
+from engine.errors import EngineError
 from engine.http import OutboundHttp
 from engine.numbers import Numbers
 from engine.prompts import PromptFiles
@@ -42,6 +43,7 @@ logger = structlog.get_logger(__name__)
 
 OPEN_FILES = 65_536
 BYE_SECONDS = 2.0
+CLOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class EngineProcess:
         config.storage.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         secrets = SecretBox.open(config.storage.data_dir)
         self.store = await Store.open(config.database_url)
-        self._exit.push_async_callback(self.store.close)
+        self._exit.push_async_callback(_within_limits, self.store.close)
         await self._open_records(secrets)
         await self._open_media()
         self._build_calls()
@@ -100,7 +102,7 @@ class EngineProcess:
         self.applications = Applications(self.store, secrets, self.directory, self.limits)
         self.numbers = Numbers(self.store, secrets, self.directory, realm=self.realm)
         self.records = CallRecords(self.store)
-        self._exit.push_async_callback(self.records.close)
+        self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
         if closed:
             logger.warning("calls.closed_after_crash", calls=closed)
@@ -110,6 +112,10 @@ class EngineProcess:
         self.http_client = OutboundHttp(room_settings.http_config(config))
         await self.http_client.start()
         self._exit.push_async_callback(self.http_client.close)
+        # Apart, so that prompts from slow servers take no connection from the documents.
+        self.prompt_client = OutboundHttp(room_settings.http_config(config))
+        await self.prompt_client.start()
+        self._exit.push_async_callback(self.prompt_client.close)
         self.decoder = room_settings.audio_decoder(config)
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
@@ -130,7 +136,7 @@ class EngineProcess:
     def _build_calls(self) -> None:
         config = self.config
         files = PromptFiles(
-            self.http_client,
+            self.prompt_client,
             self.decoder.decode,
             max_bytes=config.limits.audio_bytes,
             fetch_seconds=config.limits.audio_seconds,
@@ -242,6 +248,9 @@ async def serve(config: Config, *, demo: bool) -> int:
     stop = _StopSignals()
     try:
         bound = await process.start()
+    except room_settings.SettingError as error:
+        logger.error("start.failed", reason=str(error))  # noqa: TRY400
+        return 2
     except OSError as error:
         logger.error("start.failed", reason=str(error), hint="voylo doctor says what to change")  # noqa: TRY400
         return 1
@@ -264,6 +273,15 @@ async def serve(config: Config, *, demo: bool) -> int:
     finally:
         await process.stop(0)
     return 0
+
+
+async def _within_limits(close: Callable[[], Awaitable[None]]) -> None:
+    """Closes a part that may hang or fail with its disk; the stop goes on without it."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await close()
+    except (TimeoutError, EngineError) as error:
+        logger.error("stop.store_not_closed", reason=str(error) or f"not within {CLOSE_SECONDS:g} s")  # noqa: TRY400
 
 
 async def _demonstrate(process: EngineProcess) -> None:

@@ -20,6 +20,10 @@ SPOKEN_CODECS = frozenset({"PCMU", "PCMA"})
 """What the media plane speaks; other configured codecs are not offered."""
 
 
+class SettingError(ValueError):
+    """A setting is well formed and cannot be met by this version; the message begins with its key."""
+
+
 def engine_limits(config: Config) -> Limits:
     """Contract §20, as the engine's resources and the API read it."""
     return Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
@@ -53,8 +57,10 @@ def media_config(config: Config) -> MediaConfig:
 
 
 def leg_settings(config: Config) -> LegSettings:
-    """Codecs in the configured order, as far as they are spoken, and the address in SDP."""
+    """Codecs in the configured order, as far as they are spoken, and the address in SDP. Raises SettingError."""
     names = [name for name in config.media.codecs if name in SPOKEN_CODECS]
+    if not names:
+        raise SettingError(f"media.codecs: this version speaks {' and '.join(sorted(SPOKEN_CODECS))} only; name one")
     return LegSettings(codecs=codecs_named(names), media_address=config.media_address)
 
 

@@ -19,6 +19,7 @@ from engine.calls.control import LegControl
 from engine.calls.leg import InboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
+from engine.errors import EngineError, Unavailable
 from engine.model import Application, CallOutcome, NewCall, Number
 from engine.records import CallRecords
 from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
@@ -38,7 +39,11 @@ from voyloml import ApplicationScript, CallFacts, HttpExchange, Interpreter, Lan
 
 logger = structlog.get_logger(__name__)
 
-CLEANUP_SECONDS = 5.0
+STORE_SECONDS = 5.0
+"""How long a new call waits for the store to take its record."""
+
+FINISH_RETRIES = (0.5, 2.0, 5.0, 15.0)
+"""Seconds between attempts to store the end of a call; what the last one fails to store, the next start closes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Call:
     """An inbound call to a number of a workspace.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
+    `on_released` is called when the leg and its audio are gone, while the record may still be waiting for the store.
     """
 
     def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
@@ -66,8 +72,10 @@ class Call:
         self.leg: InboundLeg
         self._services = services
         self._control = LegControl(self, services.sources)
+        self.on_released: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._end: End | None = None
+        self._running = False
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
@@ -93,7 +101,8 @@ class Call:
         if self._end is not None:
             return
         self._end = end
-        if self._task is not None and asyncio.current_task() is not self._task:
+        # A task that has not begun would be cancelled without a trace; it looks for the end itself.
+        if self._running and self._task is not None and asyncio.current_task() is not self._task:
             self._task.cancel()
 
     def log(self, kind: str, data: Mapping[str, object]) -> None:
@@ -106,8 +115,8 @@ class Call:
             return
         try:
             self.leg.answer()
-        except PortsExhausted:
-            self._log.error("media.ports_exhausted", hint="widen media.rtp_ports")
+        except PortsExhausted as error:
+            self._log.error("media.ports_exhausted", reason=str(error), hint="widen media.rtp_ports")
             self.end(outcome.PORTS_EXHAUSTED)
             raise asyncio.CancelledError from None
         except SdpRejected as error:
@@ -121,13 +130,16 @@ class Call:
 
     async def run(self) -> None:
         """Stores the call, rings, runs the application, and closes everything. Never raises."""
+        self._running = True
         loop = asyncio.get_running_loop()
         limit = loop.call_later(self._services.call_seconds, self.end, outcome.TIME_LIMIT)
         try:
-            await self._services.records.create(self.new)
-            self.leg.incoming.ring()
+            await self._begin()
             result = await self._interpret()
             self._finish_run(result)
+        except EngineError as error:
+            self._log.error("call.not_stored", reason=error.message)
+            self.end(outcome.STORE_UNAVAILABLE)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None:
@@ -139,6 +151,17 @@ class Call:
         finally:
             limit.cancel()
         await self._close()
+
+    async def _begin(self) -> None:
+        if self._end is None:
+            self.leg.incoming.ring()
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._services.records.create(self.new)
+        except TimeoutError:
+            raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
+        if self._end is not None:
+            raise asyncio.CancelledError
 
     async def _interpret(self) -> RunResult:
         new, application = self.new, self.application
@@ -184,7 +207,7 @@ class Call:
 
     async def _close(self) -> None:
         end = self._end or outcome.INTERNAL_ERROR
-        answered_at, ended_at = self._answered_at, time.monotonic()
+        answered_at, ended_at, ended = self._answered_at, time.monotonic(), self._services.now()
         self._control.release()
         incoming = self.leg.incoming
         try:
@@ -198,21 +221,37 @@ class Call:
             statistics = await self.leg.close()
             if statistics is not None:
                 self.log("media", _media_report(statistics))
-            if self._answer_stored is not None:
-                await self._answer_stored
-            await self._services.records.finish(self.new.id, self._outcome(end, answered_at, ended_at))
         except Exception:
-            self._log.exception("call.close_failed")
+            self._log.exception("call.audio_not_closed")
+        self.on_released()
+        await self._store_end(self._outcome(end, answered_at, ended_at, ended))
         self._log.info("call.ended", outcome="answered" if answered_at else end.outcome, by=end.by, cause=end.cause)
 
-    def _outcome(self, end: End, answered_at: float | None, ended_at: float) -> CallOutcome:
+    async def _store_end(self, ended: CallOutcome) -> None:
+        if self._answer_stored is not None:
+            # Should it have failed: the end carries the time of the answer.
+            await asyncio.wait({self._answer_stored})
+            if not self._answer_stored.cancelled() and (error := self._answer_stored.exception()) is not None:
+                self._log.warning("call.answer_not_stored", reason=str(error))
+        for wait in (*FINISH_RETRIES, None):
+            try:
+                await self._services.records.finish(self.new.id, ended)
+            except Exception as error:
+                self._log.warning("call.end_not_stored", reason=str(error), retry_seconds=wait)
+            else:
+                return
+            if wait is not None:
+                await asyncio.sleep(wait)
+        self._services.records.abandon(self.new.id)
+
+    def _outcome(self, end: End, answered_at: float | None, ended_at: float, ended: datetime) -> CallOutcome:
         answered = answered_at is not None
         return CallOutcome(
             outcome="answered" if answered else end.outcome,
             hangup_by=end.by,
             hangup_cause=end.cause,
             sip_code=200 if answered else end.sip_code,
-            ended_at=self._services.now(),
+            ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
         )
@@ -230,7 +269,8 @@ class Call:
             case Failed():
                 self.end(outcome.NETWORK_ERROR)
             case HungUp():
-                pass
+                # Ours, or the user agent's own after a fault; the first reason given stays.
+                self.end(outcome.NETWORK_ERROR)
             case _:
                 self._log.debug("sip.event_ignored", event_type=type(event).__name__)
 

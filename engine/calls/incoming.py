@@ -1,7 +1,7 @@
 """Calls that arrive over SIP: which number, may this peer call it, what answers (contract §14.2).
 
-The order of the checks is that of the contract: the number, the peer's right to call it, the number's state, its destination,
-its channels. What is refused before the peer is known leaves no record.
+The order of the checks is that of the contract: the number, the peer's right to call it, the number's state, its
+destination, its channels. What is refused before the peer is known leaves no record.
 """
 
 from __future__ import annotations

@@ -10,9 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+import structlog
+
 from engine.prompts import PromptFiles, PromptUnavailable
 from media import MediaSession, Playback, PromptAudio, SpeechEngine, SpeechUnavailable
 from voyloml import PlayDigits, PlayFile, PromptItem, Silence, Speak
+
+logger = structlog.get_logger(__name__)
+
+LOOK_AHEAD = 2
+"""Items fetched or synthesised before their turn; a document must not open a connection for each of its prompts."""
 
 CallLog = Callable[[str, Mapping[str, object]], None]
 
@@ -79,9 +86,9 @@ class LegPrompting:
         self._log = log
         self._group = session.new_group()
         self._last: Playback | None = None
-        self._ahead: dict[int, _Source] = {
-            index: _Source(sources, item) for index, item in enumerate(items) if isinstance(item, PlayFile | Speak)
-        }
+        self._looked = 0
+        self._sources = sources
+        self._ahead: dict[int, _Source] = {}
         self._task = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
@@ -106,6 +113,7 @@ class LegPrompting:
     async def _run(self) -> None:
         try:
             for index, item in enumerate(self._items):
+                self._look_ahead(index)
                 if isinstance(item, Silence):
                     self._last = self._session.play_silence(
                         round(item.seconds * 1000), stop_keys=self.interrupt_keys, group=self._group
@@ -113,12 +121,20 @@ class LegPrompting:
                 elif isinstance(item, PlayDigits):
                     await self._play_digits(item)
                 else:
-                    await self._play_source(item, self._ahead[index])
+                    await self._play_source(item, self._ahead.pop(index))
             if self._last is not None:
                 await self._last.wait()
         finally:
             for source in self._ahead.values():
                 source.cancel()
+
+    def _look_ahead(self, index: int) -> None:
+        """Begins with the items up to LOOK_AHEAD after `index`, each once."""
+        for ahead in range(index, min(index + LOOK_AHEAD + 1, len(self._items))):
+            item = self._items[ahead]
+            if ahead >= self._looked and isinstance(item, PlayFile | Speak):
+                self._ahead[ahead] = _Source(self._sources, item)
+        self._looked = max(self._looked, index + LOOK_AHEAD + 1)
 
     async def _play_source(self, item: PlayFile | Speak, source: _Source) -> None:
         pieces: list[PromptAudio] = []
@@ -133,32 +149,38 @@ class LegPrompting:
         except SpeechUnavailable as error:
             self._log("say_skipped", {"warning": str(error)})
             return
+        except Exception:
+            # A fault of ours in one sound must not end the call.
+            logger.exception("prompt.failed")
+            self._log("play_skipped", {"warning": "internal error"})
+            return
         if single or item.loop == 1 or not pieces:
             return
         await self._repeat(lambda: self._play_all(pieces), item.loop)
 
     async def _play_digits(self, item: PlayDigits) -> None:
-        async def once() -> None:
+        async def once() -> bool:
             if self._last is not None:
                 await self._last.wait()
-            await self._session.send_digits(item.digits)
+            return await self._session.send_digits(item.digits)
 
-        await once()
-        await self._repeat(once, item.loop)
+        if await once():
+            await self._repeat(once, item.loop)
 
-    async def _play_all(self, pieces: Sequence[PromptAudio]) -> None:
+    async def _play_all(self, pieces: Sequence[PromptAudio]) -> bool:
         before = self._last
         for audio in pieces:
             self._play(audio, loops=1)
         # One round stays queued ahead, so that the rounds join without a gap and an endless loop does not pile up.
-        if before is not None:
-            await before.wait()
+        return before is None or (await before.wait()).reason == "finished"
 
-    async def _repeat(self, once: Callable[[], Awaitable[None]], loop: int) -> None:
+    async def _repeat(self, once: Callable[[], Awaitable[bool]], loop: int) -> None:
+        """Plays again until `loop` rounds are done, for ever with 0, or until a round was not heard to its end."""
         done = 1
-        while loop == 0 or done < loop:
-            await once()
+        while (loop == 0 or done < loop) and await once():
             done += 1
+            # What is over at once, on a session that has ended, must not keep everybody else from running.
+            await asyncio.sleep(0)
 
     def _play(self, audio: PromptAudio, *, loops: int) -> None:
         self._last = self._session.play(audio, loops=loops, stop_keys=self.interrupt_keys, group=self._group)

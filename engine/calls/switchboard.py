@@ -43,17 +43,20 @@ class Switchboard:
         self._by_number[e164] = self._by_number.get(e164, 0) + 1
         self.total += 1
         self._empty.clear()
+        call.on_released = lambda: self._release(e164)
         task = call.start()
         self._tasks[public_id] = task
-        task.add_done_callback(lambda _: self._release(public_id, e164))
+        task.add_done_callback(lambda _: self._forget(public_id))
 
-    def _release(self, public_id: str, e164: str) -> None:
-        del self._calls[public_id], self._tasks[public_id]
+    def _release(self, e164: str) -> None:
         left = self._by_number[e164] - 1
         if left:
             self._by_number[e164] = left
         else:
             del self._by_number[e164]
+
+    def _forget(self, public_id: str) -> None:
+        del self._calls[public_id], self._tasks[public_id]
         if not self._calls:
             self._empty.set()
 

@@ -44,7 +44,8 @@ def test_public_addresses(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255",
-     "100.64.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"],
+     "100.64.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
+     "64:ff9b:1::7f00:1", "2002:7f00:1::", "2001::1", "::7f00:1", "fec0::1", "::ffff:0:127.0.0.1", "192.88.99.1"],
 )  # fmt: skip
 def test_private_addresses(address: str) -> None:
     assert not is_public_address(address)
@@ -58,6 +59,22 @@ async def test_an_exchange_carries_method_headers_and_body_and_reports_the_answe
         (asked,) = flow.asked
         assert (asked.method, asked.body, asked.headers["X-One"]) == ("POST", b"a=1", "1")
         assert asked.headers["User-Agent"] == "Voylo/1.0"
+
+
+async def test_a_url_is_sent_as_its_owner_wrote_it(http: OutboundHttp) -> None:
+    async def query(incoming: web.Request) -> web.StreamResponse:
+        return web.Response(text=incoming.raw_path)
+
+    async with Flow({"/a": query}) as flow:
+        reply = await http(request(flow.url("/a?sig=a%20b%2Fc%3D%2B~%7E")))
+        assert reply.body == b"/a?sig=a%20b%2Fc%3D%2B~%7E"
+
+
+async def test_our_user_agent_and_an_uncompressed_body_are_not_negotiable(http: OutboundHttp) -> None:
+    async with Flow({"/a": "<Response/>"}) as flow:
+        await http(request(flow.url("/a"), headers={"user-agent": "other", "accept-encoding": "gzip"}))
+        (asked,) = flow.asked
+        assert (asked.headers["User-Agent"], asked.headers["Accept-Encoding"]) == ("Voylo/1.0", "identity")
 
 
 async def test_a_redirect_is_returned_not_followed(http: OutboundHttp) -> None:

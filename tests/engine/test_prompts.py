@@ -113,6 +113,16 @@ async def test_redirects_are_followed_three_times(http: OutboundHttp) -> None:
             await prompts.get(flow.url("/hop/4"))
 
 
+async def test_a_redirect_to_nowhere_is_an_unavailable_file_and_nothing_worse(http: OutboundHttp) -> None:
+    async def astray(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": "http://[oops/x.wav"})
+
+    prompts = files(http, Decoder(), Clock())
+    async with Flow({"/a.wav": astray}) as flow:
+        with pytest.raises(PromptUnavailable, match="leads to no URL"):
+            await prompts.get(flow.url("/a.wav"))
+
+
 async def test_what_is_no_audio_or_too_large_is_unavailable_and_says_why(http: OutboundHttp) -> None:
     prompts = files(http, Decoder(), Clock(), max_bytes=10)
     async with Flow({"/page": "<html>", "/big": "x" * 11}) as flow:

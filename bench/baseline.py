@@ -1,4 +1,4 @@
-"""What is usually built first: one asyncio task per call, in plain Python.
+"""What is usually built first: one asyncio task per call, in plain Python, that awaits its socket and its clock.
 
 The baseline of `bench.kernel`. It does for each call what the kernel does for each call, as one would write it with
 objects: packets parsed with every check, sources checked, RFC 3550 statistics, an adaptive jitter buffer played out
@@ -19,7 +19,6 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -285,10 +284,13 @@ class Player:
         return frame
 
 
-class Call(asyncio.DatagramProtocol):
+class Call:
     """One call: a socket, its player, and what is known of the far end."""
 
     def __init__(self, ssrc: int) -> None:
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setblocking(False)
+        self.sock.bind(("127.0.0.1", 0))
         self.ssrc = ssrc
         self.sequence = random.randrange(65536)
         self.timestamp = random.randrange(1 << 32)
@@ -300,19 +302,6 @@ class Call(asyncio.DatagramProtocol):
         self.source: tuple[str, int] | None = None
         self.alive = 0.0
         self.timed_out = False
-        # Bounded: a flood on one port is dropped rather than kept.
-        self.inbox: asyncio.Queue[tuple[bytes, tuple[str, int]]] = asyncio.Queue(64)
-
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        """Keep the transport."""
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Give a datagram to the call's task."""
-        if self.inbox.full():
-            self.dropped += 1
-            return
-        self.inbox.put_nowait((data, addr))
 
     def listener(self, frame: Samples) -> None:
         """Hear 20 ms of the far end; nobody wants them here."""
@@ -351,7 +340,8 @@ class Call(asyncio.DatagramProtocol):
         reports.sendto(report, (target[0], target[1] + 1))
 
     async def run(self, target: tuple[str, int], begin: float, reports: socket.socket) -> None:
-        """Be the call: take what arrives, and send a packet every 20 ms at absolute times."""
+        """Be the call: await the socket and the clock; take what arrives, and send a packet every 20 ms."""
+        loop = asyncio.get_running_loop()
         self.source = target
         self.alive = begin
         self.next_report = begin + random.uniform(2.5, 7.5)
@@ -360,7 +350,7 @@ class Call(asyncio.DatagramProtocol):
             try:
                 async with asyncio.timeout_at(due):
                     while True:
-                        self.receive(*await self.inbox.get())
+                        self.receive(*await loop.sock_recvfrom(self.sock, 2048))
             except TimeoutError:
                 self.tick(target, reports)
                 due += _TICK
@@ -372,7 +362,7 @@ class Call(asyncio.DatagramProtocol):
         self.keys.tick(now)
         frame = encode(self.player.next_frame(), "PCMU").tobytes()
         packet = Packet(0, self.packets == 0, self.sequence, self.timestamp, self.ssrc, frame)
-        self.transport.sendto(bytes(packet), target)
+        self.sock.sendto(bytes(packet), target)
         self.packets += 1
         self.octets += len(frame)
         self.sequence = self.sequence + 1 & 0xFFFF
@@ -390,10 +380,10 @@ async def serve(count: int) -> None:
     prompt = (8000 * np.sin(2 * np.pi * 440 * np.arange(80_000) / _RATE)).astype(np.int16)
     calls = []
     for ssrc in range(count):
-        _, call = await loop.create_datagram_endpoint(partial(Call, ssrc), local_addr=("127.0.0.1", 0))
+        call = Call(ssrc)
         call.player.queue.append(Item(prompt, loops=0, stop_keys="5"))
         calls.append(call)
-    say({"ports": [call.transport.get_extra_info("sockname")[1] for call in calls]})
+    say({"ports": [call.sock.getsockname()[1] for call in calls]})
     message = json.loads(await asyncio.to_thread(sys.stdin.readline))
     targets = message["ports"]
     reports = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -235,7 +235,7 @@ class MediaSession:
         """Return what has been measured so far; of a closed session, what was measured to its end."""
         if self._closing is not None and self._closing.done():
             return self._closing.result()
-        return read_session(self._row)
+        return read_session(self._row, self.generation)
 
     async def close(self) -> SessionStatistics:
         """End everything and give back the ports; returns the final statistics. May be called again."""
@@ -259,7 +259,7 @@ class MediaSession:
             _resolve(digits.sent, False)
         self._digits.clear()
         self._listener = None
-        statistics = read_session(self._row)
+        statistics = read_session(self._row, self.generation)
         for sock in self._sockets:
             sock.close()
         self._on_closed(self)

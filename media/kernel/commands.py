@@ -79,7 +79,6 @@ def _open(
     row.socket = slot
     sock.rtp_fd = command[OPEN_RTP_FD]
     sock.rtcp_fd = command[OPEN_RTCP_FD]
-    sock.owner = slot
     row.ssrc = command[OPEN_SSRC]
     row.sequence = command[OPEN_SEQUENCE]
     row.timestamp_base = command[OPEN_TIMESTAMP]

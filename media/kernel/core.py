@@ -77,7 +77,12 @@ class MediaCore:
         self._failure: BaseException | None = None
 
     async def start(self) -> None:
-        """Start the thread; returns when its loop runs. The first start on a machine compiles, which takes a while."""
+        """Start the thread, once; returns when its loop runs. The first start on a machine compiles for a while.
+
+        Raises RuntimeError where the thread ends instead, or has been started before.
+        """
+        if self._thread is not None:
+            raise RuntimeError("a media core starts once")
         self._loop = asyncio.get_running_loop()
         await fill_cache()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -21,11 +21,10 @@ Address: TypeAlias = Annotated[Words, (4,)]
 
 
 class SocketRow:
-    """Two sockets, RTP and RTCP, and who owns them. A session names its row here, so that sockets can be shared."""
+    """Two sockets, RTP and RTCP. A session names its row here rather than holding them."""
 
     rtp_fd: int
     rtcp_fd: int
-    owner: int
 
 
 class SessionRow:
@@ -196,7 +195,6 @@ class CoreRow:
     tap_head_seen: int
 
     ticks: int
-    served: int
     skipped_ticks: int
     late: Annotated[Words, (c.LATE_CLASSES,)]
     late_max_ns: int

@@ -60,7 +60,6 @@ def advance_session(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) 
     """Do what is due of a started session in one tick: play out, send, and report what has happened."""
     missed = tick - row.last_tick - 1 if row.last_tick >= 0 else 0
     row.last_tick = tick
-    core.served += 1
     if row.receiving:
         _play_out(row, core, 1 + min(missed, _CATCH_UP_FRAMES))
     send_tick(row, sock, core, tick, missed)

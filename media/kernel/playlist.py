@@ -110,7 +110,7 @@ class Playlist:
             self._end_soon(playback, flushed)
             return playback
         self._waiting.append(playback)
-        self._feed()
+        self.feed()
         return playback
 
     def _end_soon(self, playback: Playback, result: PlaybackResult) -> None:
@@ -135,7 +135,8 @@ class Playlist:
             playback.group,
         )
 
-    def _feed(self) -> None:
+    def feed(self) -> None:
+        """Give the kernel what waits and it has room for; nothing before the first `use_codec`."""
         while self._codec is not None and self._waiting and len(self._playing) < c.ITEMS:
             playback = self._waiting.popleft()
             self._playing[playback.identity] = playback
@@ -156,10 +157,6 @@ class Playlist:
             if playback.audio is not None
         ]
 
-    def feed(self) -> None:
-        """Give the kernel what waits, after the first `use_codec`."""
-        self._feed()
-
     def key_down(self) -> None:
         """Note that a key was pressed: should it end the queue, then only what was queued up to now."""
         self._key_mark = self._next
@@ -179,7 +176,7 @@ class Playlist:
             self._drop_waiting(unheard, lambda waiting: waiting.identity < self._key_mark)
         playback.end(result)
         self._on_ended(playback, result)
-        self._feed()
+        self.feed()
 
     def _drop_waiting(self, result: PlaybackResult, which: Callable[[Playback], bool]) -> None:
         dropped = [playback for playback in self._waiting if which(playback)]

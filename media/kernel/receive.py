@@ -7,7 +7,7 @@ Anything malformed, foreign or not negotiated is counted and dropped, and never 
 from media.kernel import constants as c
 from media.kernel.compiled import compiled
 from media.kernel.jitter import put_packet
-from media.kernel.latch import AF_INET, accept_source
+from media.kernel.latch import AF_INET, accept_source, same_address
 from media.kernel.layout import (
     CONTROLS_AT,
     DATAGRAMS_AT,
@@ -170,9 +170,12 @@ def take_datagram(
         return
     payload_type = core.rtp[PAYLOAD_TYPE]
     is_event = payload_type == row.event_payload_type
-    if not is_event and payload_type not in (row.receive_payload_type, c.COMFORT_NOISE):
-        _drop(row, core, c.DROP_PAYLOAD_TYPE)
-        return
+    if not is_event and payload_type != row.receive_payload_type:
+        # Comfort noise need not have been negotiated (RFC 3389 §4), so it counts only where the source is known.
+        known = row.source_rank != c.RANK_NONE and same_address(word0, word1, word2, row.source)
+        if payload_type != c.COMFORT_NOISE or not known:
+            _drop(row, core, c.DROP_PAYLOAD_TYPE)
+            return
     if not accept_source(row, core, word0, word1, word2, arrival):
         return
     if row.receiving == 0:

@@ -4,6 +4,7 @@ Reports carry arrival times of their own, so the RTCP socket is emptied twice a 
 """
 
 from media.kernel import constants as c
+from media.kernel.arrays import Words
 from media.kernel.compiled import compiled
 from media.kernel.latch import same_address, same_host, set_address
 from media.kernel.layout import PACKET_AT, RTCP_REMOTE_AT, CoreRow, SessionRow, SocketRow
@@ -73,6 +74,14 @@ def _aim_reports(row: SessionRow) -> None:
 
 
 @compiled
+def _can_be_reached(address: Words) -> bool:
+    """Return whether an address has a port and a host; a hold of RFC 2543 has neither."""
+    if address[0] >> 16 & 0xFFFF == 0:
+        return False
+    return address[0] >> 32 != 0 or address[1] != 0 or address[2] != 0
+
+
+@compiled
 def _write_our_block(row: SessionRow, core: CoreRow, at: int, now: int) -> int:
     expected = expected_packets(row)
     received = counted_packets(row)
@@ -106,6 +115,8 @@ def send_report(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int,
 
     `timestamp` is the RTP timestamp of the current tick; with `goodbye` the stream is said to be over.
     """
+    if not _can_be_reached(row.remote):
+        return
     if row.packets_sent > row.sent_at_report:
         wall = now - core.wall_offset
         seconds = wall // c.NANOSECONDS

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from media.kernel import constants as c
 from media.kernel.addresses import address_text
 from media.kernel.core import MediaCore
@@ -76,8 +78,10 @@ class _Fields:
         return int(self._row[name])
 
 
-def read_session(row: Any) -> SessionStatistics:
-    """Return the statistics of a session's row."""
+def read_session(row: Any, generation: int) -> SessionStatistics:
+    """Return the statistics of a session's row; nothing yet where the row still shows another generation."""
+    if row["generation"] != generation:
+        row = np.zeros(1, row.dtype)[0]
     fields: Any = _Fields(row)
     expected: int = _plain(expected_packets)(fields)
     received: int = _plain(counted_packets)(fields)

@@ -55,6 +55,8 @@ def _words(field: str, host: str, port: int, version: int) -> tuple[int, int, in
         words = address_words(host, port)
     except ValueError as error:
         raise StreamError(f"{field}: {error}") from error
+    if ipaddress.ip_address(host).is_multicast:
+        raise StreamError(f"{field}: {host} is no single host")
     if ipaddress.ip_address(host).version != version:
         raise StreamError(f"{field}: {host} cannot be reached from an IPv{version} socket")
     return words

@@ -19,6 +19,7 @@ from media.kernel.ring import push_rows, take_frames, take_rows
 
 _log = logging.getLogger(__name__)
 
+_PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 _PROJECT = Path(__file__).parents[2]
 
 
@@ -32,7 +33,7 @@ async def fill_cache() -> None:
     if CACHE_DIRECTORY is None:
         _log.warning("the media kernel is compiled at every start: no cache directory is writable, set NUMBA_CACHE_DIR")
         return
-    if any(CACHE_DIRECTORY.glob("*/loop.run-*.nbi")):
+    if any(CACHE_DIRECTORY.glob(f"*/loop.run-*.{_PYTHON}*.nbi")):
         return
     _log.info("compiling the media kernel, once for this machine")
     child = await asyncio.create_subprocess_exec(

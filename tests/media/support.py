@@ -10,6 +10,7 @@ import json
 import math
 import socket
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -24,11 +25,23 @@ import pytest
 from numba.core import config
 
 import media
+from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
 
 PACKAGE = "media.kernel"
+compiled_only = pytest.mark.skipif(JIT_DISABLED, reason="compilation is disabled")
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 SECOND = 1_000_000_000
 MS = 1_000_000
+
+
+def _compile_ahead() -> None:
+    """Fill a cold cache while tests are collected: no single test shall pay for it."""
+    if CACHE_DIRECTORY is not None and not any(CACHE_DIRECTORY.iterdir()):
+        project = Path(media.__file__).parents[1]
+        subprocess.run([sys.executable, "-m", "media.kernel.warm"], cwd=project, check=True, stdout=subprocess.DEVNULL)
+
+
+_compile_ahead()
 
 
 def fixture_index(name: str) -> dict[str, Any]:

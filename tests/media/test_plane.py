@@ -19,7 +19,7 @@ from media import (
     PromptAudio,
     StreamParameters,
 )
-from tests.media.support import Phone, tone
+from tests.media.support import Phone, compiled_only, tone
 
 PORTS = (44_000, 44_199)
 
@@ -149,6 +149,7 @@ async def test_sessions_come_and_go_by_the_hundred(plane: MediaPlane) -> None:
     phone.close()
 
 
+@compiled_only
 async def test_a_busy_python_thread_delays_no_packet(plane: MediaPlane) -> None:
     """The interpreter is kept from everybody else, asyncio included; the kernel keeps its pace."""
     phones = [await Phone().open() for _ in range(4)]

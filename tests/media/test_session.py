@@ -212,6 +212,18 @@ async def test_more_items_than_the_kernel_holds_play_in_order(leg: Leg) -> None:
     assert ended == playbacks
 
 
+async def test_a_key_ends_also_what_the_kernel_does_not_hold_yet(leg: Leg) -> None:
+    audio = PromptAudio(tone(440, 5), "long")
+    leg.start()
+    playbacks = [leg.session.play(audio, stop_keys="5") for _ in range(30)]
+    await leg.phone.hear(5)
+    leg.phone.press(leg.session.local, 5)
+    results = [await playback.wait() for playback in playbacks]
+    assert {(result.reason, result.key) for result in results} == {("key", "5")}
+    silent = len(leg.phone.heard) + 3
+    assert (await leg.phone.hear(silent))[-1].payload == b"\xff" * 160
+
+
 async def test_a_change_of_codec_in_mid_prompt_goes_on_in_the_other(leg: Leg) -> None:
     samples = tone(600, 1.0)
     audio = PromptAudio(samples, "long")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from media.kernel import compiled as under_test
-from tests.media.support import kernel_form
+from tests.media.support import compiled_only, kernel_form
 
 
 @pytest.fixture
@@ -78,6 +78,7 @@ def test_disabled_jit_leaves_functions_alone() -> None:
     assert plain.compiled_without_gil(function) is function
 
 
+@compiled_only
 def test_both_forms_of_the_kernel_are_what_they_say() -> None:
     assert hasattr(kernel_form("compiled").rtp.parse_rtp, "py_func")
     assert not hasattr(kernel_form("plain").rtp.parse_rtp, "py_func")

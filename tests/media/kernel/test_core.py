@@ -139,6 +139,11 @@ async def test_closing_ends_the_thread_and_its_descriptors(owner: Owner) -> None
     assert owner.failures == []
 
 
+async def test_a_core_starts_once(core: MediaCore) -> None:
+    with pytest.raises(RuntimeError, match="starts once"):
+        await core.start()
+
+
 async def test_a_core_that_never_started_closes(owner: Owner) -> None:
     core = MediaCore(4, realtime=False, on_event=owner.on_event, on_frame=owner.on_frame, on_failure=lambda _: None)
     await core.close()

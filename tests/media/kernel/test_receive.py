@@ -70,11 +70,20 @@ def test_the_first_accepted_packet_is_reported_once(desk: Desk) -> None:
 
 def test_comfort_noise_is_part_of_the_stream_and_not_heard(desk: Desk) -> None:
     desk.command(desk.c.COMMAND_TAP, 0, desk.generation, 1)
-    for number in range(20):
+    desk.give(rtp(0, 0, b"\xff" * 160))
+    for number in range(1, 20):
         desk.give(rtp(number, number * 160, b"\x40", payload_type=desk.c.COMFORT_NOISE))
         desk.tick()
     assert (desk.row["received"], desk.row["duplicates"]) == (20, 0)
     assert not np.any(desk.frames())
+
+
+def test_comfort_noise_teaches_no_source(desk: Desk) -> None:
+    for number in range(10):
+        noise = rtp(number, number * 160, b"\x40", payload_type=desk.c.COMFORT_NOISE)
+        desk.give(noise)
+        desk.give(noise, source=("127.0.0.1", 9999))
+    assert (desk.row["received"], desk.row["source_rank"]) == (0, desk.c.RANK_NONE)
 
 
 def test_padding_only_packets_are_counted_and_carry_nothing(desk: Desk) -> None:

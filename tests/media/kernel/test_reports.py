@@ -159,6 +159,19 @@ def test_reports_go_back_to_where_the_far_ends_come_from(desk: Desk) -> None:
     assert rtcp_target(desk) == ("127.0.0.1", 4005)
 
 
+@pytest.mark.parametrize("remote", [("127.0.0.1", 0), ("0.0.0.0", 4000), ("0.0.0.0", 0)])
+def test_nothing_is_reported_to_nowhere(desk: Desk, remote: tuple[str, int]) -> None:
+    desk.start(remote=remote)
+    desk.tick(50 * 20)
+    assert desk.core["reports_out"] == 0
+
+
+def test_a_hold_that_names_a_host_is_still_reported_to(desk: Desk) -> None:
+    desk.start(send=False)
+    desk.tick(50 * 20)
+    assert desk.core["reports_out"] >= 2
+
+
 def test_reports_from_a_stranger_are_dropped(desk: Desk) -> None:
     desk.give_report(receiver_report(OURS, fraction=64), source=("203.0.113.9", 4001))
     assert desk.row["reports_received"] == 0

@@ -16,7 +16,7 @@ def desk():
 
 
 def read(desk: Desk) -> SessionStatistics:
-    return read_session(desk.row)
+    return read_session(desk.row, desk.generation)
 
 
 def test_a_silent_session_knows_nothing(desk: Desk) -> None:
@@ -25,6 +25,13 @@ def test_a_silent_session_knows_nothing(desk: Desk) -> None:
     assert (statistics.remote, statistics.rtt_ms, statistics.remote_lost) == (None, None, None)
     assert (statistics.remote_fraction_lost, statistics.remote_jitter_ms) == (None, None)
     assert set(statistics.dropped.values()) == {0}
+
+
+def test_a_row_that_still_shows_its_last_session_tells_nothing(desk: Desk) -> None:
+    desk.give(rtp(1, 160))
+    assert read(desk).packets_in == 1
+    later = read_session(desk.row, desk.generation + 1)
+    assert (later.packets_in, later.remote) == (0, None)
 
 
 def test_packets_octets_loss_and_source_are_told(desk: Desk) -> None:

@@ -54,6 +54,7 @@ def test_without_telephone_event_no_payload_type_matches() -> None:
         ({"remote_address": "phone.example"}, "remote_address"),
         ({"remote_address": ""}, "remote_address"),
         ({"remote_address": "2001:db8::1"}, "remote_address"),
+        ({"remote_address": "224.0.0.1"}, "remote_address"),
         ({"remote_port": 65_536}, "remote_address"),
         ({"remote_port": -1}, "remote_address"),
         ({"codec": "G729"}, "codec"),

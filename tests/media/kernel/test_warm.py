@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from media.kernel import warm
+from tests.media.support import compiled_only
+
+pytestmark = compiled_only
 
 
 class Children:
@@ -45,9 +48,19 @@ async def test_a_warm_cache_starts_no_child(
 ) -> None:
     monkeypatch.setattr(warm, "CACHE_DIRECTORY", tmp_path)
     (tmp_path / "kernel_abc").mkdir()
-    (tmp_path / "kernel_abc" / "loop.run-1.py311.nbi").write_text("")
+    (tmp_path / "kernel_abc" / f"loop.run-1.{warm._PYTHON}.nbi").write_text("")
     await warm.fill_cache()
     assert children.started == []
+
+
+async def test_a_cache_of_another_python_is_cold(
+    children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "CACHE_DIRECTORY", tmp_path)
+    (tmp_path / "kernel_abc").mkdir()
+    (tmp_path / "kernel_abc" / "loop.run-1.py27.nbi").write_text("")
+    await warm.fill_cache()
+    assert len(children.started) == 1
 
 
 async def test_without_a_cache_nothing_is_compiled_ahead(

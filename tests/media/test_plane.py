@@ -19,6 +19,7 @@ from media import (
     PromptAudio,
     StreamParameters,
 )
+from media.kernel import constants
 from tests.media.support import Phone, compiled_only, tone
 
 PORTS = (44_000, 44_199)
@@ -218,6 +219,25 @@ async def test_a_playing_call_weighs_less_than_its_limit() -> None:
     await calls(250)
     assert (resident() - before) / 250 < 40_000
     await plane.close()
+
+
+async def test_what_was_meant_for_the_last_session_of_a_row_does_not_reach_the_next(plane: MediaPlane) -> None:
+    frames: list[object] = []
+    session = plane.open("127.0.0.1", ignore)
+    session.tap(frames.append)
+    closing = asyncio.create_task(session.close())
+    await asyncio.sleep(0)
+    plane._take_event([constants.EVENT_CLOSED, session.slot, session.generation - 1, 0, 0, 0, 0, 0])
+    assert not closing.done()
+    await asyncio.sleep(0)
+    assert plane.statistics().free_ports == 99
+    await closing
+    other = plane.open("127.0.0.1", ignore)
+    other.tap(frames.append)
+    plane._take_frame(other.slot, other.generation - 1, np.zeros(160, np.int16))
+    assert frames == []
+    plane._take_frame(other.slot, other.generation, np.zeros(160, np.int16))
+    assert len(frames) == 1
 
 
 async def test_a_kernel_that_fails_ends_every_session_cleanly(plane: MediaPlane) -> None:

@@ -26,6 +26,7 @@ from media import (
     StreamError,
     StreamParameters,
 )
+from media import session as session_module
 from media.kernel import constants, g711
 from tests.media.support import Phone, hears, level_of, rtp, tone
 
@@ -264,6 +265,18 @@ async def test_long_digit_strings_go_out_in_pieces(leg: Leg, monkeypatch: pytest
     assert [event.digits for event in leg.events if isinstance(event, DigitsSent)] == ["0123456789"]
 
 
+@pytest.mark.parametrize(("asked", "sent"), [(20, 100), (100, 100), (101, 120), (60_000, 200)])
+async def test_a_key_lasts_whole_ticks_within_its_limits(
+    leg: Leg, monkeypatch: pytest.MonkeyPatch, asked: int, sent: int
+) -> None:
+    monkeypatch.setattr(session_module, "_KEY_LIMIT_MS", 200)
+    leg.start()
+    assert await leg.session.send_digits("1", duration_ms=asked, gap_ms=60)
+    units = [struct.unpack("!BBH", packet.payload)[2] for packet in leg.phone.heard if packet.payload_type == 101]
+    assert len(units) == sent // 20 + 2
+    assert units[-3:] == [sent * 8] * 3
+
+
 async def test_digits_without_a_payload_type_are_told_as_unsent(leg: Leg) -> None:
     leg.start(dtmf_send_pt=None)
     assert await leg.session.send_digits("12") is False
@@ -467,3 +480,5 @@ async def test_frames_stop_with_the_listener(leg: Leg) -> None:
     count = len(leg.frames)
     await leg.phone.hear(len(leg.phone.heard) + 10)
     assert len(leg.frames) == count
+    # And are not even made any more.
+    assert leg.session._row["tapped"] == 0

@@ -139,14 +139,14 @@ class MediaSession:
         if self.closed:
             return
         self.parameters = parameters
-        # In one step, so that no frame goes out half changed.
+        # In one step, so that no frame goes out half changed, and the first one carries what was queued before.
         self._core.push(
             [
                 *self._playlist.use_codec(parameters.codec),
                 (c.COMMAND_START, self.slot, self.generation, *arguments),
+                *self._playlist.take_waiting(),
             ]
         )
-        self._playlist.feed()
         self._feed_digits()
 
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:

@@ -110,7 +110,7 @@ class Playlist:
             self._end_soon(playback, flushed)
             return playback
         self._waiting.append(playback)
-        self.feed()
+        self._feed()
         return playback
 
     def _end_soon(self, playback: Playback, result: PlaybackResult) -> None:
@@ -135,12 +135,19 @@ class Playlist:
             playback.group,
         )
 
-    def feed(self) -> None:
-        """Give the kernel what waits and it has room for; nothing before the first `use_codec`."""
+    def take_waiting(self) -> list[Command]:
+        """Return the commands that give the kernel what waits and it has room for; none before `use_codec`."""
+        commands = []
         while self._codec is not None and self._waiting and len(self._playing) < c.ITEMS:
             playback = self._waiting.popleft()
             self._playing[playback.identity] = playback
-            self._push([self._command(playback, c.COMMAND_PLAY)])
+            commands.append(self._command(playback, c.COMMAND_PLAY))
+        return commands
+
+    def _feed(self) -> None:
+        commands = self.take_waiting()
+        if commands:
+            self._push(commands)
 
     def use_codec(self, codec: str) -> list[Command]:
         """Encode for another codec from now on.
@@ -176,7 +183,7 @@ class Playlist:
             self._drop_waiting(unheard, lambda waiting: waiting.identity < self._key_mark)
         playback.end(result)
         self._on_ended(playback, result)
-        self.feed()
+        self._feed()
 
     def _drop_waiting(self, result: PlaybackResult, which: Callable[[Playback], bool]) -> None:
         dropped = [playback for playback in self._waiting if which(playback)]

@@ -336,7 +336,7 @@ class Phone:
         self.sock.bind((self.host, 0))
         self.sock.setblocking(False)
         self._changed = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self.sock, self._read)
+        asyncio.get_running_loop().add_reader(self.sock, self.read)
         return self
 
     @property
@@ -347,7 +347,8 @@ class Phone:
         asyncio.get_running_loop().remove_reader(self.sock)
         self.sock.close()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take what has arrived."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 data = self.sock.recv(2048)

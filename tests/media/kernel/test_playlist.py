@@ -41,9 +41,8 @@ async def test_nothing_is_given_before_the_codec_is_known(room: Room) -> None:
     room.add()
     assert room.commands == []
     assert room.list.use_codec("PCMA") == []
-    room.list.feed()
     octets = room.audio.encoded("PCMA")
-    assert room.commands == [(c.COMMAND_PLAY, 3, 9, 1, octets.ctypes.data, 800, 1, 0, 0)]
+    assert room.list.take_waiting() == [(c.COMMAND_PLAY, 3, 9, 1, octets.ctypes.data, 800, 1, 0, 0)]
 
 
 async def test_silence_has_a_length_and_no_address(room: Room) -> None:

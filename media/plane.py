@@ -82,6 +82,11 @@ class MediaPlane:
         """What the kernel's thread was granted: "SCHED_FIFO 10", "nice -10", "none: <reason>", or "off"."""
         return self._core.realtime
 
+    @property
+    def running(self) -> bool:
+        """Whether sessions can be opened: from `start` until `close`, or until the kernel has failed."""
+        return self._running
+
     def open(self, address: str, on_event: Callable[[MediaEvent], None]) -> MediaSession:
         """Open a session whose sockets are bound on a local IPv4 or IPv6 address ("0.0.0.0" and "::" are every one).
 

@@ -65,6 +65,9 @@ JITTER_DISCONTINUITY_SAMPLES = 2 * CLOCK_RATE
 # So long must the delay exceed its target before a frame is left out: 1 s.
 JITTER_EXCESS_TICKS = 50
 
+# A packet may come so much earlier than the fastest one so far would have.
+JITTER_EARLY_SAMPLES = 2 * SAMPLES_PER_MS
+
 JITTER_IDLE = 0
 JITTER_FILLING = 1
 JITTER_PLAYING = 2

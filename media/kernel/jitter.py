@@ -76,7 +76,7 @@ def put_packet(
     """Store one packet of `length` octets, one per sample, that lies at `core.datagrams[at]`.
 
     Sequence and timestamp are extended ones; the arrival is in samples and in monotonic ns. A packet whose time has
-    passed is counted as late.
+    passed is counted as late; one that is next in order tells in `row.next_due` when its follower can come.
     """
     transit = arrival - timestamp
     if row.jb_state != c.JITTER_IDLE and abs(transit - row.jb_base) > c.JITTER_DISCONTINUITY_SAMPLES:
@@ -100,6 +100,10 @@ def put_packet(
         row.late += 1
         row.jb_late_seen = 1
         return
+    if sequence == row.jb_high_sequence + 1:
+        # The next one, were it as fast as the fastest, comes its length after this one less this one's own delay.
+        ahead = length - (transit - row.jb_base) - c.JITTER_EARLY_SAMPLES
+        row.next_due = arrival_ns + ahead * (c.NANOSECONDS // c.CLOCK_RATE)
     row.jb_high_sequence = max(row.jb_high_sequence, sequence)
     place = sequence % c.JITTER_SLOTS
     slot = row.jb_slots[place]

@@ -73,6 +73,8 @@ class SessionRow:
     stream_started: int
     stream_ssrc: int
     last_arrival: int
+    # Before this time (ns) the stream's next packet cannot come; 0 where that is not known.
+    next_due: int
     received: int
     octets_received: int
     base_sequence: int

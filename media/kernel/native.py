@@ -54,6 +54,7 @@ def c_function(name: str, signature: Any) -> Callable[..., Any]:
 
 _int, _word = types.int32, types.int64
 
+recvmsg = c_function("recvmsg", _word(_int, _word, _int))
 recvmmsg = c_function("recvmmsg", _int(_int, _word, types.uint32, _int, _word))
 sendto = c_function("sendto", _word(_int, _word, _word, _int, _word, types.uint32))
 clock_gettime = c_function("clock_gettime", _int(_int, _word))

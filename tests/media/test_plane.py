@@ -243,7 +243,9 @@ async def test_what_was_meant_for_the_last_session_of_a_row_does_not_reach_the_n
 async def test_a_kernel_that_fails_ends_every_session_cleanly(plane: MediaPlane) -> None:
     session = plane.open("127.0.0.1", ignore)
     playback = session.play_silence(1000)
+    assert plane.running
     plane._fail(RuntimeError("as if"))
+    assert not plane.running
     assert (await playback.wait()).reason == "stopped"
     await session.close()
     with pytest.raises(PortsExhausted):

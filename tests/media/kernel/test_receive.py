@@ -169,9 +169,44 @@ def test_a_flood_is_taken_in_bounded_portions(kernel: Kernel) -> None:
     for number in range(150):
         far.sendto(rtp(number, number), near.getsockname())
     desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
-    assert desk.row["received"] == desk.c.BATCH * desk.c.BATCHES_PER_TICK == 64
+    assert desk.row["received"] == 1 + desk.c.BATCH * desk.c.BATCHES_PER_TICK == 65
     desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
-    assert desk.row["received"] == 128
+    assert desk.row["received"] == 130
+    for sock in (near, other, far):
+        sock.close()
+    desk.close()
+
+
+def test_a_socket_is_asked_again_only_where_the_stream_may_have_more(kernel: Kernel) -> None:
+    desk = Desk(kernel)
+    desk.open()
+    near, other = PortPool(41_000, 41_400).bind("127.0.0.1")
+    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    far.bind(("127.0.0.1", 0))
+    desk.start(remote=far.getsockname())
+    desk.sock["rtp_fd"] = near.fileno()
+
+    def receive(packets: list[bytes], *, after_ms: int = 0) -> tuple[int, int]:
+        """Send packets and read them so much later; return what was received and the calls it took."""
+        before = (int(desk.row["received"]), int(desk.core["syscalls"]))
+        for data in packets:
+            far.sendto(data, near.getsockname())
+        desk.now = time.monotonic_ns() + after_ms * MS
+        desk.core["wall_offset"] = time.monotonic_ns() - time.time_ns()
+        desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
+        return int(desk.row["received"]) - before[0], int(desk.core["syscalls"]) - before[1]
+
+    assert receive([]) == (0, 1)
+    receive([rtp(0, 0)])
+    # On time, read within its 20 ms: the next cannot be there. Read later, it can.
+    assert receive([rtp(1, 160)]) == (1, 1)
+    assert receive([rtp(2, 320)], after_ms=40) == (1, 2)
+    # What came early all the same is not lost.
+    assert receive([rtp(3, 480), rtp(4, 640)]) == (1, 1)
+    assert receive([], after_ms=20) == (1, 2)
+    # Out of order, or no audio: nothing is known of what follows.
+    assert receive([rtp(6, 960), rtp(5, 800)]) == (2, 2)
+    assert receive([rtp(7, 1120, event_payload(5, 160), payload_type=101), rtp(8, 1120)]) == (2, 2)
     for sock in (near, other, far):
         sock.close()
     desk.close()

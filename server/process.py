@@ -35,6 +35,7 @@ from media import MediaPlane, SpeechUnavailable
 from server import room_settings
 from server.bootstrap import bootstrap_settings, print_first_start
 from server.config import Config
+from server.data_lock import DataLock
 from server.embedded_http import EmbeddedHttpServer
 from server.logs import configure_logging, effective_format
 from sip import UserAgent
@@ -76,6 +77,7 @@ class EngineProcess:
         config = self.config
         raise_open_files()
         config.storage.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._exit.callback(DataLock.take(config.storage.data_dir).release)
         secrets = SecretBox.open(config.storage.data_dir)
         self.store = await Store.open(config.database_url)
         self._exit.push_async_callback(_within_limits, self.store.close)
@@ -208,8 +210,9 @@ class EngineProcess:
         return default_address()
 
     async def ready(self) -> bool:
-        """True when the database answers and SIP listens (contract §18 `/readyz`)."""
-        return not self.draining and bool(self.user_agent.bound) and await self.store.alive()
+        """True when the database answers, SIP listens and the media kernel runs (contract §18 `/readyz`)."""
+        up = bool(self.user_agent.bound) and self.plane.running
+        return up and not self.draining and await self.store.alive()
 
     async def stop(self, drain_seconds: float) -> None:
         """Refuses new calls, lets the running ones finish for `drain_seconds`, hangs up the rest, closes everything."""

@@ -187,7 +187,7 @@ class UserAgent:
         call.on_event = on_event
         remote = self._core.sender.hop(target) if next_hop is None else Endpoint("udp", *next_hop)
         if is_numeric(remote.host):
-            self._start_call(call, remote)
+            call.start(remote)
         else:
             self._look_up(self._resolve_call(call, remote))
         return call
@@ -346,15 +346,7 @@ class UserAgent:
         if address is None:
             call.fail(f"{remote.host} cannot be resolved")
             return
-        self._start_call(call, Endpoint(remote.transport, address, remote.port))
-
-    def _start_call(self, call: OutgoingCall, remote: Endpoint) -> None:
-        try:
-            flow = self._core.sender.flow_to(remote)
-        except SipError as error:
-            call.fail(str(error))
-            return
-        call.start(remote, flow)
+        call.start(Endpoint(remote.transport, address, remote.port))
 
     async def _resolve_datagram(self, datagram: Datagram) -> None:
         assert self._resolver is not None

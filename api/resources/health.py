@@ -28,11 +28,11 @@ async def healthz(request: ApiRequest) -> Health:
 
 
 async def readyz(request: ApiRequest) -> Readiness:
-    """Ready when the database and SIP are, and the engine is not stopping."""
+    """Ready when the database, SIP and the media plane are, and the engine is not stopping."""
     if request.services.draining():
         raise Unavailable("The engine is stopping")
     if not await request.services.ready():
-        raise Unavailable("The database or SIP is not up")
+        raise Unavailable("The database, SIP or the media plane is not up")
     return Readiness(status="ready")
 
 
@@ -48,7 +48,10 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "Health",
         readyz,
         access="public",
-        description="503 while it starts, while the database or SIP is down, and from the moment it is told to stop.",
+        description=(
+            "503 while it starts, while the database, SIP or the media plane is down, "
+            "and from the moment it is told to stop."
+        ),
         out=Readiness,
         errors=(503,),
     ),

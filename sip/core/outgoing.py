@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sip.core.call import Call, CallState, response_session
 from sip.core.events import Answered, CallEvent, Progress, Rejected
-from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.core.sending import UNATTENDED, SentAck
 from sip.dialog import Dialog
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
@@ -36,7 +36,7 @@ _RESERVED = frozenset(
 
 
 class OutgoingCall(Call):
-    """A call that we make. Nothing is sent before `start`, which is given the address that the target was resolved
+    """A call that we make. Nothing is sent before `start`, which is given the addresses that the target was resolved
     to."""
 
     def __init__(
@@ -50,26 +50,47 @@ class OutgoingCall(Call):
         self.request = request
         self._credentials = credentials
         self._invite: ClientTransaction | None = None
+        self._candidates: list[Endpoint] = []  # not tried yet
         self._early: dict[str, Dialog] = {}
         self._ack: SentAck | None = None
         self._forks: dict[str | None, SentAck] = {}
         self._cancel_sent = False
 
-    def start(self, remote: Endpoint, flow: Flow) -> None:
-        """Send the INVITE to this address. No effect on a call that was cancelled in the meantime."""
+    def start(self, *remotes: Endpoint) -> None:
+        """Send the INVITE to the first of these addresses. No effect on a call that was cancelled in the meantime.
+
+        The next one is tried where one cannot be reached, says nothing at all or answers 503 (RFC 3263 §4.3).
+        """
         if self.ended:
             return
-        self._take_flow(flow)
-        self._invite = self._sender.send_request(
-            self.request,
-            flow,
-            remote,
-            self,
-            contact=self._contact,
-            content_type=self.request.content_type,
-            body=self.request.body,
-        )
-        self._core.wake()
+        self._candidates = list(remotes)
+        if not self._try_next():
+            self.fail("no listener for any of its addresses" if remotes else "no address")
+
+    def _try_next(self) -> bool:
+        """Send the INVITE to the next address that a listener of ours can reach; False when there is none left."""
+        while self._candidates:
+            remote = self._candidates.pop(0)
+            try:
+                flow = self._sender.flow_to(remote)
+            except LocalProtocolError:
+                continue
+            self._forget_early()
+            self._take_flow(flow)
+            self.state = CallState.PROCEEDING
+            template = self.request
+            self._invite = self._sender.send_request(
+                Request(template.method, template.uri, template.headers.copy(), template.body),
+                flow,
+                remote,
+                self,
+                contact=self._contact,
+                content_type=template.content_type,
+                body=template.body,
+            )
+            self._core.wake()
+            return True
+        return False
 
     def fail(self, reason: str) -> None:
         """End the call before anything was sent: its target has no address."""
@@ -132,6 +153,8 @@ class OutgoingCall(Call):
         if transaction is not self._invite:
             super().request_failed(transaction, failure)
             return
+        if not self._hangup_wanted and self.state is CallState.PROCEEDING and self._try_next():
+            return
         reason = "No response" if failure == "timeout" else "Cannot be reached"
         self._close(Rejected(None, reason, failure, Headers()))
 
@@ -166,9 +189,7 @@ class OutgoingCall(Call):
         early = self._early.get(dialog.remote_tag or "")
         if early is not None:
             dialog.remote_sequence = early.remote_sequence
-        for other in self._early.values():
-            self._core.forget_dialog(other)
-        self._early.clear()
+        self._forget_early()
         self.dialog = dialog
         self._challenges_answered = 0
         self._core.remember_dialog(dialog, self)
@@ -197,6 +218,8 @@ class OutgoingCall(Call):
         if retry is not None:
             self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
             return
+        if response.status == 503 and not self._hangup_wanted and self._try_next():
+            return
         self._close(Rejected(response.status, response.reason, "response", response.headers))
 
     def _send_cancel(self, invite: ClientTransaction) -> None:
@@ -209,10 +232,13 @@ class OutgoingCall(Call):
         self._sender.layer.send_request(cancel, invite.remote, invite.local, self)
         invite.start_timer(Event.TIMER_B)  # §9.1: without a final response in 64*T1 the INVITE counts as cancelled
 
-    def _close(self, event: CallEvent) -> None:
+    def _forget_early(self) -> None:
         for dialog in self._early.values():
             self._core.forget_dialog(dialog)
         self._early.clear()
+
+    def _close(self, event: CallEvent) -> None:
+        self._forget_early()
         super()._close(event)
 
 

@@ -14,7 +14,7 @@ async def test_ready_means_database_and_sip_are_up_and_nobody_stops(api: Api) ->
     assert tuple(await api.get("/readyz", key=None)) == (200, {"status": "ready"})
     api.is_ready = False
     answer = await api.get("/readyz", key=None)
-    assert tuple(answer) == (503, error(503, "Service Unavailable", "The database or SIP is not up"))
+    assert tuple(answer) == (503, error(503, "Service Unavailable", "The database, SIP or the media plane is not up"))
     assert answer.headers["retry-after"] == "1"
     api.is_ready, api.is_draining = True, True
     answer = await api.get("/readyz", key=None)

@@ -144,9 +144,9 @@ class Agent:
         credentials: Credentials | None = None,
         headers: Sequence[tuple[str, str]] = (),
         target: str = "sip:+15550100@192.0.2.99:5070",
-        remote: Endpoint = PEER,
+        remotes: Sequence[Endpoint] = (PEER,),
     ) -> OutgoingCall:
-        """Place a call to PEER and collect its events."""
+        """Place a call to PEER, or to the first of `remotes` that takes it, and collect its events."""
         call = self.core.place_call(
             SipUri.parse(target),
             from_=NameAddr(None, SipUri("sip", "me", host="example.net")),
@@ -155,7 +155,7 @@ class Agent:
             headers=headers,
         )
         self.attend(call)
-        call.start(remote, self.core.sender.flow_to(remote))
+        call.start(*remotes)
         return call
 
 

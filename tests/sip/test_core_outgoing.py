@@ -8,6 +8,7 @@ from sip.core.call import CallState
 from sip.core.events import Answered, Failed, HungUp, Progress, Rejected, RemoteHangup
 from sip.core.outgoing import OutgoingCall
 from sip.digest import Credentials, DigestAuthenticator
+from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
 from sip.message import Request, Response
 from tests.sip.support import ANSWER, OFFER, PEER, Agent, only_request, only_response, request, response
@@ -439,7 +440,7 @@ class TestCancel:
         agent.sent()
         agent.attend(call)
         call.cancel()
-        call.start(PEER, agent.core.sender.flow_to(PEER))
+        call.start(PEER)
         call.fail("too late")
         assert agent.sent() == []
         assert kinds(agent, call) == ["Rejected"]
@@ -451,6 +452,89 @@ class TestCancel:
         agent.receive(response(invite, 401, headers=[("WWW-Authenticate", 'Digest realm="x", nonce="y", qop="auth"')]))
         assert only_request(agent.sent()).method == "ACK"
         assert kinds(agent, call) == ["Rejected"]
+
+
+class TestFailover:
+    """RFC 3263 §4.3."""
+
+    SECOND = Endpoint("udp", "192.0.2.98", 5060)
+
+    def next_invite(self, agent: Agent) -> Request:
+        """The INVITE that went to the second address; the ACK to the first one's answer may stand before it."""
+        message, remote = agent.take()[-1]
+        assert isinstance(message, Request)
+        assert (message.method, remote) == ("INVITE", self.SECOND)
+        return message
+
+    def test_a_503_sends_the_same_call_to_the_next_address_in_a_transaction_of_its_own(self) -> None:
+        agent = Agent()
+        call, first = placed(agent, remotes=(PEER, self.SECOND))
+        agent.receive(response(first, 503))
+        second = self.next_invite(agent)
+        assert second.call_id == first.call_id
+        assert second.top_via.branch != first.top_via.branch
+        assert (len(second.via), len(second.contacts), second.body) == (1, 1, OFFER)
+        agent.receive(response(second, 200, body=ANSWER))
+        assert only_request(agent.sent()).method == "ACK"
+        assert kinds(agent, call) == ["Answered"]
+
+    def test_an_address_that_cannot_be_reached_or_says_nothing_is_passed_over(self) -> None:
+        for fault in ("transport", "timeout"):
+            agent = Agent()
+            call = agent.place(remotes=(PEER, self.SECOND))
+            agent.deliver()
+            (datagram,) = agent.core.data_to_send()
+            if fault == "transport":
+                agent.core.transport_failed(datagram)
+            else:
+                agent.pass_time(32.1)
+            self.next_invite(agent)
+            assert kinds(agent, call) == []
+
+    def test_addresses_without_a_listener_are_passed_over(self) -> None:
+        agent = Agent()
+        agent.place(remotes=(Endpoint("tls", "192.0.2.97", 5061), self.SECOND))
+        self.next_invite(agent)
+        call = agent.place(remotes=(Endpoint("tls", "192.0.2.97", 5061),))
+        assert agent.take() == []
+        rejected = agent.events[call][-1]
+        assert isinstance(rejected, Rejected)
+        assert (rejected.status, rejected.cause) == (None, "transport")
+
+    @pytest.mark.parametrize("status", [486, 500, 603])
+    def test_any_other_refusal_is_final(self, status: int) -> None:
+        agent = Agent()
+        call, first = placed(agent, remotes=(PEER, self.SECOND))
+        agent.receive(response(first, status))
+        assert only_request(agent.sent()).method == "ACK"
+        assert kinds(agent, call) == ["Rejected"]
+
+    def test_the_last_refusal_stands_when_there_is_no_address_left(self) -> None:
+        agent = Agent()
+        call, first = placed(agent, remotes=(PEER, self.SECOND))
+        agent.receive(response(first, 503))
+        agent.receive(response(self.next_invite(agent), 503))
+        rejected = agent.events[call][-1]
+        assert isinstance(rejected, Rejected)
+        assert rejected.status == 503
+
+    def test_after_a_cancel_no_other_address_is_tried(self) -> None:
+        agent = Agent()
+        call, first = placed(agent, remotes=(PEER, self.SECOND))
+        agent.receive(response(first, 180))
+        call.cancel()
+        agent.sent()
+        agent.receive(response(first, 503))
+        assert only_request(agent.sent()).method == "ACK"
+        assert kinds(agent, call) == ["Progress", "Rejected"]
+
+    def test_silence_after_ringing_is_no_reason_to_ring_elsewhere(self) -> None:
+        agent = Agent()
+        call, first = placed(agent, remotes=(PEER, self.SECOND))
+        agent.receive(response(first, 180))
+        agent.pass_time(200)
+        assert agent.sent() == []
+        assert kinds(agent, call) == ["Progress"]
 
 
 class TestEnd:

@@ -168,8 +168,11 @@ def test_a_flood_is_taken_in_bounded_portions(kernel: Kernel) -> None:
     desk.sock["rtp_fd"] = near.fileno()
     for number in range(150):
         far.sendto(rtp(number, number), near.getsockname())
+    desk.core["now"] = time.monotonic_ns() + 20 * MS
+    desk.core["wall_offset"] = time.monotonic_ns() - time.time_ns()
     desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
     assert desk.row["received"] == 1 + desk.c.BATCH * desk.c.BATCHES_PER_TICK == 65
+    desk.core["now"] += 20 * MS
     desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
     assert desk.row["received"] == 130
     for sock in (near, other, far):

@@ -1,12 +1,21 @@
-"""What one typical INVITE costs: parsing it, and building its 200 with SDP."""
+"""What one typical INVITE costs: parsing it, and building its 200 with SDP; and whole calls on the protocol floor.
+
+The floor has no sockets: two user agent cores hand each other their datagrams, so the figure is that of both sides.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from sip.core.agent import CallReceived, UserAgentCore
+from sip.core.config import UserAgentConfig
+from sip.core.incoming import IncomingCall
+from sip.endpoint import Endpoint
+from sip.fields import NameAddr
 from sip.message import Request, parse_message, response_to
 from sip.sdp import PCMA, PCMU, LocalAudio, answer_offer, parse_sdp
+from sip.uri import SipUri
 
 INVITE = (
     b"INVITE sip:+15550100@192.0.2.4 SIP/2.0\r\n"
@@ -65,8 +74,57 @@ def microseconds(work: Callable[[int], object]) -> float:
     return best / VARIED * 1e6
 
 
+def floor_calls(calls: int) -> float:
+    """Seconds of CPU for so many calls between two cores: INVITE, 180, 200, ACK, BYE, 200, with their timers."""
+    now = 0.0
+    offer = OFFER
+    sides = [
+        UserAgentCore(UserAgentConfig(), clock=lambda: now, local_address_for=lambda _: "192.0.2.1") for _ in range(2)
+    ]
+    ends = [Endpoint("udp", "192.0.2.1", 5060), Endpoint("udp", "192.0.2.2", 5060)]
+    for side, end in zip(sides, ends, strict=True):
+        side.sender.add_listener(end)
+    caller, callee = sides
+    target = SipUri("sip", "15550100", host=ends[1].host, port=ends[1].port)
+    from_ = NameAddr(None, SipUri("sip", "anna", host="example.net"))
+
+    def exchange() -> None:
+        moved = True
+        while moved:
+            moved = False
+            for side, here, there, other in ((caller, *ends, callee), (callee, *reversed(ends), caller)):
+                for call, event in side.events():
+                    if isinstance(event, CallReceived):
+                        assert isinstance(call, IncomingCall)
+                        call.on_event = lambda _event: None
+                        call.ring()
+                        call.answer(offer)
+                    else:
+                        call.deliver(event)
+                for datagram in side.data_to_send():
+                    moved = True
+                    other.receive_datagram(datagram.data, here, there)
+
+    began = time.process_time()
+    for number in range(calls):
+        call = caller.place_call(target, from_=from_, body=offer)
+        call.on_event = lambda _event: None
+        call.start(ends[1])
+        exchange()
+        call.hangup()
+        exchange()
+        now += 0.002
+        if number % 64 == 0:
+            for side in sides:
+                side.handle_timeout()
+    used = time.process_time() - began
+    assert callee.statistics.calls_received == calls
+    assert caller.calls == callee.calls == 0
+    return used
+
+
 def run(*, quick: bool) -> dict[str, object]:
-    """Prints and returns the figures; `quick` makes no difference, it takes seconds."""
+    """Prints and returns the figures."""
     local = LocalAudio("192.0.2.4", 10_000, (PCMU, PCMA), session_id=1, session_version=1)
     raw = messages()
     requests = [message for message in map(parse_message, raw) if isinstance(message, Request)]
@@ -78,4 +136,16 @@ def run(*, quick: bool) -> dict[str, object]:
     print(f"parse the same one again and again                           {same:6.1f} µs")
     print(f"build a bare 200                                             {bare:6.1f} µs")
     print(f"parse its SDP, negotiate, and build the 200 with the answer  {built:6.1f} µs")
-    return {"parse_us": parse, "parse_repeated_us": same, "bare_200_us": bare, "answer_us": built}
+    calls = 2_000 if quick else 10_000
+    floor = min(floor_calls(calls) for _ in range(3)) / calls
+    rate = 4 / floor  # an INVITE and a BYE, each with its client and its server transaction
+    print(f"protocol floor, a whole call, both sides                     {floor * 1e6:6.1f} µs")
+    print(f"protocol floor, transactions a second on one core            {rate:6.0f}")
+    return {
+        "floor_call_us": floor * 1e6,
+        "transactions_per_second": rate,
+        "parse_us": parse,
+        "parse_repeated_us": same,
+        "bare_200_us": bare,
+        "answer_us": built,
+    }

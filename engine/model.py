@@ -56,7 +56,9 @@ T = TypeVar("T")
 
 def timestamp(moment: datetime) -> str:
     """The moment as bodies and payloads show it: ISO 8601, UTC, milliseconds cut off, `Z` (contract §1)."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def money(amount: int) -> str:

@@ -5,13 +5,13 @@ serves all sessions; several can live beside each other behind this same face.
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.events import MediaEvent
+from media.kernel.addresses import ip_address
 from media.kernel.arrays import Samples
 from media.kernel.core import MediaCore
 from media.kernel.limits import raise_descriptor_limit
@@ -93,7 +93,7 @@ class MediaPlane:
         `on_event` is called on the asyncio thread. Raises PortsExhausted where no port, descriptor or row is left, and
         ValueError where the address is none of this machine's.
         """
-        ipaddress.ip_address(address)
+        ip_address(address)
         if not self._running:
             raise PortsExhausted("the media plane is not running")
         if not self._free:

@@ -6,7 +6,6 @@ A session that has been closed takes every call and does nothing, so that a hang
 
 import asyncio
 import base64
-import ipaddress
 import logging
 import os
 import socket
@@ -30,7 +29,7 @@ from media.events import (
     RtcpBye,
 )
 from media.kernel import constants as c
-from media.kernel.addresses import address_text
+from media.kernel.addresses import address_text, ip_address
 from media.kernel.core import MediaCore
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
@@ -85,7 +84,7 @@ class MediaSession:
         self.slot = slot
         self.generation = generation
         self.parameters: StreamParameters | None = None
-        self._version = ipaddress.ip_address(address).version
+        self._version = ip_address(address).version
         self._core = core
         self._row: Any = core.sessions[slot]
         self._sockets = sockets

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -28,11 +29,16 @@ RETRY_SECONDS: Final = 0.25
 LOGGED_BODY_BYTES: Final = 2048
 LOCATION_CHARS: Final = 8192
 MISSING_KEYS_LOGGED: Final = 50
+REMEMBERED_TEMPLATES: Final = 256
+REMEMBERED_CHARS: Final = 16_384
+"""A fixed template up to this length is parsed once and its document shared by the calls; documents never change."""
 
 _EMPTY_DOCUMENT = b"<Response/>"
 _ACCEPT = "application/xml, text/xml;q=0.9, */*;q=0.5"
 _RETRIED_FAILURES = frozenset({"connect", "dns", "timeout", "protocol"})
 _PORTS = {"http": 80, "https": 443}
+
+_parse_once = lru_cache(REMEMBERED_TEMPLATES)(parse_document)
 
 Log = Callable[[str, Mapping[str, object]], None]
 Parameters = Iterable[tuple[str, str]]
@@ -149,7 +155,9 @@ class Documents:
         built_in = {"CallSid": facts.call_sid, "From": facts.from_, "To": facts.to, "Direction": facts.direction}
         try:
             filled = substitute(template, {**built_in, **facts.variables}, self._limits)
-            document = parse_document(filled.text, self._limits)
+            # A template without placeholders is the same document for every call.
+            fixed = filled.text is template and len(template) <= REMEMBERED_CHARS
+            document = (_parse_once if fixed else parse_document)(filled.text, self._limits)
         except DocumentError as error:
             raise DocumentUnavailable(f"template: {error}") from None
         for key in filled.missing[:MISSING_KEYS_LOGGED]:

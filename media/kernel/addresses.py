@@ -3,15 +3,20 @@
 import ipaddress
 import socket
 import struct
+from functools import lru_cache
 
 from media.kernel.latch import AF_INET, AF_INET6
 
 _WORDS = struct.Struct("<3q")
+_REMEMBERED = 1024
+
+# The same peers come again and again. What is no address is not remembered: exceptions are not.
+ip_address = lru_cache(_REMEMBERED)(ipaddress.ip_address)
 
 
 def address_words(host: str, port: int) -> tuple[int, int, int]:
     """Return the three words of a socket address; raises ValueError for what is no IP literal or no port."""
-    address = ipaddress.ip_address(host)
+    address = ip_address(host)
     if not 0 <= port <= 65535:
         raise ValueError(f"{port} is not a port")
     if isinstance(address, ipaddress.IPv4Address):

@@ -1,13 +1,16 @@
 """What has been measured, read from the kernel's rows as they are at this moment."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from media.kernel import constants as c
 from media.kernel.addresses import address_text
 from media.kernel.core import MediaCore
+from media.kernel.layout import CoreRow, SessionRow, record_dtype
 from media.kernel.reception import counted_packets, expected_packets
 
 
@@ -68,21 +71,29 @@ class PlaneStatistics:
     free_ports: int
 
 
-class _Fields:
-    """A row whose fields read as Python integers, so that the kernel's own functions count on it."""
+def _scalars(declaration: type) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """The names of a record's plain integers, and their places counted in words."""
+    fields = record_dtype(declaration).fields
+    assert fields is not None
+    places = {name: field[1] // 8 for name, field in fields.items() if field[0] == np.int64}
+    return tuple(places), np.array(list(places.values()), np.intp)
 
-    def __init__(self, row: Any) -> None:
-        self._row = row
 
-    def __getattr__(self, name: str) -> int:
-        return int(self._row[name])
+_SESSION_SCALARS = _scalars(SessionRow)
+_CORE_SCALARS = _scalars(CoreRow)
+
+
+def _fields(row: Any, scalars: tuple[tuple[str, ...], npt.NDArray[np.intp]]) -> Any:
+    """The plain integers of a row as Python's, read in one go, so that the kernel's own functions count on them."""
+    names, places = scalars
+    return SimpleNamespace(**dict(zip(names, np.frombuffer(row, np.int64)[places].tolist(), strict=True)))
 
 
 def read_session(row: Any, generation: int) -> SessionStatistics:
     """Return the statistics of a session's row; nothing yet where the row still shows another generation."""
     if row["generation"] != generation:
         row = np.zeros(1, row.dtype)[0]
-    fields: Any = _Fields(row)
+    fields = _fields(row, _SESSION_SCALARS)
     expected: int = _plain(expected_packets)(fields)
     received: int = _plain(counted_packets)(fields)
     playing = fields.jb_state == c.JITTER_PLAYING
@@ -124,7 +135,7 @@ def _late_names() -> tuple[str, ...]:
 
 def read_plane(core: MediaCore, free_ports: int) -> PlaneStatistics:
     """Return the statistics of a core."""
-    fields: Any = _Fields(core.row)
+    fields = _fields(core.row, _CORE_SCALARS)
     return PlaneStatistics(
         sessions=fields.sessions,
         ticks=fields.ticks,

@@ -1,11 +1,10 @@
 """The parameters of a stream, as offer and answer settled them, checked and put into the kernel's form."""
 
-import ipaddress
 from dataclasses import dataclass
 
 from media.kernel import commands as at
 from media.kernel import constants as c
-from media.kernel.addresses import address_words
+from media.kernel.addresses import address_words, ip_address
 from media.kernel.g711 import CODECS, SILENCE
 
 
@@ -55,9 +54,10 @@ def _words(field: str, host: str, port: int, version: int) -> tuple[int, int, in
         words = address_words(host, port)
     except ValueError as error:
         raise StreamError(f"{field}: {error}") from error
-    if ipaddress.ip_address(host).is_multicast:
+    address = ip_address(host)
+    if address.is_multicast:
         raise StreamError(f"{field}: {host} is no single host")
-    if ipaddress.ip_address(host).version != version:
+    if address.version != version:
         raise StreamError(f"{field}: {host} cannot be reached from an IPv{version} socket")
     return words
 
@@ -78,7 +78,7 @@ def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ..
     reports = (0, 0, 0)
     if parameters.rtcp_address is not None:
         reports = _words("rtcp_address", *parameters.rtcp_address, version)
-    reachable = parameters.remote_port != 0 and not ipaddress.ip_address(parameters.remote_address).is_unspecified
+    reachable = parameters.remote_port != 0 and not ip_address(parameters.remote_address).is_unspecified
     codec = CODECS[parameters.codec]
     arguments = {
         at.START_CODEC: codec,

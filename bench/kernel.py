@@ -210,8 +210,8 @@ def compare_cpu(calls: int, seconds: float, pairs: int) -> tuple[Measurement, Me
 def run(*, quick: bool) -> dict[str, object]:
     """Print and return the figures; `missed` names what is not reached."""
     seconds = 2.0 if quick else 4.0
-    baseline = most_carried("asyncio", range(192, 1000, 64 if quick else 32), seconds, _report)
-    kernel = most_carried("kernel", range(2496, 4000, 352 if quick else 160), seconds, _report)
+    baseline = most_carried("asyncio", range(64, 1000, 64 if quick else 32), seconds, _report)
+    kernel = most_carried("kernel", range(672, 4100, 608 if quick else 224), seconds, _report)
     served, floor = compare_cpu(_CPU_CALLS, seconds, 2 if quick else 4)
     calls_ratio = kernel.calls / baseline.calls
     cpu_ratio = served.cpu_ms / floor.cpu_ms

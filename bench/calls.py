@@ -2,7 +2,7 @@
 
 sipp makes the calls from the other core. Measured: the processor time of the engine for one call, a rate held for a
 minute with the calls that failed in it and the memory before and after, and the time from INVITE to 200 at half of that
-rate.
+rate. Beside it, in the same run, the same calls to the SIP room alone, without flow, store and audio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine import Engine, started
+from bench.engine import Subject, bare_agent, started
 
 RATE = 450
 CPU_MS = 1.9
@@ -91,7 +91,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def make_calls(engine: Engine, rate: int, seconds: float, core: int, *, setup: bool) -> Run:
+def make_calls(engine: Subject, rate: int, seconds: float, core: int, *, setup: bool) -> Run:
     """Let sipp make calls at a rate, in calls a second."""
     with tempfile.TemporaryDirectory() as folder:
         calls = round(rate * seconds)
@@ -155,6 +155,11 @@ def run(*, quick: bool) -> dict[str, object]:
             print(half, flush=True)
             full = make_calls(engine, RATE, 10 if quick else 60, cores[-1], setup=True)
             print(full, flush=True)
+    with bare_agent(cores[0]) as subject:
+        make_calls(subject, 50, _WARM_SECONDS, cores[-1], setup=False)
+        bare = make_calls(subject, RATE // 2, 5 if quick else 20, cores[-1], setup=True)
+    print(f"SIP alone: {bare}")
+    print(f"a call costs {half.cpu_ms / bare.cpu_ms:.1f} times the CPU of its signalling alone")
     missed = [
         text
         for text, wrong in (
@@ -170,6 +175,7 @@ def run(*, quick: bool) -> dict[str, object]:
         print(f"missed  {text}")
     return {
         "cpu_ms": full.cpu_ms,
+        "signalling_cpu_ms": bare.cpu_ms,
         "calls": full.calls,
         "failed": full.failed,
         "held": full.held,

@@ -18,13 +18,32 @@ START_LIMIT = 180.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Engine:
+class Subject:
+    """A process under load: where its SIP listens, what it uses."""
+
+    def __init__(self, process: subprocess.Popen[str], sip: str) -> None:
+        self.process = process
+        self.sip = sip
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the process and its living children so far."""
+        total = 0
+        for pid in descendants(self.process.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / _TICKS
+
+    def megabytes(self) -> float:
+        """Resident memory of the process and its children."""
+        return resident_megabytes(self.process.pid)
+
+
+class Engine(Subject):
     """A `voylo serve` that is ready."""
 
     def __init__(self, process: subprocess.Popen[str], ready: dict[str, Any]) -> None:
-        self.process = process
+        super().__init__(process, ready["sip"]["udp"])
         self.http: str = ready["http"]
-        self.sip: str = ready["sip"]["udp"]
 
     def post(self, path: str, body: object) -> dict[str, Any]:
         """POST JSON with the engine's key and return the answer."""
@@ -48,18 +67,6 @@ class Engine:
                 "sip": {"allowedSourceIps": ["127.0.0.1/32"]},
             },
         )
-
-    def cpu_seconds(self) -> float:
-        """Processor time of the engine and its living children so far."""
-        total = 0
-        for pid in descendants(self.process.pid):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / _TICKS
-
-    def megabytes(self) -> float:
-        """Resident memory of the engine and its children."""
-        return resident_megabytes(self.process.pid)
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -119,6 +126,19 @@ def started(folder: Path, *, core: int | None = None, show_log: bool = True, **c
         else:
             raise RuntimeError(f"the engine ended with {process.wait()} before it was ready")
         yield Engine(process, ready)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_LIMIT)
+
+
+@contextmanager
+def bare_agent(core: int) -> Iterator[Subject]:
+    """The SIP room alone on one processor core, see `bench.bare_agent`."""
+    process = subprocess.Popen([sys.executable, "-m", "bench.bare_agent"], stdout=subprocess.PIPE, text=True)
+    os.sched_setaffinity(process.pid, {core})
+    try:
+        assert process.stdout is not None
+        yield Subject(process, process.stdout.readline().strip())
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(START_LIMIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -16,6 +15,7 @@ from api.json_body import parse_json
 from engine.errors import BadRequest
 from engine.limits import JSON_BODY_BYTES
 from tests.api.client import BASE, Api, error
+from tests.support.effort import effort_below
 
 PATH = "/v1/applications"
 JSON = {"Content-Type": "application/json"}
@@ -217,7 +217,6 @@ async def test_a_body_where_none_is_asked_for_is_ignored(api: Api) -> None:
     ],
 )
 async def test_a_large_body_of_faults_does_not_hold_up_the_process(api: Api, members: dict[str, object]) -> None:
-    began = time.process_time()
-    answer = await api.post(PATH, {"name": "x", **members})
+    with effort_below(700):
+        answer = await api.post(PATH, {"name": "x", **members})
     assert answer.status in {201, 400}
-    assert time.process_time() - began < 0.5

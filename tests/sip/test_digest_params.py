@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sip.digest.params import MAX_AUTH_PARAMS, MAX_CREDENTIAL_CHARS, parse_auth_params, quoted
 from sip.errors import LocalProtocolError, SipParseError
+from tests.support.effort import effort_below
 
 
 class TestParsing:
@@ -73,10 +72,8 @@ class TestParsing:
     @pytest.mark.parametrize("filler", ["\\", "\\\\", "a=", " ", ",", '"', "a=b,", "\t,"])
     def test_no_text_takes_long(self, filler: str) -> None:
         text = ('Digest a="' + filler * MAX_CREDENTIAL_CHARS)[:MAX_CREDENTIAL_CHARS]
-        begun = time.process_time()
-        with pytest.raises(SipParseError):
+        with effort_below(150), pytest.raises(SipParseError):
             parse_auth_params(text)
-        assert time.process_time() - begun < 0.1
 
     @given(st.one_of(st.text(max_size=120), st.text(max_size=80).map("Digest ".__add__)))
     def test_nothing_raises_but_a_parse_error(self, value: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import resource
-import time
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.effort import effort_below
 from tests.voyloml.scripted import UNHURRIED, short_id
 from voyloml import Code, DocumentError, LanguageLimits, parse_document
 
@@ -262,16 +262,15 @@ class TestHostileDocuments:
         ids=short_id,
     )
     def test_are_refused_at_once(self, data: bytes, code: Code) -> None:
-        began = time.process_time()
-        assert refused(data).code is code
-        assert time.process_time() - began < 0.5
+        with effort_below(700):
+            error = refused(data)
+        assert error.code is code
 
     def test_a_hundred_thousand_elements_stop_at_the_limit_whatever_the_size_allows(self) -> None:
         limits = LanguageLimits(document_bytes=10_000_000)
-        began = time.process_time()
-        error = refused(b"<Response>" + b"<Pause/>" * 100_000 + b"</Response>", limits)
+        with effort_below(700):
+            error = refused(b"<Response>" + b"<Pause/>" * 100_000 + b"</Response>", limits)
         assert place(error)[:3] == (Code.TOO_LARGE, 1, 11 + 199 * 8)
-        assert time.process_time() - began < 0.5
 
     def test_a_doctype_that_the_scan_should_miss_is_stopped_by_the_parser(
         self, monkeypatch: pytest.MonkeyPatch

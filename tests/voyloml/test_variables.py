@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.effort import effort_below
 from tests.voyloml.scripted import UNHURRIED, short_id
 from voyloml import Code, DocumentError, Element, LanguageLimits, VariableError, parse_document, validate_variables
 from voyloml.variables import Scalar, as_text, pieces, substitute
@@ -145,11 +145,9 @@ class TestSubstitution:
 
     def test_a_short_template_cannot_grow_without_bound(self) -> None:
         template = "{{a}}" * 50_000
-        began = time.process_time()
-        with pytest.raises(DocumentError) as caught:
+        with effort_below(300), pytest.raises(DocumentError) as caught:
             substitute(template, {"a": "'" * 1024})
         assert caught.value.code is Code.TOO_LARGE
-        assert time.process_time() - began < 0.2
         assert substitute("{{a}}" * 2, {"a": "x" * 5}, LanguageLimits(document_bytes=10)).text == "x" * 10
 
     @pytest.mark.parametrize(
@@ -158,9 +156,8 @@ class TestSubstitution:
         ids=short_id,
     )
     def test_hostile_templates_cost_little(self, template: str) -> None:
-        began = time.process_time()
-        substitute(template + "{{", {})
-        assert time.process_time() - began < 0.5
+        with effort_below(700):
+            substitute(template + "{{", {})
 
     @UNHURRIED
     @given(st.lists(st.sampled_from(["{{a}}", "{{", "}}", "a", "<!--", "-->", "<![CDATA[", "]]>", "\n"])).map("".join))

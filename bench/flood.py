@@ -217,7 +217,6 @@ def compare(engine: Engine, seconds: float) -> tuple[Seen, Seen, float]:
     print(f"without  {quiet}", flush=True)
     flood = Flood(address, seconds + 0.5)
     flood.start()
-    time.sleep(0.3)
     cpu, began = engine.cpu_seconds(), time.perf_counter()
     loud = peer.watch(seconds, flood)
     share = (engine.cpu_seconds() - cpu) / (time.perf_counter() - began)

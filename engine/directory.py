@@ -7,12 +7,13 @@ within `POLL_SECONDS`.
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_address
 from typing import Final
 
 import structlog
 
 from engine.errors import EngineError
-from engine.model import Application, Number
+from engine.model import Application, Network, Number
 from engine.sealing import check_key, unseal_application, unseal_number
 from engine.secrets import SecretBox, SecretUnreadable
 from engine.store import Store
@@ -23,6 +24,9 @@ from engine.store.numbers import load_numbers
 logger = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.5
+
+TRUSTED_ADDRESSES: Final = 2**24
+"""A network of more addresses, 10.0.0.0/8 being the largest, tells nothing about who is in it."""
 
 
 class NumberDirectory:
@@ -35,6 +39,7 @@ class NumberDirectory:
         self._by_e164: dict[str, Number] = {}
         self._numbers: dict[str, Number] = {}
         self._applications: dict[str, Application] = {}
+        self._sources: set[Network] | None = None  # of all numbers; None: to be collected again
         self._polling: asyncio.Task[None] | None = None
 
     def lookup(self, e164: str) -> Number | None:
@@ -48,6 +53,22 @@ class NumberDirectory:
     def application(self, application_id: str) -> Application | None:
         """The application with this id, of whatever workspace."""
         return self._applications.get(application_id)
+
+    def trusts(self, host: str) -> bool:
+        """Whether some number may be called from this address by the address alone, and not from half the world."""
+        if self._sources is None:
+            self._sources = {
+                network
+                for number in self._by_e164.values()
+                if number.sip is not None
+                for network in number.sip.allowed_source_ips
+                if network.num_addresses <= TRUSTED_ADDRESSES
+            }
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._sources)
 
     async def start(self) -> None:
         """Loads everything and begins to poll for changes.
@@ -86,6 +107,7 @@ class NumberDirectory:
         numbers = await self._store.read(lambda connection: load_numbers(connection, number_ids))
         applications = await self._store.read(lambda connection: load_applications(connection, application_ids))
         self._drop(number_ids, application_ids)
+        self._sources = None
         for number in numbers:
             self._add_number(number)
         for application in applications:

@@ -161,7 +161,9 @@ class EngineProcess:
 
     async def _open_sip(self) -> None:
         room_settings.report_missing_transports(self.config)
-        self.user_agent = UserAgent(room_settings.user_agent_config(self.config), self.incoming.arrived)
+        self.user_agent = UserAgent(
+            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self.directory.trusts
+        )
         self.incoming.bind(self.user_agent)
         await self.user_agent.start()
         self._exit.push_async_callback(self.user_agent.close)

@@ -39,6 +39,9 @@ def user_agent_config(config: Config) -> UserAgentConfig:
         limits=MessageLimits(message_bytes=limits.sip_message_bytes, headers=limits.sip_headers),
         auth_failures=limits.auth_failures,
         ban_seconds=limits.ban_seconds,
+        source_rate=limits.sip_source_rate,
+        source_burst=limits.sip_source_burst,
+        silent=sip.silent,
         nonce_seconds=round(sip.nonce_seconds),
     )
 

@@ -47,8 +47,8 @@ class UserAgent:
     """Places and receives calls over UDP. Create it, `start` it inside a running event loop, `close` it in the end.
 
     `on_call` is called in the event loop for each new call that has passed the protocol's checks; it takes the call by
-    setting `call.on_event` and answers or rejects it then or later. `clock` returns seconds that only grow; it is for
-    tests.
+    setting `call.on_event` and answers or rejects it then or later. `is_trusted` tells of an address whether it may
+    send as much as it likes (`UserAgentConfig.source_rate`). `clock` returns seconds that only grow; it is for tests.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class UserAgent:
         config: UserAgentConfig,
         on_call: Callable[[IncomingCall], None],
         *,
+        is_trusted: Callable[[str], bool] = lambda _host: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -70,6 +71,7 @@ class UserAgent:
             on_wake=self._wake,
             on_ban=_log_ban,
             on_fault=self._log_fault,
+            is_trusted=is_trusted,
         )
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._listeners: dict[Endpoint, UdpListener] = {}
@@ -210,7 +212,8 @@ class UserAgent:
     def _receive(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
         self._driving = True
         try:
-            self._core.receive_datagram(data, source, local)
+            if not self._core.receive_datagram(data, source, local):
+                return  # nothing has happened
         except Exception:
             self._core.statistics.failures += 1
             log.exception("datagram from %s dropped", source)

@@ -6,6 +6,7 @@ destination, its channels. What is refused before the peer is known leaves no re
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.model import Application, NewCall, Number
 from engine.phone import PhoneNumberError, normalise
+from engine.refusals import RefusalLog
 from media import MediaPlane
 from sip import Credentials, DigestOutcome, IncomingCall, NameAddr, SipParseError, SipUri, UserAgent
 from sip.sdp import SdpRejected
@@ -60,6 +62,7 @@ class IncomingCalls:
         self._legs = legs
         self._services = services
         self._realm = realm
+        self._refusals = RefusalLog(time.monotonic)
         self._user_agent: UserAgent
 
     def bind(self, user_agent: UserAgent) -> None:
@@ -70,7 +73,7 @@ class IncomingCalls:
         """One new call; every path ends in a response or a running call."""
         number = self._number_called(incoming)
         if number is None:
-            logger.info("call.unknown_number", source=incoming.source.host, to=str(incoming.request.uri)[:128])
+            self._refusals.refused("call.unknown_number", incoming.source.host, to=str(incoming.request.uri)[:128])
             incoming.reject(404, stateless=True)
             return
         if not self._authenticated(incoming, number):
@@ -117,11 +120,11 @@ class IncomingCalls:
         auth = number.sip.auth if number.sip is not None else None
         source = incoming.source
         if not sources and auth is None:
-            logger.warning("call.number_open_to_nobody", number=number.e164, source=source.host)
+            self._refusals.refused("call.number_open_to_nobody", source.host, number=number.e164)
             incoming.reject(403, stateless=True)
             return False
         if number.sip is not None and sources and not number.sip.allows_source(source.host):
-            logger.warning("call.foreign_address", number=number.e164, source=source.host)
+            self._refusals.refused("call.foreign_address", source.host, number=number.e164)
             incoming.reject(403, stateless=True)
             return False
         if auth is None:
@@ -136,7 +139,7 @@ class IncomingCalls:
         if result.outcome in _CHALLENGED:
             incoming.challenge(realm, stale=result.stale)
             return False
-        logger.warning("call.bad_credentials", number=number.e164, source=source.host, result=result.outcome.value)
+        self._refusals.refused("call.bad_credentials", source.host, number=number.e164, result=result.outcome.value)
         incoming.reject(400 if result.outcome is DigestOutcome.MALFORMED else 403)
         return False
 

@@ -125,6 +125,14 @@ class SipSection(_Section):
         description="Seconds a digest nonce may be used; after that the peer is challenged again with stale=true.",
     )
 
+    silent: _Switch = Field(
+        default=False,
+        description=(
+            "Whether strangers get no answer to what would be refused, so that scanners find nothing; "
+            "challenges are still sent, and addresses that may call a number are answered as always."
+        ),
+    )
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         problems: list[tuple[str, str]] = []
@@ -301,6 +309,14 @@ class LimitsSection(_Section):
         default=5, description="Failed SIP log-ins from one address in a minute before it is banned."
     )
     ban_seconds: _Seconds = Field(default=600, description="Seconds for which such an address is ignored.")
+    sip_source_rate: Annotated[float, BeforeValidator(read_seconds), Field(ge=0, le=1_000_000)] = Field(
+        default=100,
+        description=(
+            "SIP messages a second read from one address that has not proven itself, refused requests counting ten "
+            "times; 0 reads them all. Addresses that may call a number, or have logged in, are not limited."
+        ),
+    )
+    sip_source_burst: _Count = Field(default=200, description="SIP messages such an address may send at once.")
     drain_seconds: Annotated[float, BeforeValidator(read_seconds), Field(ge=0, le=86_400)] = Field(
         default=30, description="Seconds that calls may go on after SIGTERM before they are hung up."
     )

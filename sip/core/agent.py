@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sip.admission import CHALLENGE_COST, REFUSAL_COST, Admission
 from sip.core.call import Call, EventsWaiting
 from sip.core.config import AUTH_FAILURE_WINDOW, UserAgentConfig
 from sip.core.events import CallEvent
@@ -25,6 +26,7 @@ from sip.core.inspection import (
     inspect_content,
     inspect_extensions,
     inspect_target,
+    is_scanner,
 )
 from sip.core.outgoing import OutgoingCall, check_extra_headers
 from sip.core.routing import note_source
@@ -68,8 +70,11 @@ class UserAgentCore:
         on_wake: Callable[[], None] = lambda: None,
         on_ban: Callable[[str, float], None] = lambda _host, _seconds: None,
         on_fault: Callable[[Endpoint, str], None] = lambda _source, _reason: None,
+        is_trusted: Callable[[str], bool] = lambda _host: False,
     ) -> None:
-        """`on_ban(host, seconds)` and `on_fault(source, reason)` are there to be logged: an address that is ignored
+        """`is_trusted(host)` tells addresses that may send as much as they like, such as those of carriers.
+
+        `on_ban(host, seconds)` and `on_fault(source, reason)` are there to be logged: an address that is ignored
         from now on, and a message that did not parse."""
         self.config = config
         self.clock = clock
@@ -86,6 +91,14 @@ class UserAgentCore:
             sources=config.tracked_sources,
             on_ban=on_ban,
         )
+        self.admission = Admission(
+            self.defence,
+            rate=config.source_rate,
+            burst=config.source_burst,
+            sources=config.tracked_sources,
+            is_trusted=is_trusted,
+        )
+        self.sender.may_answer = self._may_answer
         self.digest = DigestAuthenticator(
             config.domain or config.advertised_address or "voylo", secrets.token_bytes(32), config.nonce_seconds
         )
@@ -104,13 +117,16 @@ class UserAgentCore:
         """Dialogs that requests are matched against."""
         return len(self._dialogs)
 
-    def receive_datagram(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
-        """Handle one datagram that came from `source` to the listener `local`."""
-        if self.defence.is_banned(source.host, self.clock()):
-            self.statistics.banned += 1
-            return
-        if is_keepalive(data):
-            return
+    def receive_datagram(self, data: bytes, source: Endpoint, local: Endpoint) -> bool:
+        """Handle one datagram that came from `source` to the listener `local`; False when it was dropped unread."""
+        if not self.admission.admits(source.host, self.clock()):
+            self.statistics.banned, self.statistics.throttled = self.defence.dropped, self.admission.throttled
+            return False
+        if not is_keepalive(data):
+            self._receive_message(data, source, local)
+        return True
+
+    def _receive_message(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
         self.statistics.messages_received += 1
         self._size = len(data)
         try:
@@ -219,7 +235,9 @@ class UserAgentCore:
             lookup,
             str(call.request.uri),
         )
-        if result.outcome is DigestOutcome.BAD:
+        if result.ok:
+            self.admission.trust(call.source.host, self.clock())
+        elif result.outcome is DigestOutcome.BAD:
             self.report_authentication_failure(call.source)
         return result
 
@@ -270,6 +288,19 @@ class UserAgentCore:
         """Tell what we can do (§11.2)."""
         headers = (("Allow", ALLOW), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED))
         self.sender.answer_unasked(request, source, local, 200, size=self._size, headers=headers)
+
+    def _may_answer(self, response: Response, host: str) -> bool:
+        """Charge an answer that nobody has authenticated for to its asker; False when it is not to be sent."""
+        now = self.clock()
+        if response.status in {401, 407}:
+            self.admission.charge(host, CHALLENGE_COST, now)
+            return True
+        if response.status >= 300:
+            self.admission.charge(host, REFUSAL_COST, now)
+        if self.config.silent and not self.admission.knows(host, now):
+            self.statistics.silenced += 1
+            return False
+        return True
 
     def _answer_fault(self, error: SipParseError, source: Endpoint, local: Endpoint) -> None:
         """Answer a request that does not parse, as far as enough of it does (§8.2, §16.3); responses and ACKs are
@@ -353,6 +384,9 @@ class UserAgentCore:
         call.receive_request(dialog, request, source, local)
 
     def _receive_out_of_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        if self.config.silent and is_scanner(request):
+            self.statistics.silenced += 1
+            return
         if self.layer.is_merged(request):
             self.refuse(request, source, local, 482)  # §8.2.2.2
             return

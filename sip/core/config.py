@@ -31,6 +31,12 @@ run."""
 CALLS = 20_000
 """Calls at once, both directions; above it, incoming ones are refused with 503."""
 
+SOURCE_RATE = 0.0
+"""``limits.sip_source_rate``: messages a second that one unproven address may send in the long run; 0: any number."""
+
+SOURCE_BURST = 200.0
+"""``limits.sip_source_burst``: messages that it may send at once."""
+
 NONCE_SECONDS = 300
 """``sip.nonce_seconds``: life of a digest nonce (contract §14.1)."""
 
@@ -52,6 +58,9 @@ class UserAgentConfig:
     auth_failures: int = AUTH_FAILURES
     ban_seconds: float = BAN_SECONDS
     tracked_sources: int = TRACKED_SOURCES
+    source_rate: float = SOURCE_RATE
+    source_burst: float = SOURCE_BURST
+    silent: bool = False  # strangers get no answer but a challenge, known scanners none at all
     nonce_seconds: int = NONCE_SECONDS
     server_transactions: int = SERVER_TRANSACTIONS
     calls: int = CALLS

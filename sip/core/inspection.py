@@ -17,6 +17,9 @@ ACCEPT = "application/sdp"
 SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
 SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 
+# How the tools that look for open systems call themselves, in lower case.
+_SCANNERS = ("friendly-scanner", "sipvicious", "sip-scan", "sipcli", "sundayddr", "pplsip", "vaxsipuseragent")
+
 _SDP_RANGES = frozenset({"application/sdp", "application/*", "*/*"})
 
 
@@ -59,6 +62,12 @@ def inspect_content(request: Request) -> Refusal | None:
     if encoding is not None and encoding.strip().lower() != "identity":
         return Refusal(415, (("Accept-Encoding", "identity"),))
     return None
+
+
+def is_scanner(request: Request) -> bool:
+    """Whether the request names one of the well-known scanning tools as its user agent; the honest ones do."""
+    agent = (request.headers.get("User-Agent") or "").lower()
+    return any(name in agent for name in _SCANNERS)
 
 
 def session_description(request: Request) -> bytes | None:

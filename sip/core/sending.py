@@ -69,6 +69,7 @@ class Sender:
         self.local_address_for = local_address_for
         self.listeners: tuple[Endpoint, ...] = ()
         self.transports: frozenset[str] = frozenset()
+        self.may_answer: Callable[[Response, str], bool] = lambda _response, _host: True
         self._tag_key = secrets.token_bytes(32)
 
     def add_listener(self, endpoint: Endpoint) -> None:
@@ -185,8 +186,11 @@ class Sender:
     def send_unasked(self, response: Response, size: int, remote: Endpoint, local: Endpoint) -> None:
         """Send a response without a transaction, shortened to stay near the `size` of its request in bytes.
 
-        The source of a datagram may be forged: whoever it names must not be sent much more than we were.
+        The source of a datagram may be forged: whoever it names must not be sent much more than we were. What cannot
+        be made short enough is not sent.
         """
+        if not self.may_answer(response, remote.host):
+            return
         data = bytes(response)
         for name in _DISPENSABLE:
             if remote.reliable or len(data) <= AMPLIFICATION * size:
@@ -200,6 +204,9 @@ class Sender:
                 if len(challenges) > 1:
                     response.headers.set(name, challenges[0])
                     data = bytes(response)
+            if len(data) > AMPLIFICATION * size:
+                self.statistics.withheld += 1
+                return
         self.layer.transmit_stateless(data, remote, local)
 
     def send_request(

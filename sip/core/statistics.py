@@ -13,6 +13,9 @@ class Statistics:
     messages_sent: int = 0
     parse_errors: int = 0
     banned: int = 0  # datagrams dropped unread: their source is ignored
+    throttled: int = 0  # datagrams dropped unread: their source sends too many
+    silenced: int = 0  # answers not given to strangers in silent mode
+    withheld: int = 0  # answers not given because they would be much larger than what was asked
     stray_responses: int = 0  # responses to nothing we sent
     stray_acks: int = 0
     refused: int = 0  # requests answered with an error by the protocol itself

@@ -114,3 +114,18 @@ async def test_one_unreadable_secret_takes_only_its_number_out_of_service(engine
     assert second.lookup("+2004447") == good
     assert second.application(application.id) is None
     await second.close()
+
+
+async def test_addresses_that_may_call_a_number_are_trusted_unless_nearly_everybody_may(engine: Opened) -> None:
+    directory = engine.directory
+    assert not directory.trusts("192.0.2.7")
+    sources = ["192.0.2.0/24", "2001:db8::1", "0.0.0.0/0"]
+    number = await engine.numbers.import_(
+        engine.workspace_id, NewNumber("+2004446", sip={"allowed_source_ips": sources})
+    )
+    assert directory.trusts("192.0.2.7")
+    assert directory.trusts("2001:db8::1")
+    assert not directory.trusts("198.51.100.1")
+    assert not directory.trusts("a name")
+    await engine.numbers.delete(engine.workspace_id, number.id)
+    assert not directory.trusts("192.0.2.7")

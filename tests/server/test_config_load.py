@@ -306,6 +306,7 @@ class TestConfig:
         assert config.media.codecs == ("PCMU", "PCMA", "G722", "opus")
         assert config.media.timeout_seconds == 60
         assert config.sip.nonce_seconds == 300
+        assert config.sip.silent is False
         assert config.storage.data_dir == Path("./data")
         assert config.billing.enabled is False
         assert config.rentals.carrier_source_ips == ()
@@ -344,6 +345,8 @@ class TestConfig:
             "sip_message_bytes": 65535,
             "sip_headers": 128,
             "auth_failures": 5,
+            "sip_source_rate": 100,
+            "sip_source_burst": 200,
             "ban_seconds": 600,
             "drain_seconds": 30,
             "delivery_days": 30,

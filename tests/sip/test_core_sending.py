@@ -99,6 +99,7 @@ class TestUnaskedAnswers:
             LOCAL,
         )
         (datagram,) = made.layer.output
+        assert remote.reliable or len(datagram.data) <= 1.5 * size
         message = parse_message(datagram.data)
         assert isinstance(message, Response)
         return message
@@ -115,7 +116,15 @@ class TestUnaskedAnswers:
         assert len(answer.headers.get_all("WWW-Authenticate")) == 1
 
     def test_allow_stays_where_the_status_demands_it(self) -> None:
-        assert "Allow" in self.answer(10, status=405).headers
+        assert "Allow" in self.answer(330, status=405).headers
+
+    def test_what_cannot_be_made_short_enough_is_not_sent(self) -> None:
+        made = sender()
+        asked = parsed(request("INVITE", branch="z9hG4bK1"))
+        for size, sent in ((10, 0), (300, 1)):
+            made.send_unasked(made.response(asked, 404), size, PEER, LOCAL)
+            assert len(made.layer.output) == sent
+        assert made.statistics.withheld == 1
 
     def test_over_a_connection_nothing_is_left_out(self) -> None:
         answer = self.answer(10, remote=Endpoint("tcp", "192.0.2.99", 5070))

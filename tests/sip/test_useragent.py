@@ -361,10 +361,10 @@ class TestBarriers:
     ) -> None:
         receive = UserAgentCore.receive_datagram
 
-        def broken(core: UserAgentCore, data: bytes, *rest: object) -> None:
+        def broken(core: UserAgentCore, data: bytes, *rest: object) -> bool:
             if data.startswith(b"BOMB"):
                 raise RuntimeError("a bug of ours")
-            receive(core, data, *rest)  # type: ignore[arg-type]
+            return receive(core, data, *rest)  # type: ignore[arg-type]
 
         monkeypatch.setattr(UserAgentCore, "receive_datagram", broken)
         callee = await party()

@@ -160,7 +160,6 @@ class EngineProcess:
         )
 
     async def _open_sip(self) -> None:
-        room_settings.report_missing_transports(self.config)
         self.user_agent = UserAgent(
             room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self.directory.trusts
         )

@@ -11,7 +11,8 @@ from engine.http import OutboundHttpConfig
 from engine.limits import Limits
 from media import AudioDecoder, AudioLimits, EmbeddedSpeech, MediaConfig, NoSpeech, SpeechEngine
 from server.config import Config
-from sip import MessageLimits, UserAgentConfig
+from server.config.values import Bind
+from sip import MessageLimits, TlsConfig, UserAgentConfig
 from sip.sdp import codecs_named
 
 logger = structlog.get_logger(__name__)
@@ -33,7 +34,12 @@ def user_agent_config(config: Config) -> UserAgentConfig:
     """SIP listeners, addresses, limits and defence."""
     sip, limits = config.sip, config.limits
     return UserAgentConfig(
-        udp=() if sip.udp is None else ((sip.udp.host, sip.udp.port),),
+        udp=_listening(sip.udp),
+        tcp=_listening(sip.tcp),
+        tls=_listening(sip.tls),
+        ws=_listening(sip.ws),
+        wss=_listening(sip.wss),
+        tls_files=TlsConfig(sip.tls_cert, sip.tls_key, sip.tls_ca),
         advertised_address=sip.advertised_address,
         domain=sip.domain,
         limits=MessageLimits(message_bytes=limits.sip_message_bytes, headers=limits.sip_headers),
@@ -46,11 +52,8 @@ def user_agent_config(config: Config) -> UserAgentConfig:
     )
 
 
-def report_missing_transports(config: Config) -> None:
-    """Says once which configured listeners this version does not have."""
-    wanted = [name for name in ("tcp", "tls", "ws", "wss") if getattr(config.sip, name) is not None]
-    if wanted:
-        logger.info("sip.transports_not_available", transports=wanted, hint="this version speaks SIP over UDP only")
+def _listening(bind: Bind | None) -> tuple[tuple[str, int], ...]:
+    return () if bind is None else ((bind.host, bind.port),)
 
 
 def media_config(config: Config) -> MediaConfig:

@@ -8,7 +8,7 @@ other rooms need is here; `UserAgent` is where to begin.
 from __future__ import annotations
 
 from sip.core.call import Call, CallState
-from sip.core.config import UserAgentConfig
+from sip.core.config import TlsConfig, UserAgentConfig
 from sip.core.events import (
     Answered,
     CallEvent,
@@ -75,6 +75,7 @@ __all__ = [
     "SipUri",
     "Statistics",
     "TimerConfig",
+    "TlsConfig",
     "UserAgent",
     "UserAgentConfig",
     "parse_uri",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
@@ -27,8 +28,12 @@ from sip.errors import LocalProtocolError, SipError
 from sip.fields import NameAddr
 from sip.transaction.layer import Datagram, TransactionCounters
 from sip.transport.addresses import LocalAddresses, is_numeric
+from sip.transport.connection import Connections, StreamCounters
 from sip.transport.resolver import Resolver
+from sip.transport.streams import Connector, StreamListener
+from sip.transport.tls import client_context, server_context
 from sip.transport.udp import UdpCounters, UdpListener
+from sip.transport.websocket import WebSocketListener
 from sip.uri import SipUri
 
 log = logging.getLogger(__name__)
@@ -44,11 +49,12 @@ PUMP_ROUNDS = 16
 
 
 class UserAgent:
-    """Places and receives calls over UDP. Create it, `start` it inside a running event loop, `close` it in the end.
+    """Places and receives calls over UDP, TCP, TLS and WebSocket.
 
-    `on_call` is called in the event loop for each new call that has passed the protocol's checks; it takes the call by
-    setting `call.on_event` and answers or rejects it then or later. `is_trusted` tells of an address whether it may
-    send as much as it likes (`UserAgentConfig.source_rate`). `clock` returns seconds that only grow; it is for tests.
+    Create it, `start` it inside a running event loop, `close` it in the end. `on_call` is called in the event loop for
+    each new call that has passed the protocol's checks; it takes the call by setting `call.on_event` and answers or
+    rejects it then or later. `is_trusted` tells of an address whether it may send as much as it likes
+    (`UserAgentConfig.source_rate`). `clock` returns seconds that only grow; it is for tests.
     """
 
     def __init__(
@@ -75,6 +81,10 @@ class UserAgent:
         )
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._listeners: dict[Endpoint, UdpListener] = {}
+        self._stream_listeners: list[StreamListener | WebSocketListener] = []
+        self._connections: Connections | None = None
+        self._connector: Connector | None = None
+        self._client_context: ssl.SSLContext | None = None
         self._resolver: Resolver | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -117,25 +127,75 @@ class UserAgent:
         """Calls in progress."""
         return self._core.calls
 
+    @property
+    def stream_counters(self) -> StreamCounters:
+        """Counters of the connections."""
+        return StreamCounters() if self._connections is None else self._connections.counters
+
+    @property
+    def connections(self) -> int:
+        """Open connections, of both directions."""
+        return 0 if self._connections is None else len(self._connections)
+
     async def start(self) -> None:
         """Bind every listener; raises OSError that names the address when one cannot be bound, with none left open."""
         self._loop = asyncio.get_running_loop()
+        self._connections = Connections(self._loop, self._connection_lost)
+        self._connector = Connector(
+            self._connections, self.config.limits, self._receive, self._outgoing_context, self._fail_later
+        )
         try:
             for host, port in self.config.udp:
                 listener = UdpListener(self._loop, host, port, self._receive)
                 self._listeners[listener.local] = listener
-                self._core.sender.add_listener(listener.local)
-                self.bound.setdefault("udp", []).append((host, listener.local.port))
+                self._add_listener(listener.local)
+            await self._start_streams(self._connections)
         except OSError:
             await self.close()
             raise
-        families = {socket.AF_INET6 if ":" in local.host else socket.AF_INET for local in self._listeners}
+        self._core.sender.is_connected = lambda remote: (
+            self._connections is not None and self._connections.find(remote) is not None
+        )
+        self._add_client_only()
+        families = {socket.AF_INET6 if ":" in local.host else socket.AF_INET for local in self._core.sender.listeners}
         self._resolver = Resolver(self._clock, frozenset(families))
+
+    async def _start_streams(self, connections: Connections) -> None:
+        config = self.config
+        context = server_context(config.tls_files) if config.tls or config.wss else None
+        for transport, addresses in (("tcp", config.tcp), ("tls", config.tls), ("ws", config.ws), ("wss", config.wss)):
+            kind = StreamListener if transport in {"tcp", "tls"} else WebSocketListener
+            secure = context if transport in {"tls", "wss"} else None
+            for address in addresses:
+                listener = await kind.open(connections, transport, address, config.limits, self._receive, secure)
+                self._stream_listeners.append(listener)
+                self._add_listener(listener.local)
+
+    def _add_listener(self, local: Endpoint) -> None:
+        self._core.sender.add_listener(local)
+        self.bound.setdefault(local.transport, []).append((local.host, local.port))
+
+    def _add_client_only(self) -> None:
+        """Let requests leave over TCP and TLS without a listener for them.
+
+        Via and Contact name the address of another listener then; the peer reaches us over the connection.
+        """
+        sender = self._core.sender
+        present = sender.listeners
+        for transport in ("tcp", "tls"):
+            if transport not in sender.transports:
+                for local in present:
+                    sender.add_listener(Endpoint(transport, local.host, local.port))
+
+    def _outgoing_context(self) -> ssl.SSLContext:
+        if self._client_context is None:
+            self._client_context = client_context(self.config.tls_files)
+        return self._client_context
 
     async def close(self) -> None:
         """Send what is waiting and give the ports back. Calls are not hung up: that is for whoever made or took
         them."""
-        if self._listeners and not self._driving:
+        if self._running and not self._driving:
             self._pump()
         if self._timer is not None:
             self._timer.cancel()
@@ -144,10 +204,21 @@ class UserAgent:
             task.cancel()
         if self._look_ups:
             await asyncio.gather(*self._look_ups, return_exceptions=True)
+        if self._connector is not None:
+            await self._connector.close()
+        for stream_listener in self._stream_listeners:
+            stream_listener.close()
+        if self._connections is not None:
+            self._connections.close()
         for listener in self._listeners.values():
             listener.close()
+        self._stream_listeners.clear()
         self._listeners.clear()
         self.bound.clear()
+
+    @property
+    def _running(self) -> bool:
+        return bool(self.bound)
 
     def local_address_for(self, remote_host: str) -> str:
         """Our address as a peer can reach it, for SDP: the advertised one, else what the routing table says."""
@@ -166,16 +237,16 @@ class UserAgent:
         content_type: str = "application/sdp",
         headers: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
-        next_hop: tuple[str, int] | None = None,
+        next_hop: Endpoint | tuple[str, int] | None = None,
         on_event: Callable[[CallEvent], None] | None = None,
     ) -> OutgoingCall:
-        """Send an INVITE to `target`, by way of `next_hop` (host, port) where that is given; its fate arrives at
-        `on_event`.
+        """Send an INVITE to `target`, by way of `next_hop` where that is given, (host, port) over UDP; its fate
+        arrives at `on_event`.
 
         No event is delivered before this returns. Raises LocalProtocolError for header fields that the protocol writes
         itself, for text that cannot be a header value, and when the user agent is not running.
         """
-        if not self._listeners:
+        if not self._running:
             raise LocalProtocolError("the user agent is not running")
         call = self._core.place_call(
             target,
@@ -187,7 +258,9 @@ class UserAgent:
             credentials=credentials,
         )
         call.on_event = on_event
-        remote = self._core.sender.hop(target) if next_hop is None else Endpoint("udp", *next_hop)
+        if isinstance(next_hop, tuple):
+            next_hop = Endpoint("udp", *next_hop)
+        remote = next_hop or self._core.sender.hop(target)
         if is_numeric(remote.host):
             call.start(remote)
         else:
@@ -235,7 +308,7 @@ class UserAgent:
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        if not self._listeners:
+        if not self._running:
             return
         self._driving = True
         try:
@@ -259,13 +332,26 @@ class UserAgent:
             if len(self._look_ups) < WAITING_DATAGRAMS:
                 self._look_up(self._resolve_datagram(datagram))
             return
-        listener = self._listeners.get(datagram.local)
         try:
+            if remote.reliable:
+                assert self._connector is not None
+                self._connector.send(datagram)
+                return
+            listener = self._listeners.get(datagram.local)
             if listener is None:
                 raise OSError("the listener is closed")  # noqa: TRY301
             listener.send(datagram.data, remote)
         except (OSError, OverflowError) as error:
             self._fail(datagram, str(error))
+
+    def _fail_later(self, datagram: Datagram, reason: str) -> None:
+        """A datagram that waited for a connection cannot be sent."""
+        self._fail(datagram, reason)
+        self._pump()
+
+    def _connection_lost(self, remote: Endpoint, local: Endpoint) -> None:
+        """A connection has ended; what runs over it finds out when it sends, or is told here."""
+        log.debug("connection with %s ended", remote)
 
     def _fail(self, datagram: Datagram, reason: str) -> None:
         """Tell the core that a datagram cannot be sent."""
@@ -349,7 +435,7 @@ class UserAgent:
         if address is None:
             call.fail(f"{remote.host} cannot be resolved")
             return
-        call.start(Endpoint(remote.transport, address, remote.port))
+        call.start(Endpoint(remote.transport, address, remote.port, remote.name))
 
     async def _resolve_datagram(self, datagram: Datagram) -> None:
         assert self._resolver is not None
@@ -358,7 +444,7 @@ class UserAgent:
         if address is None:
             self._fail(datagram, "the name has no address")
         else:
-            self._send(datagram._replace(remote=Endpoint(remote.transport, address, remote.port)))
+            self._send(datagram._replace(remote=Endpoint(remote.transport, address, remote.port, remote.name)))
         self._pump()
 
 

@@ -22,12 +22,6 @@ _WIDTH = 110
 # Keys whose names the contract fixes and whose features this version does not have. Whoever builds one takes it out.
 WITHOUT_EFFECT = frozenset(
     {
-        "sip.tcp",
-        "sip.tls",
-        "sip.ws",
-        "sip.wss",
-        "sip.tls_cert",
-        "sip.tls_key",
         "billing.enabled",
         "rentals.carrier_uri",
         "rentals.carrier_username",

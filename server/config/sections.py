@@ -109,6 +109,10 @@ class SipSection(_Section):
     tls_key: Annotated[Path | None, BeforeValidator(read_optional_path)] = Field(
         default=None, description="PEM file with the private key of tls_cert."
     )
+    tls_ca: Annotated[Path | None, BeforeValidator(read_optional_path)] = Field(
+        default=None,
+        description="PEM file with authorities to trust, beside those of the system, when connecting to others.",
+    )
     domain: Annotated[str | None, BeforeValidator(read_host)] = Field(
         default=None,
         description="Realm of digest challenges and host of the SIP URIs made here; unset, the advertised address.",
@@ -143,6 +147,8 @@ class SipSection(_Section):
                 problems.append((f"sip.{name}", f"must be set, because sip.{secure[0]} is on"))
             if path is not None and secure and not path.is_file():
                 problems.append((f"sip.{name}", f"names no file: {path}"))
+        if self.tls_ca is not None and not self.tls_ca.is_file():
+            problems.append(("sip.tls_ca", f"names no file: {self.tls_ca}"))
         taken: dict[Bind, str] = {}
         for name in _TCP_LISTENERS:
             bind: Bind | None = getattr(self, name)

@@ -130,7 +130,7 @@ class UserAgentCore:
         self.statistics.messages_received += 1
         self._size = len(data)
         try:
-            message = parse_message(data, self.config.limits)
+            message = parse_message(data, self.config.limits, stream=not source.framed)
         except SipParseError as error:
             self.statistics.parse_errors += 1
             self._answer_fault(error, source, local)
@@ -406,7 +406,7 @@ class UserAgentCore:
             self._receive_call(request, source, local)
 
     def _receive_call(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        flow = self.sender.flow_on(local, source.host)
+        flow = self.sender.flow_on(local, source)
         call = IncomingCall(self, flow, request, source, local, self.sender.stateless_tag(request), self._size)
         self._calls.add(call)
         self.remember_dialog(call.dialog, call)

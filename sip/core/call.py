@@ -160,13 +160,9 @@ class Call(ABC):
         if self.state is not CallState.CONFIRMED or self._offer_out is not None or self._offer_in is not None:
             raise LocalProtocolError("a re-INVITE can be sent in a confirmed call without another offer under way")
         assert self.dialog is not None
+        remote, flow = self._sender.dialog_hop(self.dialog, self.flow)
         self._offer_out = self._sender.send_request(
-            self.dialog.request("INVITE"),
-            self.flow,
-            self._sender.hop(self.dialog.next_hop),
-            self,
-            contact=self._contact,
-            body=body,
+            self.dialog.request("INVITE"), flow, remote, self, contact=self._contact, body=body
         )
         self._core.wake()
 

@@ -4,6 +4,7 @@ file."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sip.limits import DEFAULT_LIMITS, MessageLimits
 from sip.transaction.timers import TimerConfig
@@ -44,11 +45,28 @@ RETRY_AFTER_SECONDS = 30
 """Retry-After of a 503, while draining or at a limit; as long as ``limits.drain_seconds`` lets calls finish."""
 
 
+Addresses = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """PEM files: the certificate chain and key that we show, and authorities to trust beside those of the system."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authorities: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class UserAgentConfig:
     """Configuration of one user agent."""
 
-    udp: tuple[tuple[str, int], ...] = (("0.0.0.0", DEFAULT_PORT),)  # (host, port); port 0: any free one
+    udp: Addresses = (("0.0.0.0", DEFAULT_PORT),)  # (host, port) to listen on; port 0: any free one
+    tcp: Addresses = ()
+    tls: Addresses = ()
+    ws: Addresses = ()
+    wss: Addresses = ()
+    tls_files: TlsConfig = TlsConfig()  # for tls, wss and outgoing TLS connections
     advertised_address: str | None = None  # in Contact, Via and SDP instead of what the routing table says
     user_agent: str = USER_AGENT
     domain: str | None = None  # default realm of challenges

@@ -22,6 +22,12 @@ from sip.uri import SipUri
 if TYPE_CHECKING:
     from sip.core.agent import UserAgentCore
 
+DATAGRAM_BYTES = 1300
+"""§18.1.1: what is longer than this, 200 bytes less than the usual MTU, does not go by UDP."""
+
+ADDED_BYTES = 350
+"""Via, Contact, Allow, Supported and User-Agent, which a request gets when it is sent."""
+
 FORKS = 16
 """Branches of one INVITE that are told apart; responses of more are ignored."""
 
@@ -63,9 +69,25 @@ class OutgoingCall(Call):
         """
         if self.ended:
             return
-        self._candidates = list(remotes)
+        self._candidates = self._by_size(remotes)
         if not self._try_next():
             self.fail("no listener for any of its addresses" if remotes else "no address")
+
+    def _by_size(self, remotes: Sequence[Endpoint]) -> list[Endpoint]:
+        """The addresses to try: a request near the size of a datagram goes by TCP first where nobody has asked for
+        UDP, and by UDP where there is no TCP after all (§18.1.1)."""
+        request = self.request
+        if len(bytes(request)) <= DATAGRAM_BYTES - ADDED_BYTES:
+            return list(remotes)
+        uri = request.uri
+        if (isinstance(uri, SipUri) and uri.transport is not None) or "tcp" not in self._sender.transports:
+            return list(remotes)
+        tried: list[Endpoint] = []
+        for remote in remotes:
+            if remote.transport == "udp":
+                tried.append(Endpoint("tcp", remote.host, remote.port, remote.name))
+            tried.append(remote)
+        return tried
 
     def _try_next(self) -> bool:
         """Send the INVITE to the next address that a listener of ours can reach; False when there is none left."""

@@ -15,6 +15,7 @@ from sip.uri import SipUri
 
 DEFAULT_PORT = 5060
 DEFAULT_TLS_PORT = 5061
+DEFAULT_PORTS = {"udp": DEFAULT_PORT, "tcp": DEFAULT_PORT, "tls": DEFAULT_TLS_PORT, "ws": 80, "wss": 443}
 
 
 def note_source(request: Request, source: Endpoint) -> None:
@@ -42,19 +43,12 @@ def note_source(request: Request, source: Endpoint) -> None:
 def response_endpoint(via: Via, source: Endpoint) -> Endpoint:
     """Where the response to a request goes, by its top Via after `note_source` (§18.2.2).
 
-    Over a reliable transport that is the connection the request came by. `maddr` is followed when it is an address,
-    never a name: a look-up at the word of whoever sent the request is not worth having.
+    Over a reliable transport that is the connection the request came by. `maddr` is not followed: it would let whoever
+    sends a request choose a third party for the answer, and multicast is the only use that the RFC has for it.
     """
-    if source.reliable:
+    if source.reliable or via.wants_rport:
         return source
     port = via.port or DEFAULT_PORT
-    maddr = via.param("maddr")
-    if maddr is not None:
-        address = _parse_address(maddr)
-        if address is not None:
-            return Endpoint(source.transport, str(address), port)
-    if via.wants_rport:
-        return source
     return source if source.port == port else Endpoint(source.transport, source.host, port)
 
 
@@ -62,13 +56,17 @@ def hop_endpoint(uri: SipUri, transports: frozenset[str]) -> Endpoint:
     """The transport address that a URI names: `maddr` before the host, default port by scheme, UDP where nothing else
     is there.
 
-    `transports` are those we have; a URI that asks for another one is tried over UDP rather than not at all.
+    `transports` are those we have; a URI that asks for another one is tried over UDP rather than not at all, unless it
+    is one of `sips`. Where there is no UDP, TCP takes its place.
     """
-    transport = uri.transport or ("tls" if uri.scheme == "sips" else "udp")
-    if transport not in transports:
-        transport = "udp"
-    port = uri.port or (DEFAULT_TLS_PORT if transport == "tls" else DEFAULT_PORT)
-    return Endpoint(transport, uri.param("maddr") or uri.host, port)
+    transport = uri.transport or "udp"
+    if uri.scheme == "sips":
+        transport = {"ws": "wss", "wss": "wss"}.get(transport, "tls")  # RFC 3261 §26.2.2: TLS all the way
+    elif transport not in transports or (uri.transport is None and "udp" not in transports):
+        transport = "udp" if "udp" in transports or "tcp" not in transports else "tcp"
+    port = uri.port or DEFAULT_PORTS.get(transport, DEFAULT_PORT)
+    host = uri.param("maddr") or uri.host
+    return Endpoint(transport, host, port, None if is_address(host) else host)
 
 
 def same_family(host: str, remote_host: str) -> bool:

@@ -38,10 +38,13 @@ class Flow:
 
     local: Endpoint
     host: str  # in Via, Contact; no brackets
+    peer: Endpoint | None = None  # the other end, where the path is a connection
 
     def contact(self, user: str | None = None) -> str:
         """The value of Contact for this flow."""
-        return f"<{SipUri('sip', user, host=self.host, port=self.local.port)}>"
+        transport = self.local.transport
+        params = () if transport == "udp" else (("transport", transport),)
+        return f"<{SipUri('sip', user, host=self.host, port=self.local.port, params=params)}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Sender:
         self.local_address_for = local_address_for
         self.listeners: tuple[Endpoint, ...] = ()
         self.transports: frozenset[str] = frozenset()
+        self.is_connected: Callable[[Endpoint], bool] = lambda _remote: False
         self.may_answer: Callable[[Response, str], bool] = lambda _response, _host: True
         self._tag_key = secrets.token_bytes(32)
 
@@ -77,12 +81,13 @@ class Sender:
         self.listeners = (*self.listeners, endpoint)
         self.transports |= {endpoint.transport}
 
-    def flow_on(self, local: Endpoint, remote_host: str) -> Flow:
-        """The flow between a listener and a peer's address."""
+    def flow_on(self, local: Endpoint, remote: Endpoint) -> Flow:
+        """The flow between a listener and a peer."""
+        peer = remote if remote.reliable else None
         advertised = self.config.advertised_address
-        if advertised is not None and same_family(advertised, remote_host):
-            return Flow(local, advertised)
-        return Flow(local, self.local_address_for(remote_host) if local.host in _WILDCARDS else local.host)
+        if advertised is not None and same_family(advertised, remote.host):
+            return Flow(local, advertised, peer)
+        return Flow(local, self.local_address_for(remote.host) if local.host in _WILDCARDS else local.host, peer)
 
     def flow_to(self, remote: Endpoint) -> Flow:
         """The flow for a new request: the listener of the right transport and family that the routing table would use.
@@ -97,11 +102,30 @@ class Sender:
             address = self.local_address_for(remote.host)
             exact = [local for local in same_family if local.host == address]
             same_family = exact or [local for local in same_family if local.host in _WILDCARDS] or same_family
-        return self.flow_on(same_family[0], remote.host)
+        return self.flow_on(same_family[0], remote)
 
     def hop(self, uri: SipUri) -> Endpoint:
         """The transport address that a request with this next hop goes to."""
         return hop_endpoint(uri, self.transports)
+
+    def dialog_hop(self, dialog: Dialog, flow: Flow) -> tuple[Endpoint, Flow]:
+        """Where the next request of a dialog goes, and over which flow.
+
+        The connection that the dialog runs over is used as long as it is there (RFC 5626 §5.3, RFC 7118 §5), unless the
+        route leads elsewhere. A next hop of another transport than the flow's gets a flow of its own.
+        """
+        hop = self.hop(dialog.next_hop)
+        peer = flow.peer
+        if peer is not None and self.is_connected(peer):
+            reachable_only_so = peer.transport in {"ws", "wss"}
+            if reachable_only_so or not dialog.route_set or hop.host in {peer.host, peer.name}:
+                return peer, flow
+        if hop.transport == flow.local.transport:
+            return hop, flow
+        try:
+            return hop, self.flow_to(hop)
+        except LocalProtocolError:
+            return hop, flow
 
     def stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for each copy of a request, and that nobody else can compute (§8.2.7)."""
@@ -246,8 +270,9 @@ class Sender:
         if body:
             ack.headers.add("Content-Type", "application/sdp")
             ack.body = body
+        remote, flow = self.dialog_hop(dialog, flow)
         self._complete(ack, flow)
-        sent = SentAck(bytes(ack), self.hop(dialog.next_hop), flow.local)
+        sent = SentAck(bytes(ack), remote, flow.local)
         self.send_ack_again(sent)
         return sent
 
@@ -262,7 +287,8 @@ class Sender:
         request = dialog.request("BYE")
         for name, value in headers:
             request.headers.add(name, value)
-        return self.send_request(request, flow, self.hop(dialog.next_hop), user)
+        remote, flow = self.dialog_hop(dialog, flow)
+        return self.send_request(request, flow, remote, user)
 
     def answer_challenge(self, request: Request, response: Response, credentials: Credentials) -> Request | None:
         """The request with the next CSeq and credentials for the challenges in a 401 or 407 (§22.2).

@@ -62,8 +62,7 @@ class TestResponses:
             ("10.0.0.5:5066", "203.0.113.7", 5066),
             ("10.0.0.5", "203.0.113.7", 5060),
             ("10.0.0.5:5066;rport", "203.0.113.7", 40000),
-            ("10.0.0.5:5066;maddr=192.0.2.9", "192.0.2.9", 5066),
-            ("10.0.0.5;maddr=224.2.0.1;rport", "224.2.0.1", 5060),
+            ("10.0.0.5:5066;maddr=192.0.2.9", "203.0.113.7", 5066),
             ("10.0.0.5:5066;maddr=somewhere.example.com", "203.0.113.7", 5066),
         ],
     )
@@ -94,7 +93,12 @@ class TestRequests:
     def test_without_the_transport_udp_is_tried(self) -> None:
         only = frozenset({"udp"})
         assert hop_endpoint(SipUri.parse("sip:a@192.0.2.9;transport=tcp"), only).transport == "udp"
-        assert hop_endpoint(SipUri.parse("sips:a@192.0.2.9"), only) == Endpoint("udp", "192.0.2.9", 5060)
+        # never for one that asks for security
+        assert hop_endpoint(SipUri.parse("sips:a@192.0.2.9"), only) == Endpoint("tls", "192.0.2.9", 5061)
+        assert hop_endpoint(SipUri.parse("sip:a@192.0.2.9"), frozenset({"tcp"})).transport == "tcp"
+
+    def test_a_name_stays_with_its_endpoint_for_tls_to_check(self) -> None:
+        assert hop_endpoint(SipUri.parse("sips:a@sip.example.com"), frozenset({"tls"})).name == "sip.example.com"
 
 
 def test_addresses_and_names_are_told_apart() -> None:

@@ -1,0 +1,209 @@
+"""What the connections of every stream transport have in common: who may have one, how many, and when one is dropped.
+
+A connection hands whole messages up and takes whole messages down. It never waits for its peer: one that does not read
+what was sent, within a bound, is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sip.endpoint import Endpoint
+from sip.limits import MessageLimits
+from sip.stream import PING, PONG, MessageStream
+
+log = logging.getLogger(__name__)
+
+OUTPUT_BYTES = 1024 * 1024
+"""What may wait for a peer to read it; beyond, the connection is dropped."""
+
+CONNECTIONS = 10_000
+CONNECTIONS_PER_SOURCE = 500
+"""Incoming connections at once, altogether and from one address."""
+
+FIRST_MESSAGE_SECONDS = 20.0
+"""An incoming connection that has said nothing sensible by then is dropped."""
+
+IDLE_SECONDS = 900.0
+"""A connection on which nothing has come for so long is dropped; phones ping far more often (RFC 5626 §4.4.1)."""
+
+PING_SECONDS = 90.0
+"""How often we ping on the connections that we made, so that a NAT keeps them (RFC 5626 §4.4.1)."""
+
+Receiver = Callable[[bytes, Endpoint, Endpoint], None]
+
+
+@dataclass(slots=True)
+class StreamCounters:
+    """What happened to connections. Refused ones came while there were too many."""
+
+    accepted: int = 0
+    connected: int = 0
+    refused: int = 0
+    broken: int = 0  # framing was lost
+    slow: int = 0  # did not read what we sent
+    idle: int = 0
+
+
+class Connection(ABC):
+    """One connection: `remote` is the other end, `local` the listener that it counts as one of."""
+
+    remote: Endpoint
+    local: Endpoint
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Send one message. Raises OSError when the connection has ended or its peer does not read."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+
+class Connections:
+    """Every open connection, by its other end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Endpoint, Endpoint], None]) -> None:
+        self.loop = loop
+        self.counters = StreamCounters()
+        self._on_lost = on_lost
+        self._open: dict[Endpoint, Connection] = {}
+        self._sources: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def find(self, remote: Endpoint) -> Connection | None:
+        """The open connection to this end."""
+        return self._open.get(remote)
+
+    def admits(self, host: str) -> bool:
+        """Whether another incoming connection from this address may be; counts those that may not."""
+        if len(self._open) < CONNECTIONS and self._sources[host] < CONNECTIONS_PER_SOURCE:
+            return True
+        if not self._sources[host]:
+            del self._sources[host]
+        self.counters.refused += 1
+        return False
+
+    def add(self, connection: Connection) -> None:
+        """A connection is open."""
+        self._open[connection.remote] = connection
+        self._sources[connection.remote.host] += 1
+
+    def remove(self, connection: Connection) -> None:
+        """A connection has ended."""
+        if self._open.get(connection.remote) is not connection:
+            return
+        del self._open[connection.remote]
+        host = connection.remote.host
+        self._sources[host] -= 1
+        if not self._sources[host]:
+            del self._sources[host]
+        self._on_lost(connection.remote, connection.local)
+
+    def close(self) -> None:
+        """End every connection."""
+        for connection in list(self._open.values()):
+            connection.close()
+
+
+class StreamConnection(asyncio.Protocol, Connection):
+    """A connection over TCP or TLS, of either direction."""
+
+    def __init__(
+        self, connections: Connections, local: Endpoint, limits: MessageLimits, receive: Receiver, *, outgoing: bool
+    ) -> None:
+        self.local = local
+        self._connections = connections
+        self._receive = receive
+        self._stream = MessageStream(limits)
+        self._outgoing = outgoing
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False
+        self._last_heard = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the connection is there, its TLS included."""
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("peername")
+        self.remote = Endpoint(self.local.transport, peer[0], peer[1])
+        connections = self._connections
+        if not self._outgoing:
+            if not connections.admits(self.remote.host):
+                self.close()
+                return
+            connections.counters.accepted += 1
+        else:
+            connections.counters.connected += 1
+        transport.set_write_buffer_limits(OUTPUT_BYTES)  # type: ignore[attr-defined]
+        connections.add(self)
+        self._last_heard = connections.loop.time()
+        self._schedule(PING_SECONDS if self._outgoing else FIRST_MESSAGE_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: octets have come."""
+        if self._connections.find(self.remote) is not self:
+            return
+        self._last_heard = self._connections.loop.time()
+        taken = self._stream.feed(data)
+        if taken.pings and self._transport is not None:
+            self._transport.write(PONG * taken.pings)
+        for message in taken.messages:
+            self._heard = True
+            self._receive(message, self.remote, self.local)
+        if self._stream.broken:
+            self._connections.counters.broken += 1
+            self.close()
+
+    def eof_received(self) -> bool | None:
+        """asyncio: the peer sends no more; so do we."""
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport = None
+        if hasattr(self, "remote"):
+            self._connections.remove(self)
+
+    def send(self, data: bytes) -> None:
+        """Send one message. Raises OSError when the connection has ended or its peer does not read."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the connection has ended")
+        if transport.get_write_buffer_size() > OUTPUT_BYTES:
+            self._connections.counters.slow += 1
+            transport.abort()
+            raise ConnectionAbortedError("the peer does not read")
+        transport.write(data)
+
+    def close(self) -> None:
+        """End the connection; what was written before still goes out."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _schedule(self, seconds: float) -> None:
+        self._timer = self._connections.loop.call_later(seconds, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        silent = self._connections.loop.time() - self._last_heard
+        if silent >= IDLE_SECONDS or not (self._heard or self._outgoing):
+            self._connections.counters.idle += 1
+            self.close()
+            return
+        if self._outgoing and self._transport is not None:
+            self._transport.write(PING)
+            self._schedule(PING_SECONDS)
+        else:
+            self._schedule(IDLE_SECONDS - silent)

@@ -95,6 +95,44 @@ async def test_the_preferred_answer_is_given_over_a_real_socket(path: Path, entr
         await agent.close()
 
 
+def over_tcp() -> list[Any]:
+    """Without what the test data says is for UDP only."""
+    return [case for case in cases() if case.id != "rfc4475/dblreq.dat" and "content_length" not in case.values[1]]
+
+
+@pytest.mark.parametrize(("path", "entry"), over_tcp())
+async def test_the_preferred_answer_is_given_over_tcp(path: Path, entry: dict[str, Any]) -> None:
+    """A fault of framing is answered and ends the connection; after anything else the connection goes on."""
+    agent = UserAgent(UserAgentConfig(udp=(), tcp=(("127.0.0.1", 0),)), reject_as_unknown)
+    await agent.start()
+    probe = request("OPTIONS", branch="z9hG4bKprobe", call_id="probe")
+    try:
+        reader, writer = await asyncio.open_connection(*agent.bound["tcp"][0])
+        writer.write(path.read_bytes() + probe)
+        statuses: list[int] = []
+        answer = b""
+        async with asyncio.timeout(10):
+            while b"\r\nCall-ID: probe\r\n" not in answer:
+                try:
+                    answer = await reader.readuntil(b"\r\n\r\n")
+                except asyncio.IncompleteReadError:
+                    break
+                statuses.append(int(answer.split(b" ", 2)[1]))
+        writer.close()
+        if path.name == "mcl01.dat":
+            assert agent.stream_counters.broken == 1
+            reader, writer = await asyncio.open_connection(*agent.bound["tcp"][0])
+            writer.write(probe)
+            statuses.append(int((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]))
+            writer.close()
+        wanted = entry.get("prefer") or entry["uas"]
+        assert statuses[-1] == 200
+        assert any(matches(outcome, statuses[:-1]) for outcome in wanted.split("|")), (wanted, statuses)
+        assert agent.statistics.failures == 0
+    finally:
+        await agent.close()
+
+
 def top_via_port(data: bytes) -> int:
     via = re.search(rb"^(?:via|v)[ \t]*:\s*([^;]*?)\s*(?:;|\r?\n\S)", data, re.IGNORECASE | re.MULTILINE)
     assert via is not None

@@ -29,7 +29,7 @@ from sip.fields import NameAddr
 from sip.transaction.layer import Datagram, TransactionCounters
 from sip.transport.addresses import LocalAddresses, is_numeric
 from sip.transport.connection import Connections, StreamCounters
-from sip.transport.resolver import Resolver
+from sip.transport.resolver import Dns, Resolver
 from sip.transport.streams import Connector, StreamListener
 from sip.transport.tls import client_context, server_context
 from sip.transport.udp import UdpCounters, UdpListener
@@ -54,7 +54,8 @@ class UserAgent:
     Create it, `start` it inside a running event loop, `close` it in the end. `on_call` is called in the event loop for
     each new call that has passed the protocol's checks; it takes the call by setting `call.on_event` and answers or
     rejects it then or later. `is_trusted` tells of an address whether it may send as much as it likes
-    (`UserAgentConfig.source_rate`). `clock` returns seconds that only grow; it is for tests.
+    (`UserAgentConfig.source_rate`). `dns` is asked instead of the system's servers; `clock` returns seconds that only
+    grow; both are for tests.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class UserAgent:
         on_call: Callable[[IncomingCall], None],
         *,
         is_trusted: Callable[[str], bool] = lambda _host: False,
+        dns: Dns | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self.bound: dict[str, list[tuple[str, int]]] = {}
         self._on_call = on_call
+        self._dns = dns
         self._clock = clock
         self._addresses = LocalAddresses(clock)
         self._core = UserAgentCore(
@@ -158,7 +161,7 @@ class UserAgent:
         )
         self._add_client_only()
         families = {socket.AF_INET6 if ":" in local.host else socket.AF_INET for local in self._core.sender.listeners}
-        self._resolver = Resolver(self._clock, frozenset(families))
+        self._resolver = Resolver(self._clock, frozenset(families), self._core.sender.transports, self._dns)
 
     async def _start_streams(self, connections: Connections) -> None:
         config = self.config
@@ -263,8 +266,11 @@ class UserAgent:
         remote = next_hop or self._core.sender.hop(target)
         if is_numeric(remote.host):
             call.start(remote)
+        elif next_hop is not None:
+            # An outbound proxy is a host and a port, not a domain
+            self._look_up(self._resolve_call(call, target.replace(host=remote.host, port=remote.port), remote))
         else:
-            self._look_up(self._resolve_call(call, remote))
+            self._look_up(self._resolve_call(call, target, remote))
         return call
 
     def check_credentials(
@@ -429,13 +435,13 @@ class UserAgent:
         self._look_ups.add(task)
         task.add_done_callback(self._look_ups.discard)
 
-    async def _resolve_call(self, call: OutgoingCall, remote: Endpoint) -> None:
+    async def _resolve_call(self, call: OutgoingCall, target: SipUri, hop: Endpoint) -> None:
         assert self._resolver is not None
-        address = await self._resolver.resolve(remote.host)
-        if address is None:
-            call.fail(f"{remote.host} cannot be resolved")
+        candidates = await self._resolver.locate(target, hop)
+        if not candidates:
+            call.fail(f"{hop.host} cannot be resolved")
             return
-        call.start(Endpoint(remote.transport, address, remote.port, remote.name))
+        call.start(*candidates)
 
     async def _resolve_datagram(self, datagram: Datagram) -> None:
         assert self._resolver is not None

@@ -100,7 +100,10 @@ class UserAgentCore:
         )
         self.sender.may_answer = self._may_answer
         self.digest = DigestAuthenticator(
-            config.domain or config.advertised_address or "voylo", secrets.token_bytes(32), config.nonce_seconds
+            config.domain or config.advertised_address or "voylo",
+            secrets.token_bytes(32),
+            config.nonce_seconds,
+            config.digest_algorithms,
         )
         self._events: list[CoreEvent] = []
         self._calls: set[Call] = set()

@@ -13,18 +13,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 
-from sip.core.agent import CallReceived, UserAgentCore
+from sip.binding import BindingChange
+from sip.core.agent import CallReceived, Notice, UserAgentCore
+from sip.core.authentication import Challengeable
 from sip.core.call import Call, EventsWaiting
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall
+from sip.core.probe import DEFAULT_INTERVAL, HealthChange, HealthProbe
+from sip.core.registering import RegisterRequest
+from sip.core.registration import Registration, RegistrationSettings
+from sip.core.registration_state import RegistrationState
 from sip.core.routing import same_family
 from sip.core.statistics import Statistics
 from sip.digest import Credentials, DigestAuthenticator, DigestResult
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipError
 from sip.fields import NameAddr
+from sip.registrar import Registrar
 from sip.transaction.layer import Datagram, TransactionCounters
 from sip.transport.addresses import LocalAddresses, is_numeric
 from sip.transport.resolver import Resolver
@@ -196,18 +203,75 @@ class UserAgent:
 
     def check_credentials(
         self,
-        call: IncomingCall,
+        asking: Challengeable,
         realm: str | None,
         lookup: Credentials | Callable[[str], Credentials | None],
         *,
         proxy: bool = False,
     ) -> DigestResult:
-        """Check the credentials of an incoming call, see `UserAgentCore.check_credentials`."""
-        return self._core.check_credentials(call, realm, lookup, proxy=proxy)
+        """Check the credentials of an incoming call or of a REGISTER, see `UserAgentCore.check_credentials`."""
+        return self._core.check_credentials(asking, realm, lookup, proxy=proxy)
 
     def report_authentication_failure(self, source: Endpoint) -> None:
         """Count a failed authentication of an address that was found out elsewhere."""
         self._core.report_authentication_failure(source)
+
+    def serve_registrations(
+        self,
+        on_register: Callable[[RegisterRequest], None],
+        on_change: Callable[[BindingChange], None] | None = None,
+        registrar: Registrar | None = None,
+    ) -> Registrar:
+        """Answer REGISTER from now on, see `UserAgentCore.serve_registrations`. `on_register` is called in the event
+        loop and has to challenge, accept or reject then or later."""
+        return self._core.serve_registrations(on_register, on_change, registrar)
+
+    def register(self, settings: RegistrationSettings, on_state: Callable[[RegistrationState], None]) -> Registration:
+        """Register at a carrier and stay so until `Registration.stop`; `on_state` is called in the event loop.
+
+        Raises LocalProtocolError for settings that cannot be written, and when the user agent is not running.
+        """
+        if not self._listeners:
+            raise LocalProtocolError("the user agent is not running")
+        registration = Registration(self._core, settings, self._locate, on_state)
+        registration.start()
+        return registration
+
+    def probe(
+        self,
+        target: SipUri,
+        on_change: Callable[[HealthChange], None],
+        *,
+        interval: float = DEFAULT_INTERVAL,
+        credentials: Credentials | None = None,
+        at_once: bool = False,
+    ) -> HealthProbe:
+        """Ask a peer for a sign of life every `interval` seconds (10 to 300) until `HealthProbe.stop`.
+
+        Raises LocalProtocolError for another interval, and when the user agent is not running.
+        """
+        if not self._listeners:
+            raise LocalProtocolError("the user agent is not running")
+        probe = HealthProbe(self._core, target, self._locate, on_change, interval=interval, credentials=credentials)
+        probe.start(at_once=at_once)
+        return probe
+
+    def _locate(self, target: SipUri, found: Callable[[Sequence[Endpoint]], None]) -> None:
+        """Find the addresses of a URI's server for what the core sends by itself; `found` is called in any case."""
+        remote = self._core.sender.hop(target)
+        if is_numeric(remote.host):
+            found([remote])
+        else:
+            self._look_up(self._resolve_target(remote, found))
+
+    async def _resolve_target(self, remote: Endpoint, found: Callable[[Sequence[Endpoint]], None]) -> None:
+        assert self._resolver is not None
+        address = await self._resolver.resolve(remote.host)
+        try:
+            found([] if address is None else [Endpoint(remote.transport, address, remote.port)])
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("request to %s not sent", remote)
 
     def _receive(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
         self._driving = True
@@ -240,13 +304,15 @@ class UserAgent:
         self._driving = True
         try:
             for _ in range(PUMP_ROUNDS):
-                output, events = self._core.data_to_send(), self._core.events()
-                if not output and not events:
+                output, events, notices = self._core.data_to_send(), self._core.events(), self._core.notices()
+                if not output and not events and not notices:
                     break
                 for datagram in output:
                     self._send(datagram)
                 for call, event in events:
                     self._deliver(call, event)
+                for notice in notices:
+                    self._tell(notice)
             else:
                 self._schedule_pump()
         finally:
@@ -288,6 +354,16 @@ class UserAgent:
             self._core.statistics.failures += 1
             log.exception("call %s ended: its handler failed on %s", call.call_id, type(event).__name__)
             self._end_failed(call)
+
+    def _tell(self, notice: Notice) -> None:
+        callback, argument = notice
+        try:
+            callback(argument)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("a callback failed on %s", type(argument).__name__)
+            if isinstance(argument, RegisterRequest):
+                argument.reject(500)  # no effect where it was answered before the failure
 
     def _end_failed(self, call: Call) -> None:
         try:

@@ -214,7 +214,8 @@ class UserAgentCore:
     ) -> Registrar:
         """Answer REGISTER from now on, 405 until then: `on_register` authenticates, the registrar returned does the
         rest, `on_change` hears what becomes of bindings."""
-        registrar = registrar or Registrar()
+        if registrar is None:
+            registrar = Registrar()
         self.registering = RegisterService(self, registrar, on_register, on_change)
         return registrar
 

@@ -248,7 +248,7 @@ class Registration:
 
     def _due(self, _argument: object) -> None:
         self._timer = None
-        if not isinstance(self.state, Registered):
+        if isinstance(self.state, RegistrationFailed):
             self._become(Registering())
         self._register()
 

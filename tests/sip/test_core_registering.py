@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sip.core.config import UserAgentConfig
 from sip.core.keepalive import KEEP_ALIVE
@@ -318,3 +320,20 @@ class TestRegistrar:
         after.pass_time(2)
         assert after.kinds() == ["expired"]
         assert len(after.core.keep_alive) == 0
+
+
+class TestHostile:
+    @given(
+        st.lists(st.text(st.characters(max_codepoint=0x2FF, exclude_characters="\r\n"), max_size=60), max_size=3),
+        st.none() | st.text(st.characters(max_codepoint=0x7F, exclude_characters="\r\n"), max_size=12),
+        st.none() | st.text(st.characters(max_codepoint=0x7F, exclude_characters="\r\n"), max_size=60),
+    )
+    def test_nothing_in_a_register_raises(self, contacts: list[str], expires: str | None, path: str | None) -> None:
+        agent = Agent()
+        agent.core.serve_registrations(lambda asking: asking.accept("bob") and None)
+        lines = [f"Contact: <sip:a@b>;{contact}" for contact in contacts] + [f"Contact: {it}" for it in contacts[:1]]
+        lines += [] if expires is None else [f"Expires: {expires}"]
+        lines += [] if path is None else [f"Path: {path}"]
+        agent.receive(register(contact=None, headers=lines))
+        (status,) = agent.statuses()
+        assert status in {200, 400, 423}

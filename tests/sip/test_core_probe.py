@@ -88,6 +88,12 @@ class TestHealth:
             bench.answer(status)
         assert bench.states == [Health.UP, Health.DOWN, Health.UP]
 
+    def test_failures_with_a_success_between_are_not_in_a_row(self) -> None:
+        bench = Bench()
+        for status in (None, 200, None, 200, 503, 200):
+            bench.answer(status)
+        assert bench.states == [Health.UP]
+
     def test_an_answer_after_4_s_is_none(self) -> None:
         bench = Bench()
         bench.answer(200, after=3.9)

@@ -242,8 +242,12 @@ class TestTime:
 
     def test_an_earlier_end_is_not_missed(self) -> None:
         carrier = Carrier(Clock())
-        registered(carrier, contact="<sip:alice@192.0.2.99>;expires=600, <sip:b@192.0.2.99>;expires=60")
-        carrier.pass_time(61)
+        registered(carrier, contact="<sip:alice@192.0.2.99>;expires=600")
+        asked = only_response(carrier.answer_to(register("c2", cseq=3)))
+        brief = register("a2", cseq=4, contact="<sip:b@192.0.2.99>;expires=60", headers=[authorization(asked)])
+        assert only_response(carrier.answer_to(brief)).status == 200
+        carrier.pass_time(60.1)
+        assert carrier.kinds() == ["bound", "bound", "expired"]
         assert carrier.contacts() == ["sip:alice@192.0.2.99"]
         carrier.pass_time(600)
         assert carrier.contacts() == []

@@ -393,7 +393,8 @@ class UserAgentCore:
             self._receive_cancel(request, source, local)
             return
         if request.method == "REGISTER" and self.registering is not None and request.to.tag is None:
-            self.registering.receive(request, source, local, self._size)
+            if not self._is_silenced(request):
+                self.registering.receive(request, source, local, self._size)
             return
         refusal = inspect_target(request, self.config.uri_schemes)
         if refusal is not None:
@@ -436,8 +437,7 @@ class UserAgentCore:
         call.receive_request(dialog, request, source, local)
 
     def _receive_out_of_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        if self.config.silent and is_scanner(request):
-            self.statistics.silenced += 1
+        if self._is_silenced(request):
             return
         if self.layer.is_merged(request):
             self.refuse(request, source, local, 482)  # §8.2.2.2
@@ -464,6 +464,13 @@ class UserAgentCore:
         self.remember_dialog(call.dialog, call)
         self.statistics.calls_received += 1
         self._events.append((call, CallReceived()))
+
+    def _is_silenced(self, request: Request) -> bool:
+        """Whether the request comes from a scanner and we are silent to those; counts it then."""
+        if not self.config.silent or not is_scanner(request):
+            return False
+        self.statistics.silenced += 1
+        return True
 
     def _is_full(self) -> bool:
         return len(self._calls) >= self.config.calls or self.layer.server_count >= self.config.server_transactions

@@ -100,6 +100,7 @@ class Registration:
         self._remote: Endpoint | None = None
         self._kept: tuple[Endpoint, Endpoint] | None = None  # the flow that is kept open through a NAT
         self._asked = False  # whether the registrar may know us
+        self._bound: SipUri | None = None  # the contact that it has bound
         self._stopping = False
         self.state: RegistrationState = Registering()
         self._registrar = settings.registrar.replace(user=None, password=None, headers=()).without_params("method")
@@ -172,12 +173,22 @@ class Registration:
                 ("To", str(us)),
                 ("Call-ID", self._call_id),
                 ("CSeq", f"{self._sequence} REGISTER"),
-                ("Contact", str(self._contact(flow).with_params(expires=str(expires)))),
+                *(("Contact", value) for value in self._contacts(flow, expires)),
                 ("Expires", str(expires)),
                 ("Supported", "path, outbound" if self._outbound else "path"),
             )
         )
         return Request("REGISTER", self._registrar, fields)
+
+    def _contacts(self, flow: Flow, expires: int) -> list[str]:
+        """Our contact; and with expires=0 the one of before, where our address has changed (§10.2.2). A registrar that
+        knows our instance replaces it by itself."""
+        contact = self._contact(flow)
+        values = [str(contact.with_params(expires=str(expires)))]
+        before = self._bound
+        if before is not None and self.settings.instance is None and not before.equivalent(contact.uri):
+            values.append(str(NameAddr(None, before).with_params(expires="0")))
+        return values
 
     def _contact(self, flow: Flow) -> NameAddr:
         settings = self.settings
@@ -224,6 +235,7 @@ class Registration:
             self._fail(response.status, "Not Bound", None)
             return
         self._asked = True
+        self._bound = ours.uri
         self._failures = 0
         self._remote = result.remote
         self._keep_open(result.flow, result.remote, response)

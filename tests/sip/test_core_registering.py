@@ -215,6 +215,12 @@ class TestInspection:
         answer = agent.answer_to(register(headers=headers))
         assert [it.status for it in answer if isinstance(it, Response)] == ([] if status is None else [status])
 
+    def test_silence_meets_scanners_but_not_phones(self) -> None:
+        carrier = Carrier(Clock(), config=UserAgentConfig(silent=True))
+        assert carrier.answer_to(register(headers=["User-Agent: friendly-scanner"])) == []
+        assert (carrier.core.statistics.silenced, carrier.asked) == (1, [])
+        assert only_response(carrier.answer_to(register("r2", headers=["User-Agent: Grandstream"]))).status == 401
+
     def test_a_foreign_scheme_is_416(self) -> None:
         assert only_response(Undecided().answer_to(register(uri="tel:+1"))).status == 416
 

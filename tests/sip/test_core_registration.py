@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sip.core.config import UserAgentConfig
 from sip.core.keepalive import KEEP_ALIVE
@@ -330,6 +332,33 @@ class TestExtensions:
         assert carrier.contacts() == ["sip:moved@192.0.2.1:5060"]
 
 
+class TestAddress:
+    def moved(self, settings: RegistrationSettings) -> tuple[Alone, Request]:
+        """A registration whose address has changed since it was bound, and its next request."""
+        alone = Alone(settings)
+        alone.bind()
+        agent = alone.agent
+        agent.core.sender.listeners = ()
+        agent.core.sender.add_listener(Endpoint("udp", "192.0.2.2", 5060))
+        alone.registration.refresh()
+        return alone, alone.asked()
+
+    def test_the_contact_of_before_is_removed_with_the_new_one_bound(self) -> None:
+        alone, request = self.moved(SETTINGS)
+        assert [str(contact) for contact in request.contacts] == [
+            "<sip:alice@192.0.2.2:5060>;expires=3600",
+            "<sip:alice@192.0.2.1:5060>;expires=0",
+        ]
+        bound = [("Contact", str(request.contacts[0].with_params(expires="200")))]
+        alone.agent.receive(response(request, 200, headers=bound))
+        alone.wait_for_next(100, 100)
+        assert [str(contact.uri) for contact in alone.bind().contacts] == ["sip:alice@192.0.2.2:5060"]
+
+    def test_an_instance_is_known_again_without_that(self) -> None:
+        _alone, request = self.moved(replace(SETTINGS, instance=INSTANCE))
+        assert len(request.contacts) == 1
+
+
 class TestNat:
     def test_the_way_back_is_kept_open(self) -> None:
         alone = Alone()
@@ -454,6 +483,39 @@ class TestLoss:
         carrier.registrar.remove_all("alice")
         wire.run(1800)
         assert carrier.contacts() == ["sip:alice@192.0.2.1:5060"]
+
+
+HEARD = ("Contact", "Expires", "Min-Expires", "Retry-After", "WWW-Authenticate", "Proxy-Authenticate")
+HEARD += ("Path", "Service-Route", "Require")
+NOISE = st.text(st.characters(max_codepoint=0x17F, exclude_characters="\r\n"), max_size=40)
+
+
+class TestHostile:
+    @settings(max_examples=200)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([200, 202, 302, 401, 407, 423, 439, 500, 503]),
+                st.sampled_from(HEARD),
+                NOISE | NOISE.map('Digest realm="r", nonce="n", {}'.format) | st.integers(0, 2**40).map(str),
+            ),
+            max_size=6,
+        )
+    )
+    def test_no_answer_of_a_registrar_raises_or_is_answered_for_ever(self, answers: list[tuple[int, str, str]]) -> None:
+        alone = Alone(replace(SETTINGS, instance=INSTANCE), jitter=1.0)
+        for status, name, value in answers:
+            asked = [message for message in alone.agent.sent() if isinstance(message, Request)]
+            assert len(asked) <= 1
+            for message in asked:
+                data = bytes(response(message, status, headers=[("X-Here", "#")]))
+                alone.agent.receive(data.replace(b"X-Here: #", f"{name}: {value}".encode()))
+        alone.agent.pass_time(40)
+        alone.agent.sent()
+        alone.registration.stop()
+        alone.agent.pass_time(60)
+        assert isinstance(alone.registration.state, Unregistered)
+        assert alone.agent.core.next_timeout() is None
 
 
 def test_algorithms_are_chosen_in_the_registrars_order() -> None:

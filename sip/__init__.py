@@ -7,6 +7,7 @@ other rooms need is here; `UserAgent` is where to begin.
 
 from __future__ import annotations
 
+from sip.binding import Binding, BindingChange, BindingTarget
 from sip.core.call import Call, CallState
 from sip.core.config import TlsConfig, UserAgentConfig
 from sip.core.events import (
@@ -27,6 +28,16 @@ from sip.core.events import (
 )
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall
+from sip.core.probe import Health, HealthChange, HealthProbe
+from sip.core.registering import RegisterRequest
+from sip.core.registration import Registration, RegistrationSettings
+from sip.core.registration_state import (
+    Registered,
+    Registering,
+    RegistrationFailed,
+    RegistrationState,
+    Unregistered,
+)
 from sip.core.statistics import Statistics
 from sip.digest import Credentials, DigestAuthenticator, DigestOutcome, DigestResult
 from sip.endpoint import Endpoint
@@ -35,12 +46,16 @@ from sip.fields import NameAddr
 from sip.headers import Headers
 from sip.limits import MessageLimits
 from sip.message import Request, Response
+from sip.registrar import Registrar, RegistrarAnswer, RegistrarConfig
 from sip.transaction.timers import TimerConfig
 from sip.uri import OtherUri, SipUri, parse_uri
 from sip.useragent import UserAgent
 
 __all__ = [
     "Answered",
+    "Binding",
+    "BindingChange",
+    "BindingTarget",
     "Call",
     "CallEvent",
     "CallState",
@@ -53,6 +68,9 @@ __all__ = [
     "Endpoint",
     "Failed",
     "Headers",
+    "Health",
+    "HealthChange",
+    "HealthProbe",
     "HungUp",
     "IncomingCall",
     "Info",
@@ -66,6 +84,16 @@ __all__ = [
     "OtherUri",
     "OutgoingCall",
     "Progress",
+    "RegisterRequest",
+    "Registered",
+    "Registering",
+    "Registrar",
+    "RegistrarAnswer",
+    "RegistrarConfig",
+    "Registration",
+    "RegistrationFailed",
+    "RegistrationSettings",
+    "RegistrationState",
     "Rejected",
     "RemoteHangup",
     "Request",
@@ -76,6 +104,7 @@ __all__ = [
     "Statistics",
     "TimerConfig",
     "TlsConfig",
+    "Unregistered",
     "UserAgent",
     "UserAgentConfig",
     "parse_uri",

@@ -14,18 +14,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 
-from sip.core.agent import CallReceived, UserAgentCore
+from sip.binding import BindingChange
+from sip.core.agent import CallReceived, Notice, UserAgentCore
+from sip.core.authentication import Challengeable
 from sip.core.call import Call, EventsWaiting
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall
+from sip.core.probe import DEFAULT_INTERVAL, HealthChange, HealthProbe
+from sip.core.registering import RegisterRequest
+from sip.core.registration import Registration, RegistrationSettings
+from sip.core.registration_state import RegistrationState
 from sip.core.routing import same_family
 from sip.core.statistics import Statistics
 from sip.digest import Credentials, DigestAuthenticator, DigestResult
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipError
 from sip.fields import NameAddr
+from sip.registrar import Registrar
 from sip.transaction.layer import Datagram, TransactionCounters
 from sip.transport.addresses import LocalAddresses, is_numeric
 from sip.transport.connection import Connections, StreamCounters
@@ -241,10 +248,11 @@ class UserAgent:
         headers: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
         next_hop: Endpoint | tuple[str, int] | None = None,
+        routes: Sequence[NameAddr] = (),
         on_event: Callable[[CallEvent], None] | None = None,
     ) -> OutgoingCall:
         """Send an INVITE to `target`, by way of `next_hop` where that is given, (host, port) over UDP; its fate
-        arrives at `on_event`.
+        arrives at `on_event`. `routes` are put before it as Route; a `BindingTarget` gives all three.
 
         No event is delivered before this returns. Raises LocalProtocolError for header fields that the protocol writes
         itself, for text that cannot be a header value, and when the user agent is not running.
@@ -257,36 +265,94 @@ class UserAgent:
             to=to,
             body=body,
             content_type=content_type,
-            headers=headers,
+            headers=(*headers, *(("Route", str(route)) for route in routes)),
             credentials=credentials,
         )
         call.on_event = on_event
         if isinstance(next_hop, tuple):
             next_hop = Endpoint("udp", *next_hop)
-        remote = next_hop or self._core.sender.hop(target)
+        first = routes[0].uri if routes and isinstance(routes[0].uri, SipUri) else target
+        remote = next_hop or self._core.sender.hop(first)
         if is_numeric(remote.host):
             call.start(remote)
         elif next_hop is not None:
             # An outbound proxy is a host and a port, not a domain
             self._look_up(self._resolve_call(call, target.replace(host=remote.host, port=remote.port), remote))
         else:
-            self._look_up(self._resolve_call(call, target, remote))
+            self._look_up(self._resolve_call(call, first, remote))
         return call
 
     def check_credentials(
         self,
-        call: IncomingCall,
+        asking: Challengeable,
         realm: str | None,
         lookup: Credentials | Callable[[str], Credentials | None],
         *,
         proxy: bool = False,
     ) -> DigestResult:
-        """Check the credentials of an incoming call, see `UserAgentCore.check_credentials`."""
-        return self._core.check_credentials(call, realm, lookup, proxy=proxy)
+        """Check the credentials of an incoming call or of a REGISTER, see `UserAgentCore.check_credentials`."""
+        return self._core.check_credentials(asking, realm, lookup, proxy=proxy)
 
     def report_authentication_failure(self, source: Endpoint) -> None:
         """Count a failed authentication of an address that was found out elsewhere."""
         self._core.report_authentication_failure(source)
+
+    def serve_registrations(
+        self,
+        on_register: Callable[[RegisterRequest], None],
+        on_change: Callable[[BindingChange], None] | None = None,
+        registrar: Registrar | None = None,
+    ) -> Registrar:
+        """Answer REGISTER from now on, see `UserAgentCore.serve_registrations`. `on_register` is called in the event
+        loop and has to challenge, accept or reject then or later."""
+        return self._core.serve_registrations(on_register, on_change, registrar)
+
+    def register(self, settings: RegistrationSettings, on_state: Callable[[RegistrationState], None]) -> Registration:
+        """Register at a carrier and stay so until `Registration.stop`; `on_state` is called in the event loop.
+
+        Raises LocalProtocolError for settings that cannot be written, and when the user agent is not running.
+        """
+        if not self._running:
+            raise LocalProtocolError("the user agent is not running")
+        registration = Registration(self._core, settings, self._locate, on_state)
+        registration.start()
+        return registration
+
+    def probe(
+        self,
+        target: SipUri,
+        on_change: Callable[[HealthChange], None],
+        *,
+        interval: float = DEFAULT_INTERVAL,
+        credentials: Credentials | None = None,
+        at_once: bool = False,
+    ) -> HealthProbe:
+        """Ask a peer for a sign of life every `interval` seconds (10 to 300) until `HealthProbe.stop`.
+
+        Raises LocalProtocolError for another interval, and when the user agent is not running.
+        """
+        if not self._running:
+            raise LocalProtocolError("the user agent is not running")
+        probe = HealthProbe(self._core, target, self._locate, on_change, interval=interval, credentials=credentials)
+        probe.start(at_once=at_once)
+        return probe
+
+    def _locate(self, target: SipUri, found: Callable[[Sequence[Endpoint]], None]) -> None:
+        """Find the addresses of a URI's server for what the core sends by itself; `found` is called in any case."""
+        hop = self._core.sender.hop(target)
+        if is_numeric(hop.host):
+            found([hop])
+        else:
+            self._look_up(self._resolve_target(target, hop, found))
+
+    async def _resolve_target(self, target: SipUri, hop: Endpoint, found: Callable[[Sequence[Endpoint]], None]) -> None:
+        assert self._resolver is not None
+        candidates = await self._resolver.locate(target, hop)
+        try:
+            found(candidates)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("request to %s not sent", hop)
 
     def _receive(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
         self._driving = True
@@ -319,13 +385,15 @@ class UserAgent:
         self._driving = True
         try:
             for _ in range(PUMP_ROUNDS):
-                output, events = self._core.data_to_send(), self._core.events()
-                if not output and not events:
+                output, events, notices = self._core.data_to_send(), self._core.events(), self._core.notices()
+                if not output and not events and not notices:
                     break
                 for datagram in output:
                     self._send(datagram)
                 for call, event in events:
                     self._deliver(call, event)
+                for notice in notices:
+                    self._tell(notice)
             else:
                 self._schedule_pump()
         finally:
@@ -356,8 +424,13 @@ class UserAgent:
         self._pump()
 
     def _connection_lost(self, remote: Endpoint, local: Endpoint) -> None:
-        """A connection has ended; what runs over it finds out when it sends, or is told here."""
-        log.debug("connection with %s ended", remote)
+        """A connection has ended: bindings over it are gone with it. Calls find out when they send."""
+        try:
+            self._core.connection_lost(remote, local)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("the end of the connection with %s not handled", remote)
+        self._schedule_pump()
 
     def _fail(self, datagram: Datagram, reason: str) -> None:
         """Tell the core that a datagram cannot be sent."""
@@ -380,6 +453,16 @@ class UserAgent:
             self._core.statistics.failures += 1
             log.exception("call %s ended: its handler failed on %s", call.call_id, type(event).__name__)
             self._end_failed(call)
+
+    def _tell(self, notice: Notice) -> None:
+        callback, argument = notice
+        try:
+            callback(argument)
+        except Exception:
+            self._core.statistics.failures += 1
+            log.exception("a callback failed on %s", type(argument).__name__)
+            if isinstance(argument, RegisterRequest):
+                argument.reject(500)  # no effect where it was answered before the failure
 
     def _end_failed(self, call: Call) -> None:
         try:

@@ -2,8 +2,8 @@
 
 No sockets and no asyncio, in the manner of h11. Whoever drives a core keeps this contract: it calls `receive_datagram`
 for what arrives and `handle_timeout` when the clock has reached `next_timeout`; after each of these, and whenever
-`on_wake` was called because a call was acted upon, it takes `events`, delivers them, sends `data_to_send`, and looks at
-`next_timeout` again.
+`on_wake` was called because a call was acted upon, it takes `events` and `notices`, delivers them, sends
+`data_to_send`, and looks at `next_timeout` again.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sip.admission import CHALLENGE_COST, REFUSAL_COST, Admission
+from sip.binding import BindingChange
+from sip.core.authentication import Challengeable
 from sip.core.call import Call, EventsWaiting
 from sip.core.config import AUTH_FAILURE_WINDOW, UserAgentConfig
 from sip.core.events import CallEvent
@@ -28,7 +30,9 @@ from sip.core.inspection import (
     inspect_target,
     is_scanner,
 )
+from sip.core.keepalive import KeepAlive
 from sip.core.outgoing import OutgoingCall, check_extra_headers
+from sip.core.registering import RegisterRequest, RegisterService
 from sip.core.routing import note_source
 from sip.core.sending import Sender
 from sip.core.statistics import Statistics
@@ -40,6 +44,7 @@ from sip.errors import SipParseError
 from sip.fields import NameAddr
 from sip.headers import Headers
 from sip.message import Request, Response, is_keepalive, parse_message
+from sip.registrar import Registrar
 from sip.transaction.layer import Datagram, TransactionLayer, cancelled_key, server_key
 from sip.transaction.table import Event
 from sip.uri import SipUri
@@ -51,6 +56,9 @@ class CallReceived:
 
 
 CoreEvent: TypeAlias = tuple[Call, CallEvent | CallReceived | EventsWaiting]
+
+Notice: TypeAlias = tuple[Callable[[Any], None], Any]
+"""A callback of the application outside of any call, with what it is to be told."""
 
 
 class UserAgentCore:
@@ -100,9 +108,16 @@ class UserAgentCore:
         )
         self.sender.may_answer = self._may_answer
         self.digest = DigestAuthenticator(
-            config.domain or config.advertised_address or "voylo", secrets.token_bytes(32), config.nonce_seconds
+            config.domain or config.advertised_address or "voylo",
+            secrets.token_bytes(32),
+            config.nonce_seconds,
+            config.digest_algorithms,
         )
+        self.keep_alive = KeepAlive(self.layer)
+        self.registering: RegisterService | None = None
+        self.connection_users: set[Callable[[Endpoint, Endpoint], None]] = set()
         self._events: list[CoreEvent] = []
+        self._notices: list[Notice] = []
         self._calls: set[Call] = set()
         self._dialogs: dict[DialogKey, tuple[Call, Dialog]] = {}
         self._size = 0  # bytes of the datagram that is being handled
@@ -172,6 +187,38 @@ class UserAgentCore:
             self._events = []
         return events
 
+    def notices(self) -> list[Notice]:
+        """Take what the application is to be told outside of calls, in order: call each with its argument."""
+        notices = self._notices
+        if notices:
+            self._notices = []
+        return notices
+
+    def notify(self, callback: Callable[[Any], None], argument: object) -> None:
+        """Queue a notice."""
+        self._notices.append((callback, argument))
+        self.wake()
+
+    def connection_lost(self, remote: Endpoint, local: Endpoint) -> None:
+        """A connection has ended: bindings over it are gone, registrations of ours that used it are made again."""
+        if self.registering is not None:
+            self.registering.connection_lost(remote, local)
+        for user in tuple(self.connection_users):
+            user(remote, local)
+
+    def serve_registrations(
+        self,
+        on_register: Callable[[RegisterRequest], None],
+        on_change: Callable[[BindingChange], None] | None = None,
+        registrar: Registrar | None = None,
+    ) -> Registrar:
+        """Answer REGISTER from now on, 405 until then: `on_register` authenticates, the registrar returned does the
+        rest, `on_change` hears what becomes of bindings."""
+        if registrar is None:
+            registrar = Registrar()
+        self.registering = RegisterService(self, registrar, on_register, on_change)
+        return registrar
+
     def transport_failed(self, datagram: Datagram) -> None:
         """A datagram of ours could not be sent (§17.1.4, §17.2.4)."""
         self.statistics.send_errors += 1
@@ -215,30 +262,31 @@ class UserAgentCore:
 
     def check_credentials(
         self,
-        call: IncomingCall,
+        asking: Challengeable,
         realm: str | None,
         lookup: Credentials | Callable[[str], Credentials | None],
         *,
         proxy: bool = False,
     ) -> DigestResult:
-        """Check the credentials in a call's INVITE (§22.1); a wrong one counts against its source.
+        """Check the credentials in a request, INVITE or other (§22.1); a wrong one counts against its source.
 
-        With `proxy` they are those of Proxy-Authorization, and `call.challenge` will answer 407 instead of 401.
+        With `proxy` they are those of Proxy-Authorization, and its `challenge` will answer 407 instead of 401.
         """
-        call.proxy_challenge = proxy
+        asking.proxy_challenge = proxy
+        request = asking.request
         result = self.digest.verify(
-            call.request.headers.get_all("Proxy-Authorization" if proxy else "Authorization"),
-            call.request.method,
+            request.headers.get_all("Proxy-Authorization" if proxy else "Authorization"),
+            request.method,
             realm,
-            call.source.host,
+            asking.source.host,
             self.clock(),
             lookup,
-            str(call.request.uri),
+            str(request.uri),
         )
         if result.ok:
-            self.admission.trust(call.source.host, self.clock())
+            self.admission.trust(asking.source.host, self.clock())
         elif result.outcome is DigestOutcome.BAD:
-            self.report_authentication_failure(call.source)
+            self.report_authentication_failure(asking.source)
         return result
 
     def report_authentication_failure(self, source: Endpoint) -> None:
@@ -246,11 +294,11 @@ class UserAgentCore:
         §14.1)."""
         self.defence.record_failure(source.host, self.clock())
 
-    def challenges(self, call: IncomingCall, realm: str | None, *, stale: bool) -> list[tuple[str, str]]:
-        """The header fields that ask a caller for credentials."""
-        name = "Proxy-Authenticate" if call.proxy_challenge else "WWW-Authenticate"
-        agent = call.request.headers.get("User-Agent")
-        values = self.digest.challenge(realm, call.source.host, self.clock(), stale=stale, user_agent=agent)
+    def challenges(self, asking: Challengeable, realm: str | None, *, stale: bool) -> list[tuple[str, str]]:
+        """The header fields that ask whoever sent a request for credentials."""
+        name = "Proxy-Authenticate" if asking.proxy_challenge else "WWW-Authenticate"
+        agent = asking.request.headers.get("User-Agent")
+        values = self.digest.challenge(realm, asking.source.host, self.clock(), stale=stale, user_agent=agent)
         return [(name, value) for value in values]
 
     def emit(self, call: Call, event: CallEvent | EventsWaiting) -> None:
@@ -286,7 +334,8 @@ class UserAgentCore:
 
     def answer_options(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         """Tell what we can do (§11.2)."""
-        headers = (("Allow", ALLOW), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED))
+        allow = ALLOW if self.registering is None else f"{ALLOW}, REGISTER"
+        headers = (("Allow", allow), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED))
         self.sender.answer_unasked(request, source, local, 200, size=self._size, headers=headers)
 
     def _may_answer(self, response: Response, host: str) -> bool:
@@ -343,6 +392,10 @@ class UserAgentCore:
         if request.method == "CANCEL":
             self._receive_cancel(request, source, local)
             return
+        if request.method == "REGISTER" and self.registering is not None and request.to.tag is None:
+            if not self._is_silenced(request):
+                self.registering.receive(request, source, local, self._size)
+            return
         refusal = inspect_target(request, self.config.uri_schemes)
         if refusal is not None:
             self._refuse(request, source, local, refusal)
@@ -384,8 +437,7 @@ class UserAgentCore:
         call.receive_request(dialog, request, source, local)
 
     def _receive_out_of_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        if self.config.silent and is_scanner(request):
-            self.statistics.silenced += 1
+        if self._is_silenced(request):
             return
         if self.layer.is_merged(request):
             self.refuse(request, source, local, 482)  # §8.2.2.2
@@ -412,6 +464,13 @@ class UserAgentCore:
         self.remember_dialog(call.dialog, call)
         self.statistics.calls_received += 1
         self._events.append((call, CallReceived()))
+
+    def _is_silenced(self, request: Request) -> bool:
+        """Whether the request comes from a scanner and we are silent to those; counts it then."""
+        if not self.config.silent or not is_scanner(request):
+            return False
+        self.statistics.silenced += 1
+        return True
 
     def _is_full(self) -> bool:
         return len(self._calls) >= self.config.calls or self.layer.server_count >= self.config.server_transactions

@@ -20,7 +20,7 @@ from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswere
 from sip.core.inspection import session_description
 from sip.core.sending import UNATTENDED, Flow, SentAck
 from sip.dialog import Dialog, DialogState, contact_uri
-from sip.digest import Credentials
+from sip.digest import Credentials, DigestSession
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipParseError
 from sip.headers import Headers
@@ -76,6 +76,7 @@ class Call(ABC):
         self._hangup_reason: str | None = None
         self._hangup_wanted = False
         self._credentials: Credentials | None = None
+        self._digest: DigestSession | None = None  # the challenges to the request that is being tried
         self._unacknowledged: UnacknowledgedAnswer | None = None
         self._answer_expected = False  # the 2xx that waits for its ACK carried our offer
         self._offer_in: ReinviteResponder | None = None
@@ -359,7 +360,9 @@ class Call(ABC):
         if self._challenges_answered >= CHALLENGES_ANSWERED:
             return None
         self._challenges_answered += 1
-        again = self._sender.answer_challenge(request, response, self._credentials)
+        if self._digest is None or not ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
+            self._digest = DigestSession(self._credentials)
+        again = self._sender.answer_challenge(request, response, self._digest)
         if again is not None and self.dialog is not None:
             self.dialog.local_sequence = max(self.dialog.local_sequence, again.cseq.number)
         return again

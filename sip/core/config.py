@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sip.digest import DEFAULT_ALGORITHMS
 from sip.limits import DEFAULT_LIMITS, MessageLimits
 from sip.transaction.timers import TimerConfig
 
@@ -80,6 +81,7 @@ class UserAgentConfig:
     source_burst: float = SOURCE_BURST
     silent: bool = False  # strangers get no answer but a challenge, known scanners none at all
     nonce_seconds: int = NONCE_SECONDS
+    digest_algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS  # what callers are challenged with, in this order
     server_transactions: int = SERVER_TRANSACTIONS
     calls: int = CALLS
     retry_after_seconds: int = RETRY_AFTER_SECONDS

@@ -15,9 +15,9 @@ from sip.core.inspection import ALLOW, SUPPORTED
 from sip.core.routing import hop_endpoint, response_endpoint, same_family
 from sip.core.statistics import Statistics
 from sip.dialog import Dialog
-from sip.digest import Challenge, Credentials, answer_challenge
+from sip.digest import DigestSession
 from sip.endpoint import Endpoint
-from sip.errors import LocalProtocolError, SipParseError
+from sip.errors import LocalProtocolError
 from sip.message import Request, Response, response_to
 from sip.transaction.layer import TransactionLayer, new_branch
 from sip.transaction.transaction import ClientTransaction, ClientUser, Failure, ServerTransaction, ServerUser
@@ -290,34 +290,23 @@ class Sender:
         remote, flow = self.dialog_hop(dialog, flow)
         return self.send_request(request, flow, remote, user)
 
-    def answer_challenge(self, request: Request, response: Response, credentials: Credentials) -> Request | None:
-        """The request with the next CSeq and credentials for the challenges in a 401 or 407 (§22.2).
+    def answer_challenge(self, request: Request, response: Response, digest: DigestSession) -> Request | None:
+        """The request with the next CSeq and credentials for the challenges in a 401 or 407, and for those that
+        `digest` has met before: each proxy on the way asks for itself (§22.2, §22.3).
 
-        None when no challenge can be answered, or when the server has refused just these credentials: a nonce that is
-        not stale.
+        None when no challenge can be answered, or when the server has refused just these credentials.
         """
-        asked, answer = (
-            ("WWW-Authenticate", "Authorization")
-            if response.status == 401
-            else ("Proxy-Authenticate", "Proxy-Authorization")
-        )
-        challenges = response.headers.get_all(asked)
-        if answer in request.headers and not _is_stale(challenges):
-            return None
-        value = answer_challenge(
-            challenges,
-            credentials.username,
-            credentials.password or "",
-            request.method,
-            str(request.uri),
-            body=request.body,
-        )
-        if value is None:
+        proxy = response.status != 401
+        if not digest.learn(
+            response.headers.get_all("Proxy-Authenticate" if proxy else "WWW-Authenticate"), proxy=proxy
+        ):
             return None
         headers = request.headers.copy()
-        headers.remove("Via")
+        for name in ("Via", "Authorization", "Proxy-Authorization"):
+            headers.remove(name)
         headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
-        headers.set(answer, value)
+        for name, value in digest.authorize(request.method, str(request.uri), request.body):
+            headers.add(name, value)
         return Request(request.method, request.uri, headers, request.body)
 
     def _complete(self, request: Request, flow: Flow) -> None:
@@ -327,17 +316,6 @@ class Sender:
     def _push_via(self, request: Request, flow: Flow) -> None:
         sent_by = write_host_port(flow.host, flow.local.port)
         request.headers.prepend("Via", f"SIP/2.0/{flow.local.transport.upper()} {sent_by};rport;branch={new_branch()}")
-
-
-def _is_stale(challenges: Sequence[str]) -> bool:
-    """Whether the server wants the same credentials with a fresh nonce (RFC 7616 §3.3)."""
-    for value in challenges:
-        try:
-            if Challenge.parse(value).stale:
-                return True
-        except SipParseError:
-            continue
-    return False
 
 
 class Unattended:

@@ -14,6 +14,7 @@ from sip.digest.authenticator import (
 from sip.digest.client import Challenge, answer_challenge, choose_challenge
 from sip.digest.hashing import MD5, SHA_256, SHA_512_256, Credentials
 from sip.digest.params import parse_auth_params
+from sip.digest.session import DigestSession
 
 __all__ = [
     "DEFAULT_ALGORITHMS",
@@ -27,6 +28,7 @@ __all__ = [
     "DigestAuthenticator",
     "DigestOutcome",
     "DigestResult",
+    "DigestSession",
     "answer_challenge",
     "choose_challenge",
     "parse_auth_params",

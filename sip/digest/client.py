@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sip.digest.hashing import MD5, SESSION_SUFFIX, hash_hex, is_known, request_digest
+from sip.digest.hashing import MD5, SESSION_SUFFIX, Credentials, hash_hex, is_known, request_digest
 from sip.digest.params import parse_auth_params, quoted
 from sip.errors import SipParseError
 
@@ -47,6 +47,48 @@ class Challenge:
         """Whether the algorithm is known here, and a qop where the server names any."""
         return is_known(self.algorithm or MD5) and (self.chosen_qop is not None or not self.qop)
 
+    def answer(
+        self,
+        credentials: Credentials,
+        method: str,
+        uri: str,
+        *,
+        nonce_count: int = 1,
+        cnonce: str | None = None,
+        body: bytes = b"",
+    ) -> str | None:
+        """The credentials for this challenge, which has to be `answerable`; see `answer_challenge`.
+
+        None where only a hash of the password is known, and not the one for this algorithm.
+        """
+        algorithm = self.algorithm or MD5
+        session = algorithm.lower().endswith(SESSION_SUFFIX)
+        qop = self.chosen_qop
+        cnonce = cnonce or secrets.token_hex(8)
+        nc = f"{nonce_count:08x}"
+        ha1 = credentials.ha1(algorithm, self.realm)
+        if ha1 is None:
+            return None
+        if session:
+            ha1 = hash_hex(algorithm, f"{ha1}:{self.nonce}:{cnonce}")
+        response = request_digest(algorithm, ha1, method, uri, self.nonce, qop=qop, nc=nc, cnonce=cnonce, body=body)
+        parts = [
+            f"username={quoted(credentials.username)}",
+            f"realm={quoted(self.realm)}",
+            f"nonce={quoted(self.nonce)}",
+            f"uri={quoted(uri)}",
+            f'response="{response}"',
+        ]
+        if self.algorithm is not None:
+            parts.append(f"algorithm={self.algorithm}")
+        if qop is not None or session:
+            parts.append(f"cnonce={quoted(cnonce)}")
+        if qop is not None:
+            parts += [f"qop={qop}", f"nc={nc}"]
+        if self.opaque is not None:
+            parts.append(f"opaque={quoted(self.opaque)}")
+        return "Digest " + ", ".join(parts)
+
 
 def choose_challenge(values: Iterable[str]) -> Challenge | None:
     """The first challenge that can be answered; their order is the server's preference (RFC 8760 §2.4)."""
@@ -80,28 +122,6 @@ def answer_challenge(
     challenge = choose_challenge(challenges)
     if challenge is None:
         return None
-    algorithm = challenge.algorithm or MD5
-    session = algorithm.lower().endswith(SESSION_SUFFIX)
-    qop = challenge.chosen_qop
-    cnonce = cnonce or secrets.token_hex(8)
-    nc = f"{nonce_count:08x}"
-    ha1 = hash_hex(algorithm, f"{username}:{challenge.realm}:{password}")
-    if session:
-        ha1 = hash_hex(algorithm, f"{ha1}:{challenge.nonce}:{cnonce}")
-    response = request_digest(algorithm, ha1, method, uri, challenge.nonce, qop=qop, nc=nc, cnonce=cnonce, body=body)
-    parts = [
-        f"username={quoted(username)}",
-        f"realm={quoted(challenge.realm)}",
-        f"nonce={quoted(challenge.nonce)}",
-        f"uri={quoted(uri)}",
-        f'response="{response}"',
-    ]
-    if challenge.algorithm is not None:
-        parts.append(f"algorithm={challenge.algorithm}")
-    if qop is not None or session:
-        parts.append(f"cnonce={quoted(cnonce)}")
-    if qop is not None:
-        parts += [f"qop={qop}", f"nc={nc}"]
-    if challenge.opaque is not None:
-        parts.append(f"opaque={quoted(challenge.opaque)}")
-    return "Digest " + ", ".join(parts)
+    return challenge.answer(
+        Credentials(username, password), method, uri, nonce_count=nonce_count, cnonce=cnonce, body=body
+    )

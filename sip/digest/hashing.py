@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from cryptography.hazmat.primitives import hashes
 
 MD5: Final = "MD5"
 SHA_256: Final = "SHA-256"
 SHA_512_256: Final = "SHA-512-256"
 SESSION_SUFFIX: Final = "-sess"
 
-# Lower-case name to hashlib's; an OpenSSL without one of them does without it.
-_HASHES: Final = {
-    name.lower(): hash_name
-    for name, hash_name in ((MD5, "md5"), (SHA_256, "sha256"), (SHA_512_256, "sha512_256"))
-    if hash_name in hashlib.algorithms_available
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data, usedforsecurity=False).hexdigest()
+
+
+def _sha512_256(data: bytes) -> str:
+    return hashlib.new("sha512_256", data, usedforsecurity=False).hexdigest()
+
+
+def sha512_256_without_hashlib(data: bytes) -> str:
+    """SHA-512/256 in hex from the library `cryptography`, for Pythons whose hashlib was built without it."""
+    digest = hashes.Hash(hashes.SHA512_256())
+    digest.update(data)
+    return digest.finalize().hex()
+
+
+_HASHES: Final[Mapping[str, Callable[[bytes], str]]] = {
+    MD5.lower(): _md5,
+    SHA_256.lower(): _sha256,
+    SHA_512_256.lower(): (_sha512_256 if "sha512_256" in hashlib.algorithms_available else sha512_256_without_hashlib),
 }
 
 
@@ -32,7 +53,8 @@ class Credentials:
         """H(A1) without the session part, in hex (RFC 7616 §3.4.2); None when it is not known for that algorithm."""
         if self.password is not None:
             return hash_hex(algorithm, f"{self.username}:{realm}:{self.password}")
-        return next((value for name, value in self.hashed.items() if name.lower() == algorithm.lower()), None)
+        wanted = algorithm.lower().removesuffix(SESSION_SUFFIX)
+        return next((value for name, value in self.hashed.items() if name.lower() == wanted), None)
 
 
 def is_known(algorithm: str) -> bool:
@@ -60,8 +82,8 @@ def request_digest(
 
 def hash_hex(algorithm: str, data: str | bytes) -> str:
     """The algorithm's hash of `data` in hex. Raises `KeyError` for an algorithm that is not `is_known`."""
-    name = _HASHES[algorithm.lower().removesuffix(SESSION_SUFFIX)]
-    return hashlib.new(name, octets(data) if isinstance(data, str) else data, usedforsecurity=False).hexdigest()
+    compute = _HASHES[algorithm.lower().removesuffix(SESSION_SUFFIX)]
+    return compute(octets(data) if isinstance(data, str) else data)
 
 
 def octets(text: str) -> bytes:

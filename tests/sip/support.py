@@ -75,7 +75,12 @@ class Agent:
 
     def deliver(self) -> None:
         """Hand out the core's events, as its driver has to."""
-        while events := self.core.events():
+        while True:
+            events, notices = self.core.events(), self.core.notices()
+            if not events and not notices:
+                break
+            for callback, argument in notices:
+                callback(argument)
             for call, event in events:
                 if not isinstance(event, CallReceived):
                     call.deliver(event)

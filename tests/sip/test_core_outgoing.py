@@ -7,7 +7,7 @@ import pytest
 from sip.core.call import CallState
 from sip.core.events import Answered, Failed, HungUp, Progress, Rejected, RemoteHangup
 from sip.core.outgoing import OutgoingCall
-from sip.digest import Credentials, DigestAuthenticator
+from sip.digest import Credentials, DigestAuthenticator, parse_auth_params
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
 from sip.message import Request, Response
@@ -318,6 +318,22 @@ class TestChallenge:
             invite = [m for m in agent.sent() if isinstance(m, Request)][-1]
             sent += 1
         assert 2 <= sent <= 4
+
+    def test_two_proxies_and_the_server_are_answered_together(self) -> None:
+        """RFC 3261 §22.3: what one proxy was shown, it is shown again when the next one asks."""
+        agent = Agent()
+        _call, invite = placed(agent, credentials=CREDENTIALS)
+        for status, asked, realm in (
+            (407, "Proxy-Authenticate", "p1"),
+            (407, "Proxy-Authenticate", "p2"),
+            (401, "WWW-Authenticate", "home"),
+        ):
+            value = f'Digest realm="{realm}", nonce="n-{realm}", qop="auth"'
+            agent.receive(response(invite, status, headers=[(asked, value)]))
+            invite = [m for m in agent.sent() if isinstance(m, Request)][-1]
+        proxies = [parse_auth_params(value)[1] for value in invite.headers.get_all("Proxy-Authorization")]
+        assert [(params["realm"], params["nc"]) for params in proxies] == [("p1", "00000003"), ("p2", "00000002")]
+        assert len(invite.headers.get_all("Authorization")) == 1
 
     def test_without_credentials_it_is_a_rejection(self) -> None:
         agent = Agent()

@@ -7,7 +7,7 @@ import pytest
 from sip.core.config import UserAgentConfig
 from sip.core.sending import Sender
 from sip.core.statistics import Statistics
-from sip.digest import Credentials
+from sip.digest import Credentials, DigestSession
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
 from sip.message import Request, Response, parse_message
@@ -134,19 +134,22 @@ class TestUnaskedAnswers:
 class TestCredentials:
     def test_a_stale_challenge_is_answered_a_refusal_is_not(self) -> None:
         made = sender()
-        ours = parsed(invite(headers=["Authorization: Digest username=x"]))
-        credentials = Credentials("alice", "secret")
+        ours = parsed(invite())
         for stale, wanted in (("", False), (", stale=true", True), (", stale=TRUE", True), (", stale=false", False)):
-            value = f'Digest realm="r", nonce="n", qop="auth"{stale}'
+            digest = DigestSession(Credentials("alice", "secret"))
+            heard = response(ours, 401, headers=[("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')])
+            again = made.answer_challenge(ours, heard, digest)
+            assert again is not None
+            value = f'Digest realm="r", nonce="n2", qop="auth"{stale}'
             heard = response(ours, 401, headers=[("WWW-Authenticate", value)])
-            assert (made.answer_challenge(ours, heard, credentials) is not None) is wanted
+            assert (made.answer_challenge(again, heard, digest) is not None) is wanted
 
     def test_the_request_itself_is_left_alone(self) -> None:
         made = sender()
         ours = parsed(invite())
         before = bytes(ours)
         heard = response(ours, 407, headers=[("Proxy-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')])
-        again = made.answer_challenge(ours, heard, Credentials("alice", "secret"))
+        again = made.answer_challenge(ours, heard, DigestSession(Credentials("alice", "secret")))
         assert again is not None
         assert bytes(ours) == before
         assert again.cseq.number == ours.cseq.number + 1

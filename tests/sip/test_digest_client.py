@@ -52,6 +52,32 @@ class TestAnswer:
         # draft-smith-sipping-auth-examples-01 §3.4
         assert params(challenge(', qop="auth", algorithm=MD5-sess'))["response"] == "e4e4ea61d186d07a92c9e1f6919902e9"
 
+    # Computed step by step with `openssl dgst`.
+    @pytest.mark.parametrize(
+        ("algorithm", "expected"),
+        [
+            ("MD5", "bef6c26ce562c084baeb1c500569a239"),
+            ("MD5-sess", "ba0da55136e50a1d07109569ec2e6ca3"),
+            ("SHA-256", "6d8910383082438752bfbbb8f3f9ace79e6ce9fd28cea260f74fafb41ae53931"),
+            ("SHA-256-sess", "40fb4705be6765fa1ee8278d3169ce959b91e88a04b2608b9fa273fda27eba9e"),
+            ("SHA-512-256", "de21270dfb2d9596656449967c261c7ab7b637cf862615555e957d0b0ba8413a"),
+            ("SHA-512-256-sess", "88f0b46a9bcc6e29f8262f01cba67173279a526bd4a1508c5bd41866e1d67e2f"),
+        ],
+    )
+    def test_a_register_under_each_algorithm(self, algorithm: str, expected: str) -> None:
+        """RFC 8760 §2.1: the names and hashes; RFC 7616 §3.4: what is hashed."""
+        value = answer_challenge(
+            [challenge(f', qop="auth", algorithm={algorithm}')],
+            "bob",
+            "zanzibar",
+            "REGISTER",
+            "sip:biloxi.com",
+            nonce_count=2,
+            cnonce="0a4f113b",
+        )
+        assert value is not None
+        assert parse_auth_params(value)[1]["response"] == expected
+
     def test_a_session_algorithm_without_qop_still_names_its_cnonce(self) -> None:
         assert params(challenge(", algorithm=MD5-sess"))["cnonce"] == "0a4f113b"
 

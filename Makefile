@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+SECONDS ?= 60
 
-.PHONY: install install-dev run test check format bench clean
+.PHONY: install install-dev run test check format bench fuzz clean
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -42,6 +43,10 @@ format: install-dev
 
 bench: install-dev
 	$(BIN)/python -m bench $(ARGS)
+
+fuzz: install-dev
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py $(SECONDS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,42 @@
+"""Every fuzz target in turn, for so many seconds altogether: `python tests/fuzz/run.py 60`.
+
+Exit status 1 when one finds a fault. Says so and does nothing where atheris is not installed for this Python.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+TARGETS = ("message", "stream", "uri", "sdp", "digest", "core")
+
+
+def main() -> int:
+    """Run the targets one after the other."""
+    if importlib.util.find_spec("atheris") is None:
+        sys.stdout.write("fuzz: atheris is not installed (pip install -e '.[fuzz]'): skipped\n")
+        return 0
+    seconds = max(1, int(sys.argv[1]) // len(TARGETS))
+    script = Path(__file__).with_name("fuzz_sip.py")
+    for target in TARGETS:
+        process = subprocess.run(
+            [sys.executable, str(script), target, f"-max_total_time={seconds}", "-print_final_stats=1"],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=script.parents[2],
+            env={"PYTHONPATH": str(script.parents[2])},
+        )
+        if process.returncode:
+            sys.stdout.write(f"fuzz {target}: failed\n{process.stdout[-4000:]}{process.stderr[-8000:]}\n")
+            return 1
+        runs = process.stderr.rpartition("stat::number_of_executed_units:")[2].split()[0]
+        sys.stdout.write(f"fuzz {target}: {runs} inputs in {seconds} s, no fault\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sip.errors import LocalProtocolError, SipError
+from sip.errors import REASON_CHARS, LocalProtocolError, SipError
 
 # Warning codes of RFC 3261 §20.43
 INCOMPATIBLE_ADDRESS: Final = 301
@@ -34,9 +34,12 @@ class SdpRejected(SipError):
     def warning_header(self, agent: str) -> tuple[str, str]:
         """The Warning header for the 488 (RFC 3261 §20.43); `agent` is our host, with a port or without.
 
-        Raises `LocalProtocolError` when `agent` is no host, or when a reason of ours cannot stand in quotes.
+        An IPv6 address alone may stand without its brackets. Raises `LocalProtocolError` when `agent` is no host.
         """
-        text = str(self)
-        if not agent or not set(agent) <= _AGENT_CHARS or '"' in text or "\\" in text or not text.isprintable():
-            raise LocalProtocolError("a warning that cannot be written")
+        if agent.count(":") > 1 and "[" not in agent:
+            agent = f"[{agent}]"
+        if not agent or not set(agent) <= _AGENT_CHARS:
+            raise LocalProtocolError("a warning by who is no host")
+        # Some reasons come from the media room, in words of its own.
+        text = "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in str(self)[:REASON_CHARS])
         return "Warning", f'{self.warning} {agent} "{text}"'

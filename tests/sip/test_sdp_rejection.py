@@ -14,6 +14,9 @@ class TestWarningHeader:
         error = SdpRejected("no codec in common", warning=INCOMPATIBLE_FORMAT, medium=2)
         assert error.warning_header(agent) == ("Warning", f'305 {agent} "media line 2: no codec in common"')
 
+    def test_an_ipv6_address_gets_its_brackets(self) -> None:
+        assert SdpRejected("x", warning=399).warning_header("2001:db8::1")[1] == '399 [2001:db8::1] "x"'
+
     def test_without_a_line(self) -> None:
         error = SdpRejected("no audio offered", warning=304)
         assert error.warning_header("h") == ("Warning", '304 h "no audio offered"')
@@ -23,7 +26,8 @@ class TestWarningHeader:
         with pytest.raises(LocalProtocolError):
             SdpRejected("x", warning=399).warning_header(agent)
 
-    @pytest.mark.parametrize("reason", ['a"b', "a\r\nb", "a\\b"])
-    def test_nor_can_a_reason(self, reason: str) -> None:
-        with pytest.raises(LocalProtocolError):
-            SdpRejected(reason, warning=399).warning_header("h")
+    def test_nor_can_a_reason(self) -> None:
+        error = SdpRejected('a"b\r\nc\\d\u00e9' + "x" * 99, warning=399)
+        value = error.warning_header("h")[1]
+        assert value.startswith('399 h "a?b??c?d?x')
+        assert len(value) == len('399 h ""') + 80

@@ -173,14 +173,14 @@ def _agree(
     if offered is None:
         theirs = codecs_of(medium)
         formats = _formats_from_offer(theirs, local)
-        mux = medium.rtcp_mux and local.rtcp_mux
+        mux = local.rtcp_mux and medium.rtcp_mux
         rsize = local.rtcp_rsize and medium.rtcp_rsize
         wanted = local.direction
     else:
         ours = codecs_of(offered)
         theirs = codecs_of(medium, {c.payload_type: c for c in ours if c.payload_type is not None})
         formats = _formats_from_answer(theirs, ours)
-        mux = medium.rtcp_mux and offered.rtcp_mux
+        mux = offered.rtcp_mux and medium.rtcp_mux
         rsize = offered.rtcp_rsize and medium.rtcp_rsize
         wanted = offered.direction or SENDRECV
     if formats is None:
@@ -221,11 +221,10 @@ def _keys(
 ) -> SrtpKeys | None:
     """The SRTP keys of a line, None for plain RTP. Raises SdpRejected where its profile or our policy forbid that."""
     protocol = medium.protocol.upper()
-    if protocol in DTLS_PROTOCOLS:
-        raise SdpRejected("DTLS-SRTP is not spoken", warning=INCOMPATIBLE_TRANSPORT, medium=number)
-    secure = protocol in SECURE_PROTOCOLS
-    if not secure and protocol not in PLAIN_PROTOCOLS:
-        raise SdpRejected("unsupported media transport", warning=INCOMPATIBLE_TRANSPORT, medium=number)
+    secure = protocol not in PLAIN_PROTOCOLS
+    if secure and protocol not in SECURE_PROTOCOLS:
+        reason = "DTLS-SRTP is not spoken" if protocol in DTLS_PROTOCOLS else "unsupported media transport"
+        raise SdpRejected(reason, warning=INCOMPATIBLE_TRANSPORT, medium=number)
     keys = None
     claimed = secure
     if offered is not None and offered.has("crypto"):

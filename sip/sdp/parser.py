@@ -86,6 +86,10 @@ def _lines(data: bytes | str, limits: SdpLimits) -> tuple[list[str], bool]:
         cut_short = False
     if len(lines) > limits.sdp_lines:
         raise SipParseError(f"SDP exceeds {limits.sdp_lines} lines", field="sdp")
+    if len(octets) > limits.sdp_line:
+        for number, line in enumerate(lines, 1):
+            if len(line) > limits.sdp_line:
+                raise _at_line(number, SipParseError(f"longer than {limits.sdp_line} characters", field="sdp"))
     return lines, cut_short
 
 
@@ -121,8 +125,6 @@ class _Reader:
         self.session: tuple[Connection | None, tuple[tuple[str, int], ...], tuple[Attribute, ...]] | None = None
 
     def read(self, line: str) -> None:
-        if len(line) > self.limits.sdp_line:
-            raise SipParseError(f"longer than {self.limits.sdp_line} characters", field="sdp")
         kind = line[:2]
         value = line[2:]
         if self.first:

@@ -115,5 +115,8 @@ class TestOfAMedium:
             answer_offer(offer, LOCAL)
         assert (caught.value.status, caught.value.warning) == (488, 302)
 
+    def test_a_hold_by_address_of_an_ice_phone_is_a_hold(self) -> None:
+        assert answer_offer(sdp(self.M, *self.CREDENTIALS, address="0.0.0.0"), LOCAL)[1].held
+
     def test_a_hold_on_the_discard_port_is_no_ice(self) -> None:
         assert answer_offer(sdp("m=audio 9 RTP/AVP 0", address="0.0.0.0"), LOCAL)[1].held

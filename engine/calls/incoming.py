@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -25,7 +25,7 @@ from engine.phone import PhoneNumberError, normalise
 from engine.refusals import RefusalLog
 from media import MediaPlane
 from sip import Credentials, DigestOutcome, IncomingCall, NameAddr, SipParseError, SipUri, UserAgent
-from sip.sdp import SdpRejected
+from sip.sdp import MediaEncryption, SdpRejected
 
 logger = structlog.get_logger(__name__)
 
@@ -89,14 +89,15 @@ class IncomingCalls:
             return
         call = Call(new, number, admitted.application, self._services)
         try:
-            leg = InboundLeg(incoming, self._user_agent, self._plane, self._legs, call.on_media)
+            leg = InboundLeg(incoming, self._user_agent, self._plane, self._legs_of(number), call.on_media)
         except SdpRejected as error:
             log.info("call.refused", cause="no_common_media", sip_code=error.status, reason=str(error))
-            self._refuse(incoming, new, outcome.NO_COMMON_MEDIA)
+            warning = error.warning_header(self._user_agent.local_address_for(incoming.source.host))
+            self._refuse(incoming, new, outcome.NO_COMMON_MEDIA, (warning,))
             return
         except SipParseError as error:
             log.info("call.bad_sdp", reason=str(error))
-            incoming.reject(error.status)
+            incoming.reject(error.status, error.reason)
             return
         log.info("call.received", caller=new.from_, application=admitted.application.id)
         call.attach(leg)
@@ -156,8 +157,16 @@ class IncomingCalls:
             return _Admitted(number, application, outcome.CHANNELS_IN_USE)
         return _Admitted(number, application, None)
 
-    def _refuse(self, incoming: IncomingCall, new: NewCall, end: End) -> None:
-        incoming.reject(end.sip_code)
+    def _legs_of(self, number: Number) -> LegSettings:
+        outbound = number.sip.outbound if number.sip is not None else None
+        if outbound is None or outbound.media_encryption == "disabled":
+            return self._legs
+        return replace(self._legs, media_encryption=MediaEncryption(outbound.media_encryption))
+
+    def _refuse(
+        self, incoming: IncomingCall, new: NewCall, end: End, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        incoming.reject(end.sip_code, headers=headers)
         self._services.records.refused(new, end.outcome, end.by, end.cause, end.sip_code)
 
     def _describe(

@@ -18,6 +18,7 @@ from sip import Confirmed, IncomingCall, Offer, OfferAnswered, SipParseError, Us
 from sip.sdp import (
     Codec,
     LocalAudio,
+    MediaEncryption,
     NegotiatedAudio,
     SdpRejected,
     SessionDescription,
@@ -39,11 +40,12 @@ class LegSettings:
     """What every leg of the engine offers: codecs in order of preference, and the address for SDP.
 
     `media_address` overrides the address in SDP (contract §22.2 `media.advertised_address`); None follows the address
-    that SIP advertises to the peer.
+    that SIP advertises to the peer. `media_encryption` is that of the number (contract §14.1).
     """
 
     codecs: tuple[Codec, ...]
     media_address: str | None = None
+    media_encryption: MediaEncryption = MediaEncryption.DISABLED
 
 
 class InboundLeg:
@@ -126,7 +128,8 @@ class InboundLeg:
             event.respond.accept(bytes(self._sent))
             return
         try:
-            sent, negotiated = answer_offer(parse_sdp(event.body), self._local, previous=self._sent)
+            offer = parse_sdp(event.body)
+            sent, negotiated = answer_offer(offer, self._local, previous=self._sent, in_force=self.negotiated)
             self._start(negotiated)
         except (SdpRejected, SipParseError) as error:
             log.info("sip.reinvite_refused", call_id=self.incoming.call_id, reason=str(error))
@@ -152,6 +155,7 @@ class InboundLeg:
             address=address,
             port=port,
             codecs=self._settings.codecs,
+            media_encryption=self._settings.media_encryption,
             session_id=secrets.randbits(31),
             session_version=1,
         )

@@ -1,9 +1,11 @@
-"""SDP for calls: reading and writing descriptions (RFC 8866), offer and answer (RFC 3264).
+"""SDP for calls: reading and writing descriptions (RFC 8866), offer and answer (RFC 3264), SRTP keys (RFC 4568).
 
 Knows nothing of the SIP messages which carry them, nor of the media they are about.
 """
 
+from sip.sdp.audio import LocalAudio, NegotiatedAudio
 from sip.sdp.codecs import G722, OPUS, PCMA, PCMU, Codec, codecs_named
+from sip.sdp.crypto import SUITES, CryptoAttribute, CryptoSuite, MasterKey, Mki
 from sip.sdp.description import (
     INACTIVE,
     RECVONLY,
@@ -16,8 +18,13 @@ from sip.sdp.description import (
     RtpMap,
     SessionDescription,
 )
-from sip.sdp.negotiation import LocalAudio, NegotiatedAudio, SdpRejected, accept_answer, answer_offer, make_offer
+from sip.sdp.dtls import Dtls, Fingerprint, dtls_of
+from sip.sdp.formats import OpusParameters, opus_parameters, telephone_events
+from sip.sdp.ice import Ice, IceCandidate, ice_of
+from sip.sdp.keying import MediaEncryption, SrtpKeys
+from sip.sdp.negotiation import accept_answer, answer_offer, make_offer, same_session
 from sip.sdp.parser import DEFAULT_LIMITS, SdpLimits, parse_sdp
+from sip.sdp.rejection import SdpRejected
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -29,20 +36,37 @@ __all__ = [
     "RECVONLY",
     "SENDONLY",
     "SENDRECV",
+    "SUITES",
     "Codec",
     "Connection",
+    "CryptoAttribute",
+    "CryptoSuite",
+    "Dtls",
+    "Fingerprint",
+    "Ice",
+    "IceCandidate",
     "LocalAudio",
+    "MasterKey",
     "MediaDescription",
+    "MediaEncryption",
+    "Mki",
     "NegotiatedAudio",
+    "OpusParameters",
     "Origin",
     "RtcpAddress",
     "RtpMap",
     "SdpLimits",
     "SdpRejected",
     "SessionDescription",
+    "SrtpKeys",
     "accept_answer",
     "answer_offer",
     "codecs_named",
+    "dtls_of",
+    "ice_of",
     "make_offer",
+    "opus_parameters",
     "parse_sdp",
+    "same_session",
+    "telephone_events",
 ]

@@ -1,12 +1,13 @@
 """Session descriptions as typed values (RFC 8866): what a peer said, and what is sent to it.
 
-Attributes stay as they came, in order, so that lines not understood here (`crypto`, `fingerprint`, ICE) are passed on;
-typed access reads them when asked. Reading the text is `sip.sdp.parser`, choosing codecs is `sip.sdp.negotiation`.
+Attributes stay as they came, in order, so that lines not understood here are passed on; typed access reads them when
+asked. The `repr` of a description is for logs and hides what is secret in it: SRTP keys and ICE passwords. Reading the
+text is `sip.sdp.parser`, choosing codecs is `sip.sdp.negotiation`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +22,7 @@ DIRECTIONS: Final = frozenset({SENDRECV, SENDONLY, RECVONLY, INACTIVE})
 
 Attribute = tuple[str, str | None]
 
+_SECRET: Final = frozenset({"crypto", "ice-pwd"})
 _HIGHEST_PORT: Final = 65535
 _RTPMAP_CHARS: Final = 64
 
@@ -78,6 +80,11 @@ class _Attributed:
     __slots__ = ()
     attributes: tuple[Attribute, ...]
 
+    def __repr__(self) -> str:
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        shown["attributes"] = tuple((name, "..." if name in _SECRET else value) for name, value in self.attributes)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     def value(self, name: str) -> str | None:
         """The value of the first attribute of that name; None when absent or without a value."""
         for found, value in self.attributes:
@@ -102,7 +109,7 @@ class _Attributed:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MediaDescription(_Attributed):
     """One `m=` section (RFC 8866 §5.14). Port 0 means refused or withdrawn (RFC 3264 §6, §8.2)."""
 
@@ -163,8 +170,13 @@ class MediaDescription(_Attributed):
         return self.has("rtcp-mux")
 
     @property
+    def rtcp_rsize(self) -> bool:
+        """Whether RTCP packets may be of reduced size (RFC 5506 §5)."""
+        return self.has("rtcp-rsize")
+
+    @property
     def crypto(self) -> tuple[str, ...]:
-        """The SDES `a=crypto` values as they came (RFC 4568)."""
+        """The SDES `a=crypto` values as they came; `sip.sdp.keying.cryptos_of` reads them (RFC 4568)."""
         return self.values("crypto")
 
     def lines(self) -> list[str]:
@@ -175,7 +187,7 @@ class MediaDescription(_Attributed):
         return out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SessionDescription(_Attributed):
     """A session description: `str()` and `bytes()` give its text, each line ended by CRLF.
 

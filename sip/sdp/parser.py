@@ -16,16 +16,20 @@ from sip.sdp.description import Attribute, Connection, MediaDescription, Origin,
 
 MAX_SDP_BYTES: Final = 16384
 MAX_SDP_LINES: Final = 256
+MAX_SDP_LINE: Final = 2048
+MAX_SDP_ATTRIBUTES: Final = 192
 MAX_SDP_MEDIA: Final = 16
 MAX_SDP_FORMATS: Final = 128  # as many as RTP has payload types
 
 
 @dataclass(frozen=True, slots=True)
 class SdpLimits:
-    """How much of a description is read; each is a configuration key `limits.sdp_…`."""
+    """How much of a description is read: octets, lines, characters of a line, attributes of all sections, and so on."""
 
     sdp_bytes: int = MAX_SDP_BYTES
     sdp_lines: int = MAX_SDP_LINES
+    sdp_line: int = MAX_SDP_LINE
+    sdp_attributes: int = MAX_SDP_ATTRIBUTES
     sdp_media: int = MAX_SDP_MEDIA
     sdp_formats: int = MAX_SDP_FORMATS
 
@@ -42,8 +46,10 @@ _HIGHEST_PORT: Final = 65535
 def parse_sdp(data: bytes | str, limits: SdpLimits = DEFAULT_LIMITS) -> SessionDescription:
     """Read a session description.
 
-    Raises `SipParseError`, and nothing else, with the number of the line: status 400 for broken grammar and limits,
-    488 for what is well formed but not for us (another version, a network that is not IN).
+    Raises `SipParseError`, and nothing else, with the number of the line where there is one. Its status is 400 for
+    broken grammar (no `v=` or `o=` or two of them, a malformed `o=`, `c=` or `m=`, a line that is none, NUL, a bare
+    carriage return) and for limits; 488 for what is well formed but not for us (another version, a network that is not
+    IN). Malformed attributes and bandwidths are no fault: they count as not there.
     """
     lines, cut_short = _lines(data, limits)
     reader = _Reader(limits)
@@ -80,6 +86,10 @@ def _lines(data: bytes | str, limits: SdpLimits) -> tuple[list[str], bool]:
         cut_short = False
     if len(lines) > limits.sdp_lines:
         raise SipParseError(f"SDP exceeds {limits.sdp_lines} lines", field="sdp")
+    if len(octets) > limits.sdp_line:
+        for number, line in enumerate(lines, 1):
+            if len(line) > limits.sdp_line:
+                raise _at_line(number, SipParseError(f"longer than {limits.sdp_line} characters", field="sdp"))
     return lines, cut_short
 
 
@@ -87,6 +97,7 @@ class _Reader:
     """Takes lines one by one; those after an `m=` belong to that medium."""
 
     __slots__ = (
+        "attribute_count",
         "attributes",
         "bandwidth",
         "connection",
@@ -110,6 +121,7 @@ class _Reader:
         self.connection: Connection | None = None
         self.bandwidth: list[tuple[str, int]] = []
         self.attributes: list[Attribute] = []
+        self.attribute_count = 0
         self.session: tuple[Connection | None, tuple[tuple[str, int], ...], tuple[Attribute, ...]] | None = None
 
     def read(self, line: str) -> None:
@@ -119,6 +131,9 @@ class _Reader:
             _check_version(kind, value)
             self.first = False
         elif kind == "a=":
+            self.attribute_count += 1
+            if self.attribute_count > self.limits.sdp_attributes:
+                raise SipParseError(f"more than {self.limits.sdp_attributes} attributes", field="a=")
             name, colon, argument = value.partition(":")
             if name:
                 self.attributes.append((name, argument if colon else None))

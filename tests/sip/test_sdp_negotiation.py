@@ -14,8 +14,10 @@ from sip.sdp import (
     OPUS,
     PCMA,
     PCMU,
+    SUITES,
     Codec,
     LocalAudio,
+    MediaEncryption,
     NegotiatedAudio,
     SdpRejected,
     SessionDescription,
@@ -23,7 +25,9 @@ from sip.sdp import (
     answer_offer,
     make_offer,
     parse_sdp,
+    same_session,
 )
+from sip.sdp.codecs import codecs_of
 
 LOCAL = LocalAudio("192.0.2.100", 10000, (PCMU, PCMA), session_id=77)
 EVENTS_101 = "a=rtpmap:101 telephone-event/8000"
@@ -63,6 +67,7 @@ class TestAnswer:
             "a=rtpmap:101 telephone-event/8000",
             "a=fmtp:101 0-15",
             "a=ptime:20",
+            "a=maxptime:60",
             "a=sendrecv",
         ]
 
@@ -130,15 +135,13 @@ class TestAnswer:
     def test_what_is_not_understood_is_not_answered(self) -> None:
         text = "\n".join(
             answer(
-                "a=group:BUNDLE a",
                 "m=audio 4000 RTP/AVP 0",
-                "a=mid:a",
                 "a=ice-ufrag:x",
                 "a=candidate:1",
                 "a=crypto:1 x",
             )
         )
-        assert not any(word in text for word in ("BUNDLE", "mid", "ice", "candidate", "crypto"))
+        assert not any(word in text for word in ("ice", "candidate", "crypto"))
 
 
 class TestMediaLines:
@@ -174,6 +177,28 @@ class TestMediaLines:
         assert agreed.remote_address == "192.0.2.1"
 
 
+class TestLabels:
+    def test_the_label_of_the_line_taken_is_repeated_and_its_bundle_left_out(self) -> None:
+        lines = answer(
+            "a=group:BUNDLE 0 1",
+            "m=video 1 RTP/AVP 31",
+            "a=mid:0",
+            "m=audio 4000 RTP/AVP 0",
+            "a=mid:1",
+            "a=bundle-only",
+        )
+        assert [line for line in lines if line.startswith("a=mid")] == ["a=mid:1"]
+        assert not any("BUNDLE" in line or "bundle" in line for line in lines)
+
+    @pytest.mark.parametrize("label", ["", "a b", "x" * 65, "ä"])
+    def test_a_label_that_is_none_is_not_repeated(self, label: str) -> None:
+        assert not any("mid" in line for line in answer("m=audio 4000 RTP/AVP 0", f"a=mid:{label}"))
+
+    def test_it_stays_in_our_next_offer(self) -> None:
+        first, _ = answer_offer(sdp("m=audio 4000 RTP/AVP 0", "a=mid:audio"), LOCAL)
+        assert make_offer(LOCAL, previous=first).media[0].value("mid") == "audio"
+
+
 class TestRefusal:
     @pytest.mark.parametrize(
         ("lines", "warning"),
@@ -198,7 +223,9 @@ class TestRefusal:
         assert rejection("m=audio 4000 RTP/AVP 0", connection="").warning == 301
 
     def test_the_first_audio_line_tells_why(self) -> None:
-        assert rejection("m=video 1 RTP/AVP 31", "m=audio 1 RTP/AVP 18", "m=audio 2 RTP/SAVP 0").warning == 305
+        error = rejection("m=video 1 RTP/AVP 31", "m=audio 1 RTP/AVP 18", "m=audio 2 RTP/SAVP 0")
+        assert (error.warning, error.medium) == (305, 2)
+        assert str(error) == "media line 2: no codec in common"
 
 
 class TestTelephoneEvent:
@@ -220,6 +247,14 @@ class TestTelephoneEvent:
             agree("m=audio 1 RTP/AVP 0 101", EVENTS_101, local=replace(LOCAL, telephone_event=False)),
         ):
             assert (agreed.dtmf_send_pt, agreed.dtmf_receive_pt, agreed.dtmf_clock) == (None, None, 8000)
+
+    @pytest.mark.parametrize(
+        ("fmtp", "events"), [("a=x", 16), ("a=fmtp:101 0-15", 16), ("a=fmtp:101 0-11", 12), ("a=fmtp:101 0-16,66", 18)]
+    )
+    def test_the_events_that_the_peer_takes_are_known(self, fmtp: str, events: int) -> None:
+        lines = ("m=audio 1 RTP/AVP 0 101", EVENTS_101, fmtp)
+        assert len(agree(*lines).dtmf_events) == events
+        assert len(accept_answer(make_offer(LOCAL), sdp(*lines), LOCAL).dtmf_events) == events
 
 
 class TestDirection:
@@ -277,6 +312,12 @@ class TestPacketTime:
         assert agree("m=audio 1 RTP/AVP 0", *attributes).ptime == ptime
         assert f"a=ptime:{ptime}" in answer("m=audio 1 RTP/AVP 0", *attributes)
 
+    def test_opus_of_a_browser_is_not_cut_finer_than_it_takes(self) -> None:
+        local = replace(LOCAL, codecs=(OPUS,))
+        lines = ("m=audio 1 RTP/AVP 111", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=40;useinbandfec=1")
+        assert agree(*lines, local=local).ptime == 40
+        assert agree(*lines, "a=maxptime:20", local=local).ptime == 20
+
 
 class TestRtcp:
     MUX = replace(LOCAL, rtcp_mux=True)
@@ -306,6 +347,38 @@ class TestRtcp:
             assert (agreed.rtcp_mux, agreed.remote_rtcp) == (False, ("192.0.2.1", 4001))
             assert "a=rtcp-mux" not in answer("m=audio 4000 RTP/AVP 0", *lines, local=local)
 
+    def test_reduced_size_only_when_both_can(self) -> None:
+        able = replace(LOCAL, rtcp_rsize=True)
+        lines = ("m=audio 4000 RTP/AVPF 0", "a=rtcp-rsize")
+        assert agree(*lines, local=able).rtcp_rsize
+        assert "a=rtcp-rsize" in answer(*lines, local=able)
+        assert not agree(*lines).rtcp_rsize
+        assert not agree(lines[0], local=able).rtcp_rsize
+        assert "a=rtcp-rsize" not in answer(*lines)
+        assert accept_answer(make_offer(able), sdp("m=audio 4000 RTP/AVP 0", "a=rtcp-rsize"), able).rtcp_rsize
+        assert not accept_answer(make_offer(LOCAL), sdp("m=audio 4000 RTP/AVP 0", "a=rtcp-rsize"), LOCAL).rtcp_rsize
+
+
+class TestHold:
+    @pytest.mark.parametrize(
+        ("direction", "holding"),
+        [("sendrecv", "sendonly"), ("sendonly", "sendonly"), ("recvonly", "inactive"), ("inactive", "inactive")],
+    )
+    def test_holding_takes_nothing_and_resuming_takes_again(self, direction: str, holding: str) -> None:
+        held = replace(LOCAL, direction=direction).holding()
+        assert held == replace(LOCAL, direction=holding)
+        assert held.resuming().direction == ("sendrecv" if holding == "sendonly" else "recvonly")
+
+    def test_a_hold_and_its_end_as_the_peer_sees_them(self) -> None:
+        first = make_offer(LOCAL)
+        held = make_offer(LOCAL.holding(), previous=first)
+        reply, peer = answer_offer(held, replace(LOCAL, address="192.0.2.5"))
+        assert (peer.direction, reply.media[0].direction) == ("recvonly", "recvonly")
+        assert accept_answer(held, reply, LOCAL.holding()).direction == "sendonly"
+        back = make_offer(LOCAL.holding().resuming(), previous=held)
+        assert answer_offer(back, replace(LOCAL, address="192.0.2.5"))[1].direction == "sendrecv"
+        assert [d.origin.session_version for d in (first, held, back)] == ["1", "2", "3"]
+
 
 class TestOffer:
     def test_word_for_word(self) -> None:
@@ -324,6 +397,7 @@ class TestOffer:
             "a=rtpmap:97 telephone-event/48000",
             "a=fmtp:97 0-15",
             "a=ptime:30",
+            "a=maxptime:60",
             "a=sendonly",
             "a=rtcp-mux",
         ]
@@ -405,6 +479,29 @@ class TestAcceptedAnswer:
         with pytest.raises(SdpRejected):
             self.accept(*lines)
 
+    def test_an_answer_with_another_number_of_lines_is_taken_when_one_audio_line_is_meant(self) -> None:
+        first, _ = answer_offer(sdp("m=video 1 RTP/AVP 31", "m=audio 4000 RTP/AVP 0"), LOCAL)
+        offer = make_offer(LOCAL, previous=first)
+        assert self.accept("m=audio 4444 RTP/AVP 0", offer=offer).remote_port == 4444
+        extra = ("m=audio 4000 RTP/AVP 0", "m=video 0 RTP/AVP 31", "m=audio 0 RTP/AVP 0")
+        assert self.accept(*extra).remote_port == 4000
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("m=audio 4000 RTP/AVP 0", "m=audio 4002 RTP/AVP 0"),
+            ("m=audio 0 RTP/AVP 0", "m=video 4000 RTP/AVP 31"),
+        ],
+    )
+    def test_where_it_is_in_doubt_which_line_is_meant_it_is_not(self, lines: tuple[str, ...]) -> None:
+        with pytest.raises(SdpRejected, match="another number of lines"):
+            self.accept(*lines)
+
+    def test_our_line_is_found_by_its_place(self) -> None:
+        first, _ = answer_offer(sdp("m=audio 4000 RTP/AVP 18", "m=audio 4002 RTP/AVP 0"), LOCAL)
+        offer = make_offer(LOCAL, previous=first)
+        assert self.accept("m=audio 5000 RTP/AVP 0", "m=audio 5002 RTP/AVP 0", offer=offer).remote_port == 5002
+
     def test_an_offer_without_audio_cannot_be_answered(self) -> None:
         with pytest.raises(SdpRejected):
             self.accept("m=audio 4000 RTP/AVP 0", offer=sdp("m=video 1 RTP/AVP 31"))
@@ -453,7 +550,39 @@ class TestVersion:
         first = replace(make_offer(LOCAL), media=sdp("m=video 1 RTP/AVP 31").media)
         assert [(m.kind, m.port) for m in make_offer(LOCAL, previous=first).media] == [("video", 0), ("audio", 10000)]
 
+    def test_a_line_in_use_keeps_its_profile(self) -> None:
+        first, _ = answer_offer(sdp("m=audio 4000 RTP/AVPF 0"), LOCAL)
+        assert make_offer(LOCAL, previous=first).media[0].protocol == "RTP/AVPF"
 
+
+class TestRefresh:
+    OFFER = ("a=x", "m=audio 4000 RTP/AVP 0", "a=sendrecv")
+
+    def test_an_offer_with_an_unchanged_origin_and_media_is_one(self) -> None:
+        assert same_session(sdp(*self.OFFER), sdp(*self.OFFER))
+        assert same_session(sdp(*self.OFFER), replace(sdp(*self.OFFER), timing="1 2", name="x", bandwidth=(("AS", 1),)))
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            {"session_version": "2"},
+            {"session_id": "2"},
+            {"address": "192.0.2.2"},
+            {"username": "x"},
+        ],
+    )
+    def test_a_changed_origin_is_none(self, field: dict[str, str]) -> None:
+        first = sdp(*self.OFFER)
+        assert not same_session(first, replace(first, origin=replace(first.origin, **field)))
+
+    def test_a_change_without_a_new_version_is_taken_for_a_change(self) -> None:
+        first = sdp(*self.OFFER)
+        for lines in (("a=x", "m=audio 4000 RTP/AVP 0", "a=sendonly"), ("a=sendonly", *self.OFFER[1:])):
+            assert not same_session(first, sdp(*lines))
+        assert not same_session(first, sdp(*self.OFFER, connection="IN IP4 0.0.0.0"))
+
+
+KEY = "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR"
 LINES = st.sampled_from(
     [
         "m=audio 4000 RTP/AVP 0 8 101",
@@ -475,8 +604,26 @@ LINES = st.sampled_from(
         "a=rtcp:0",
         "a=rtcp:9 IN IP4 192.0.2.9",
         "a=rtcp-mux",
+        "a=rtcp-rsize",
+        "m=audio 4000 RTP/SAVP 8",
+        "m=audio 4000 UDP/TLS/RTP/SAVPF 0",
+        "m=image 1 udptl t38",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + KEY,
+        "a=crypto:5 AES_CM_128_HMAC_SHA1_32 inline:" + KEY + "|2^20|1:4 WSH=64",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + KEY + " KDR=1",
+        "a=crypto:nonsense",
+        "a=fingerprint:sha-256 00",
+        "a=ice-ufrag:8hhY",
+        "a=group:BUNDLE 0 1",
+        "a=mid:0",
+        "a=mid:x y",
+        "a=fmtp:101 0-11",
+        "a=fmtp:96 minptime=60;stereo=1",
+        "b=AS:64",
     ]
 )
+NAMES = ["rtpmap", "fmtp", "ptime", "maxptime", "rtcp", "mid", "crypto", "fingerprint", "setup", "candidate", "ice-pwd"]
+ODD = st.builds("a={}:{}".format, st.sampled_from(NAMES), st.text("0169 /.:-=|;^\u0660é\tAZaz+", max_size=24))
 LOCALS = st.builds(
     LocalAudio,
     st.sampled_from(["192.0.2.100", "2001:db8::1"]),
@@ -486,12 +633,15 @@ LOCALS = st.builds(
     st.integers(1, 100),
     st.sampled_from(["sendrecv", "sendonly", "recvonly", "inactive"]),
     st.booleans(),
+    rtcp_rsize=st.booleans(),
+    media_encryption=st.sampled_from(MediaEncryption),
+    srtp=st.lists(st.sampled_from(SUITES), unique=True).map(tuple),
     session_id=st.integers(0, 2**63),
 )
 
 
 class TestProperties:
-    @given(st.lists(LINES, max_size=14), LOCALS)
+    @given(st.lists(LINES | ODD, max_size=14), LOCALS)
     def test_an_answer_fits_its_offer_or_the_offer_is_rejected(self, lines: list[str], local: LocalAudio) -> None:
         try:
             offer = sdp(*lines)
@@ -506,17 +656,37 @@ class TestProperties:
         assert agreed.ptime in {10, 20, 30, 40, 50, 60}
         assert agreed.codec.name in {c.name for c in local.codecs}
         assert taken.direction == agreed.direction
+        assert len(taken.crypto) == (agreed.srtp is not None)
+        assert agreed.srtp is not None or local.media_encryption is not MediaEncryption.REQUIRED
+        again = make_offer(local, previous=reply)
+        assert parse_sdp(bytes(again)) == again
+        assert [(m.kind, m.protocol) for m in again.media] == [(m.kind, m.protocol) for m in offer.media]
+
+    @given(st.lists(LINES | ODD, max_size=14), LOCALS)
+    def test_an_answer_of_any_kind_settles_our_offer_or_is_rejected(self, lines: list[str], local: LocalAudio) -> None:
+        try:
+            offer = make_offer(local)
+            agreed = accept_answer(offer, sdp(*lines), local)
+        except (SdpRejected, SipParseError):
+            return
+        assert agreed.codec.name in {c.name for c in local.codecs}
+        assert set(agreed.receive_codecs) <= set(codecs_of(offer.media[0]))
+        assert agreed.srtp is not None or local.media_encryption is not MediaEncryption.REQUIRED
 
     @given(LOCALS, LOCALS)
     def test_two_of_us_agree_or_both_see_that_they_do_not(self, caller: LocalAudio, callee: LocalAudio) -> None:
-        offer = make_offer(caller)
+        required = MediaEncryption.REQUIRED in {caller.media_encryption, callee.media_encryption}
         try:
+            offer = make_offer(caller)
             reply, theirs = answer_offer(offer, callee)
         except SdpRejected:
-            assert not {c.name for c in caller.codecs} & {c.name for c in callee.codecs}
+            assert required or not {c.name for c in caller.codecs} & {c.name for c in callee.codecs}
             return
         ours = accept_answer(offer, reply, caller)
         assert ours.codec == replace(theirs.codec, fmtp=ours.codec.fmtp)
         assert (ours.sends, ours.receives) == (theirs.receives, theirs.sends)
         assert ours.dtmf_send_pt == theirs.dtmf_receive_pt
-        assert ours.rtcp_mux == theirs.rtcp_mux
+        assert (ours.rtcp_mux, ours.rtcp_rsize) == (theirs.rtcp_mux, theirs.rtcp_rsize)
+        assert (ours.srtp is None) == (theirs.srtp is None)
+        if ours.srtp is not None and theirs.srtp is not None:
+            assert (ours.srtp.send, ours.srtp.receive) == (theirs.srtp.receive, theirs.srtp.send)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from sip.errors import SipParseError
 from sip.sdp.description import Connection, MediaDescription, Origin, SessionDescription
 from sip.sdp.parser import (
+    MAX_SDP_ATTRIBUTES,
     MAX_SDP_BYTES,
     MAX_SDP_FORMATS,
+    MAX_SDP_LINE,
     MAX_SDP_LINES,
     MAX_SDP_MEDIA,
     SdpLimits,
@@ -209,16 +211,29 @@ class TestLimits:
         return False
 
     def test_bytes(self) -> None:
-        room = MAX_SDP_BYTES - len(HEAD) - len("a=\r\n")
-        assert not self.refused(HEAD + "a=" + "x" * room + "\r\n")
-        assert self.refused(HEAD + "a=" + "x" * (room + 1) + "\r\n")
-        assert self.refused(HEAD + "a=" + "é" * (room // 2 + 1) + "\r\n")
+        filler = ("b=AS:" + "1" * 1017 + "\r\n") * 15
+        room = MAX_SDP_BYTES - len(HEAD) - len(filler) - len("s=\r\n")
+        assert not self.refused(HEAD + filler + "s=" + "x" * room + "\r\n")
+        assert self.refused(HEAD + filler + "s=" + "x" * (room + 1) + "\r\n")
+        assert self.refused(HEAD + filler + "s=" + "é" * (room // 2 + 1) + "\r\n")
 
     def test_lines(self) -> None:
-        assert not self.refused(HEAD + "a=x\r\n" * (MAX_SDP_LINES - 3))
-        assert not self.refused(HEAD + "a=x\r\n" * (MAX_SDP_LINES - 3) + "\r\n" * 9)
-        assert self.refused(HEAD + "a=x\r\n" * (MAX_SDP_LINES - 2))
-        assert self.refused(HEAD + "\n" * MAX_SDP_LINES + "a=x\r\n")
+        assert not self.refused(HEAD + "i=x\r\n" * (MAX_SDP_LINES - 3))
+        assert not self.refused(HEAD + "i=x\r\n" * (MAX_SDP_LINES - 3) + "\r\n" * 9)
+        assert self.refused(HEAD + "i=x\r\n" * (MAX_SDP_LINES - 2))
+        assert self.refused(HEAD + "\n" * MAX_SDP_LINES + "i=x\r\n")
+
+    def test_the_length_of_a_line(self) -> None:
+        assert not self.refused(HEAD + "a=" + "x" * (MAX_SDP_LINE - 2) + "\r\n")
+        with pytest.raises(SipParseError, match="SDP line 4: longer than") as caught:
+            parse_sdp(HEAD + "a=" + "x" * (MAX_SDP_LINE - 1) + "\r\n")
+        assert caught.value.status == 400
+
+    def test_attributes_of_all_sections_together(self) -> None:
+        half = "a=x\r\n" * (MAX_SDP_ATTRIBUTES // 2)
+        assert not self.refused(HEAD + half + "m=audio 1 RTP/AVP 0\r\n" + half)
+        with pytest.raises(SipParseError, match=f"SDP line {5 + MAX_SDP_ATTRIBUTES}: more than"):
+            parse_sdp(HEAD + half + "m=audio 1 RTP/AVP 0\r\n" + half + "a=x\r\n")
 
     def test_media(self) -> None:
         assert not self.refused(HEAD + "m=audio 1 RTP/AVP 0\r\n" * MAX_SDP_MEDIA)
@@ -232,6 +247,8 @@ class TestLimits:
         for limits in (
             SdpLimits(sdp_bytes=50),
             SdpLimits(sdp_lines=5),
+            SdpLimits(sdp_line=30),
+            SdpLimits(sdp_attributes=2),
             SdpLimits(sdp_media=0),
             SdpLimits(sdp_formats=1),
         ):

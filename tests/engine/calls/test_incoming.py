@@ -112,10 +112,18 @@ class TestMedia:
         b"m=audio 4000 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n"
     )
 
-    @pytest.mark.parametrize("offer", [VIDEO, G729], ids=["no audio", "unknown codec"])
-    async def test_an_offer_with_nothing_in_common_is_488(self, engine: TestEngine, phone: Phone, offer: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("offer", "code", "text"),
+        [(VIDEO, 304, "no audio offered"), (G729, 305, "media line 1: no codec in common")],
+        ids=["no audio", "unknown codec"],
+    )
+    async def test_an_offer_with_nothing_in_common_is_488_and_a_warning_says_why(
+        self, engine: TestEngine, phone: Phone, offer: bytes, code: int, text: str
+    ) -> None:
         await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
-        assert (await phone.call("+15550100", engine.sip, body=offer).rejected()).status == 488
+        rejected = await phone.call("+15550100", engine.sip, body=offer).rejected()
+        assert rejected.status == 488
+        assert rejected.headers.get("Warning") == f'{code} 127.0.0.1 "{text}"'
         record = await engine.ended_call()
         assert (record["outcome"], record["sipCode"]) == ("failed", 488)
 
@@ -171,11 +179,20 @@ class TestOffers:
             call.outgoing.hangup()
             assert (await engine.ended_call())["outcome"] == "answered"
 
+    async def test_a_number_that_requires_encryption_refuses_a_plain_offer(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        outbound = {"host": "sip.carrier.example", "mediaEncryption": "required"}
+        sip = {"allowedSourceIps": ["127.0.0.0/8"], "outbound": outbound}
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER), sip=sip)
+        rejected = await phone.call("+15550100", engine.sip).rejected()
+        assert rejected.status == 488
+        assert rejected.headers.get("Warning") == '302 127.0.0.1 "media line 1: encrypted media is required"'
+
     async def test_sdp_that_cannot_be_read_is_400(self, engine: TestEngine, phone: Phone) -> None:
         await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER))
-        assert (
-            await phone.call("+15550100", engine.sip, body=b"v=0\r\nm=audio x RTP/AVP 0\r\n").rejected()
-        ).status == 400
+        rejected = await phone.call("+15550100", engine.sip, body=b"v=0\r\nm=audio x RTP/AVP 0\r\n").rejected()
+        assert (rejected.status, rejected.reason) == (400, "SDP line 2: malformed media port")
 
     async def test_a_host_name_for_a_media_address_is_488_and_not_looked_up(
         self, engine: TestEngine, phone: Phone

@@ -247,7 +247,7 @@ class TestGlare:
         call.agent.receive(response(first, 491))
         call.agent.sent()
         call.agent.pass_time(2.0)
-        again = [m for m in call.agent.sent() if isinstance(m, Request)][0]
+        again = next(m for m in call.agent.sent() if isinstance(m, Request))
         assert (again.method, again.body) == (method, HOLD)
         assert again.cseq.number == first.cseq.number + 1
         assert call.events == []
@@ -292,6 +292,26 @@ class TestGlare:
         call.agent.receive(response(only_request(call.agent.sent()), 500, headers=(("Retry-After", "3"),)))
         assert call.agent.sent_times(3.1)[:1] == [3.0]
 
+    def test_it_is_made_as_soon_as_the_offer_in_its_way_is_refused(self) -> None:
+        call = Confirmed()
+        call.call.update(HOLD)
+        call.agent.receive(response(only_request(call.agent.sent()), 491))
+        call.send("INVITE", 2, OFFER)
+        call.agent.pass_time(2.5)
+        assert not any(isinstance(m, Request) for m in call.agent.sent())
+        call.offer().respond.reject()
+        assert [m.method if isinstance(m, Request) else m.status for m in call.agent.sent()] == [488, "UPDATE"]
+
+    def test_the_end_of_the_call_stops_its_timer(self) -> None:
+        call = Confirmed()
+        call.agent.pass_time(40)
+        call.call.update(HOLD)
+        call.agent.receive(response(only_request(call.agent.sent()), 500, headers=(("Retry-After", "10"),)))
+        call.call.hangup()
+        call.agent.receive(response(only_request(call.agent.sent()), 200))
+        call.agent.pass_time(6)
+        assert len(call.agent.core.layer.timers) == 0
+
     def test_a_hangup_forgets_it(self) -> None:
         call = Confirmed()
         call.call.reinvite(HOLD)
@@ -327,3 +347,46 @@ class TestLateReinvite:
         call, _ours, offer = self.offered()
         offer.respond.reject()
         assert [m.method for m in call.agent.sent() if isinstance(m, Request)] == ["ACK", "BYE"]
+
+
+@pytest.mark.parametrize(
+    ("records", "uri", "routes", "host"),
+    [
+        ((), "sip:caller@192.0.2.99:5070", [], "192.0.2.99"),
+        (
+            ("<sip:192.0.2.7;lr>", "<sip:192.0.2.8;lr>"),
+            "sip:caller@192.0.2.99:5070",
+            ["sip:192.0.2.7;lr", "sip:192.0.2.8;lr"],
+            "192.0.2.7",
+        ),
+        (
+            ("<sip:192.0.2.7>", "<sip:192.0.2.8;lr>"),
+            "sip:192.0.2.7",
+            ["sip:192.0.2.8;lr", "sip:caller@192.0.2.99:5070"],
+            "192.0.2.7",
+        ),
+    ],
+)
+def test_each_request_of_a_dialog_goes_by_its_routes(
+    records: tuple[str, ...], uri: str, routes: list[str], host: str
+) -> None:
+    """RFC 3261 §12.2.1.1: loose and strict routes, at the side that was called."""
+    agent = Agent()
+    call = agent.call(headers=[f"Record-Route: {record}" for record in records])
+    call.answer(ANSWER)
+    agent.receive(request("ACK", branch="z9hG4bKack", to_tag=call.local_tag))
+    agent.sent()
+    sent: list[tuple[Request | Response, object]] = []
+    for act in (call.update, call.reinvite):
+        act(HOLD)
+        ((message, remote),) = agent.take()
+        assert isinstance(message, Request)
+        sent.append((message, remote.host))
+        agent.receive(response(message, 200, body=ANSWER, contact=None))
+        sent += [(ack, to.host) for ack, to in agent.take()]
+    call.hangup()
+    sent += [(bye, to.host) for bye, to in agent.take()]
+    assert [m.method for m, _ in sent if isinstance(m, Request)] == ["UPDATE", "INVITE", "ACK", "BYE"]
+    for message, to in sent:
+        assert isinstance(message, Request)
+        assert (str(message.uri), [str(route.uri) for route in message.route], to) == (uri, routes, host)

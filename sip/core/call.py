@@ -374,7 +374,7 @@ class Call(ABC):
             offers.take(Step.ANSWER_SENT)
         elif body and offers.state is Exchange.IDLE and self._answer_expected:
             offers.take(Step.OFFER_SENT)
-        else:
+        elif offers.transaction is None and offers.responder is None:
             offers.refuse()
         self._unacknowledged = UnacknowledgedAnswer(
             self._sender.layer,
@@ -403,7 +403,7 @@ class Call(ABC):
         pending.acknowledge()
         self._unacknowledged = None
         body = session_description(ack)
-        if self._offers.state is Exchange.LOCAL and self._answer_expected:
+        if self._offers.state is Exchange.LOCAL and self._answer_expected and self._offers.transaction is None:
             self._offers.settle(body)
         self._acknowledged(body)
         self._exchange_over(self._offers)

@@ -393,8 +393,8 @@ class OutgoingCall(Call):
 
     def _forget_fork(self, fork: Fork) -> None:
         self._core.forget_dialog(fork.dialog)
-        self._close_offers(fork.offers)
         fork.dialog.state = DialogState.TERMINATED
+        self._close_offers(fork.offers)
 
     def _close(self, event: CallEvent) -> None:
         self._forget_early()
@@ -429,7 +429,8 @@ class PrackResponder:
         if self._offers.responder is not self:
             return
         self.accept(b"")
-        if not self._call.ended:
+        dialog = self._offers.dialog
+        if not self._call.ended and dialog is not None and dialog.state is not DialogState.TERMINATED:
             self._call.hangup()
 
 

@@ -304,6 +304,19 @@ class TestClient:
         offer.respond.reject()
         assert [m.method for m in call.agent.sent() if isinstance(m, Request)] == ["PRACK", "CANCEL"]
 
+    def test_the_offer_of_a_fork_that_lost_disturbs_nobody(self) -> None:
+        call = Placed(b"")
+        call.reliable(7, tag="a", body=OFFER)
+        offer = call.events[-1]
+        assert isinstance(offer, Offer)
+        call.agent.receive(response(call.invite, 200, tag="b", body=OFFER))
+        assert isinstance(call.events[-1], Answered)
+        offer.respond.accept(ANSWER)
+        assert call.agent.sent() == []
+        call.call.acknowledge(ANSWER)
+        assert only_request(call.agent.sent()).method == "ACK"
+        assert call.call.state is CallState.CONFIRMED
+
     def test_the_answer_in_one_holds_whatever_the_200_says(self) -> None:
         """§5, RFC 3261 §13.2.1."""
         call = Placed()

@@ -19,9 +19,9 @@ HOLD = OFFER + b"a=sendonly\r\n"
 class Confirmed:
     """An incoming call that is confirmed, unless it is told to stay early."""
 
-    def __init__(self, *, early: bool = False) -> None:
+    def __init__(self, *, early: bool = False, body: bytes = OFFER) -> None:
         self.agent = Agent()
-        self.call: IncomingCall = self.agent.call(headers=("Supported: 100rel",))
+        self.call: IncomingCall = self.agent.call(headers=("Supported: 100rel",), body=body)
         self.events = self.agent.attend(self.call)
         if early:
             self.call.progress(ANSWER)
@@ -233,6 +233,19 @@ class TestClient:
         assert call.agent.sent() == []
         sent = call.send("PRACK", 2, headers=(f"RAck: {call.progress.headers.get('RSeq')} 1 INVITE",))
         assert [m.method if isinstance(m, Request) else m.status for m in sent] == [200, "UPDATE"]
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_one_of_ours_that_is_out_when_we_answer_the_call_still_gets_its_answer(self, late: bool) -> None:
+        call = Confirmed(early=True, body=b"" if late else OFFER)
+        rack = (f"RAck: {call.progress.headers.get('RSeq')} 1 INVITE",)
+        call.send("PRACK", 2, ANSWER if late else b"", headers=rack)
+        call.call.update(HOLD)
+        update = only_request(call.agent.sent())
+        call.call.answer(ANSWER)
+        call.agent.receive(request("ACK", branch="z9hG4bKack", to_tag=call.call.local_tag))
+        call.agent.receive(response(update, 200, body=ANSWER))
+        assert call.events[-1] == OfferAnswered(ANSWER)
+        assert call.call.state is CallState.CONFIRMED
 
 
 class TestGlare:

@@ -23,6 +23,7 @@ from sip.core.incoming import IncomingCall
 from sip.core.inspection import (
     ACCEPT,
     ALLOW,
+    OFFERING_METHODS,
     SUPPORTED,
     Refusal,
     inspect_content,
@@ -428,7 +429,7 @@ class UserAgentCore:
             self.refuse(request, source, local, 481)  # §12.2.2
             return
         refusal = inspect_extensions(request)
-        if refusal is None and request.method == "INVITE":
+        if refusal is None and request.method in OFFERING_METHODS:
             refusal = inspect_content(request)
         if refusal is not None:
             self.sender.reply(request, source, local, refusal.status, headers=refusal.headers)

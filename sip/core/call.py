@@ -8,7 +8,6 @@ LocalProtocolError.
 
 from __future__ import annotations
 
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,22 @@ from typing import TYPE_CHECKING
 from sip.core.answer import UnacknowledgedAnswer
 from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup
 from sip.core.inspection import session_description
+from sip.core.offers import (
+    GLARE_RETRIES,
+    AckResponder,
+    Exchange,
+    Offers,
+    ReinviteResponder,
+    Responder,
+    Step,
+    retry_delay,
+)
 from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.core.update import overlap_headers, receive_update, refresh_target, send_update, update_answered
 from sip.dialog import Dialog, DialogState, contact_uri
 from sip.digest import Credentials, DigestSession
 from sip.endpoint import Endpoint
-from sip.errors import LocalProtocolError, SipParseError
+from sip.errors import LocalProtocolError
 from sip.headers import Headers
 from sip.message import Request, Response
 from sip.transaction.transaction import ClientTransaction, Failure, ServerTransaction
@@ -35,9 +45,6 @@ PENDING_EVENTS = 64
 
 CHALLENGES_ANSWERED = 3
 """401 and 407 responses answered in a row: a proxy's, the server's, and one stale nonce."""
-
-OVERLAP_RETRY_SECONDS = 10
-"""§14.2: the Retry-After of a 500 to an overlapping INVITE is chosen between 0 and this."""
 
 # §12.2.1.2: these responses to a request in a dialog say that there is no such dialog any more
 _DIALOG_IS_GONE = frozenset({408, 481})
@@ -79,8 +86,8 @@ class Call(ABC):
         self._digest: DigestSession | None = None  # the challenges to the request that is being tried
         self._unacknowledged: UnacknowledgedAnswer | None = None
         self._answer_expected = False  # the 2xx that waits for its ACK carried our offer
-        self._offer_in: ReinviteResponder | None = None
-        self._offer_out: ClientTransaction | None = None
+        self._offers = Offers(None)
+        self._owns_call_id = False
         self._reinvite_ack: SentAck | None = None
         self._bye: ClientTransaction | None = None
         self._challenges_answered = 0
@@ -136,8 +143,7 @@ class Call(ABC):
         if self._unacknowledged is not None:
             self._unacknowledged.acknowledge()
             self._unacknowledged = None
-        if self._offer_in is not None:
-            self._offer_in.reject(487)  # §15.1.2: pending requests are still answered
+        self._close_offers(self._offers)
         if self._bye is not None:
             self._bye.user = UNATTENDED  # it stays to absorb late answers, and must not keep the call in memory
             self._bye = None
@@ -152,17 +158,115 @@ class Call(ABC):
         `Q.850;cause=16`."""
 
     def reinvite(self, body: bytes) -> None:
-        """Send a re-INVITE with this SDP; OfferAnswered or OfferRejected tells what came of it (§14.1).
+        """Send a re-INVITE with this SDP, or without one to have the peer make the offer; OfferAnswered, Offer or
+        OfferRejected tells what came of it (§14.1).
 
-        Raises LocalProtocolError unless the call is confirmed and no other offer is under way in either direction.
+        One that meets an offer of the peer is made again by itself after a while; an offer made meanwhile takes its
+        place. Raises LocalProtocolError unless the call is confirmed and no other offer is under way in either
+        direction.
         """
         if self.ended:
             return
-        if self.state is not CallState.CONFIRMED or self._offer_out is not None or self._offer_in is not None:
-            raise LocalProtocolError("a re-INVITE can be sent in a confirmed call without another offer under way")
+        if self.state is not CallState.CONFIRMED:
+            raise LocalProtocolError("a re-INVITE can be sent in a confirmed call")
+        self._offer(self._offers, "INVITE", body)
+
+    def update(self, body: bytes = b"", *, fork: str | None = None) -> None:
+        """Send UPDATE with this SDP, or without one to tell the peer our address again; OfferAnswered or OfferRejected
+        tells what came of the offer (RFC 3311 §5.1). `fork` names the early dialog, where there are several.
+
+        Raises LocalProtocolError where there is no dialog, another offer is under way, or the first offer has had no
+        answer yet that is sure to arrive: one in a reliable provisional response.
+        """
+        if self.ended:
+            return
+        offers = self._offers_for(fork)
+        if offers is None or offers.dialog is None:
+            raise LocalProtocolError("no such dialog")
+        if body and not offers.established:
+            raise LocalProtocolError("the first offer has no answer yet")
+        self._offer(offers, "UPDATE", body)
+
+    def _offer(self, offers: Offers, method: str, body: bytes) -> None:
+        """Send an offer, or keep it for when what is in its way is over."""
+        if offers.wanted is not None:
+            offers.wanted = (method, body)  # the application has changed its mind
+            return
+        if not offers.is_free:
+            raise LocalProtocolError("another offer is under way")
+        if self._is_held_up(offers):
+            offers.wanted = (method, body)
+        elif method == "UPDATE":
+            send_update(self, offers, body)
+        else:
+            self._send_reinvite(body)
+
+    def _is_held_up(self, offers: Offers) -> bool:
+        """Whether an offer has to wait for an ACK or a PRACK: a request that overtakes it would have it refused as out
+        of order (§12.2.2; RFC 5407 §3.1)."""
+        return offers.prack is not None or self._unacknowledged is not None
+
+    def _exchange_over(self, offers: Offers) -> None:
+        """Something that an offer of ours may have waited for is over."""
+        if offers.wanted is None or offers.retry is not None or self.ended:
+            return
+        if not offers.is_free or self._is_held_up(offers):
+            return
+        (method, body), offers.wanted = offers.wanted, None
+        self._offer(offers, method, body)
+
+    def _retry_offer_after(self, offers: Offers, method: str, body: bytes, response: Response) -> bool:
+        """Have an offer made again that met another one; False when the response is none that asks for it (§14.1)."""
+        delay = retry_delay(response, owns_call_id=self._owns_call_id)
+        if delay is None or offers.attempts >= GLARE_RETRIES or self.ended:
+            return False
+        offers.attempts += 1
+        offers.wanted = (method, body)
+        offers.retry = self._sender.layer.timers.schedule(delay, self._retry_due, offers)
+        return True
+
+    def _retry_due(self, offers: Offers) -> None:
+        offers.retry = None
+        self._exchange_over(offers)
+
+    def _close_offers(self, offers: Offers) -> None:
+        """A dialog is over: its pending requests are still answered (§15.1.2), and nothing waits any more."""
+        if offers.retry is not None:
+            self._sender.layer.timers.cancel(offers.retry)
+        offers.retry = offers.wanted = None
+        if offers.responder is not None:
+            offers.responder.reject(487)
+        for transaction in (offers.transaction, offers.prack):
+            if transaction is not None:
+                transaction.user = UNATTENDED
+        offers.transaction = offers.prack = None
+
+    @property
+    def _offer_in(self) -> Responder | None:
+        return self._offers.responder
+
+    @property
+    def _offer_out(self) -> ClientTransaction | None:
+        return self._offers.transaction
+
+    def _offers_for(self, fork: str | None) -> Offers | None:
+        """The exchange of the dialog that the application means."""
+        return self._offers if fork is None else None
+
+    def _all_offers(self) -> Sequence[Offers]:
+        return (self._offers,)
+
+    def _fork_of(self, offers: Offers) -> str | None:
+        """How the application is told which early dialog an exchange belongs to."""
+        return None
+
+    def _send_reinvite(self, body: bytes) -> None:
         assert self.dialog is not None
+        self._reinvite_ack = None
+        if body:
+            self._offers.take(Step.OFFER_SENT)
         remote, flow = self._sender.dialog_hop(self.dialog, self.flow)
-        self._offer_out = self._sender.send_request(
+        self._offers.transaction = self._sender.send_request(
             self.dialog.request("INVITE"), flow, remote, self, contact=self._contact, body=body
         )
         self._core.wake()
@@ -200,6 +304,14 @@ class Call(ABC):
             self._receive_reinvite(request, source, local)
         elif request.method == "INFO":
             self._receive_info(request, source, local)
+        elif request.method == "PRACK":
+            self._receive_prack(request, source, local)
+        elif request.method == "UPDATE":
+            offers = next((offers for offers in self._all_offers() if offers.dialog is dialog), None)
+            if offers is None:
+                self._sender.reply(request, source, local, 481)
+            else:
+                receive_update(self, offers, request, source, local)
         else:
             core.answer_options(request, source, local)
 
@@ -217,11 +329,13 @@ class Call(ABC):
         self._sender.reply(request, source, local, 200)
         self._emit(Info(request.content_type, request.body))
 
+    def _receive_prack(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        self._sender.reply(request, source, local, 481)  # RFC 3262 §3: it matches no response of ours
+
     def _receive_reinvite(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         if self._offer_in is not None or self.state in {CallState.PROCEEDING, CallState.EARLY}:
             # §14.2: an INVITE while another one of the peer is unanswered
-            retry = str(secrets.randbelow(OVERLAP_RETRY_SECONDS + 1))
-            self._sender.reply(request, source, local, 500, headers=(("Retry-After", retry),))
+            self._sender.reply(request, source, local, 500, headers=overlap_headers())
             return
         if self._offer_out is not None or self._unacknowledged is not None or self.state is CallState.ANSWERED:
             # §14.2: glare. An answer of ours without its ACK is a transaction under way as well (RFC 5407 §3.1).
@@ -230,13 +344,19 @@ class Call(ABC):
         if "Contact" in request.headers:
             contact_uri(request)  # one that cannot be used is refused here, not when the offer is accepted
         transaction = self._sender.serve(request, source, local, self)
-        self._offer_in = ReinviteResponder(self, request, transaction)
-        self._emit(Offer(session_description(request) or b"", self._offer_in))
+        body = session_description(request)
+        if body is not None:
+            self._offers.take(Step.OFFER_RECEIVED)
+            self._offers.remote = body
+        responder = ReinviteResponder(self, request, transaction)
+        self._offers.responder = responder
+        self._emit(Offer(body or b"", responder))
 
     def receive_cancel(self, transaction: ServerTransaction, _cancel: Request) -> None:
         """A CANCEL for an INVITE of this call that has no final response yet; its own 200 has been sent (§9.2)."""
-        if self._offer_in is not None and self._offer_in.transaction is transaction:
-            self._offer_in.reject(487)
+        responder = self._offers.responder
+        if isinstance(responder, ReinviteResponder) and responder.transaction is transaction:
+            responder.reject(487)
 
     def _accept(
         self, request: Request, transaction: ServerTransaction, body: bytes, headers: Sequence[tuple[str, str]] = ()
@@ -249,6 +369,13 @@ class Call(ABC):
         if not transaction.respond(response):
             return False
         self._answer_expected = session_description(request) is None
+        offers = self._offers
+        if body and offers.state is Exchange.REMOTE:
+            offers.take(Step.ANSWER_SENT)
+        elif body and offers.state is Exchange.IDLE and self._answer_expected:
+            offers.take(Step.OFFER_SENT)
+        elif offers.transaction is None and offers.responder is None:
+            offers.refuse()
         self._unacknowledged = UnacknowledgedAnswer(
             self._sender.layer,
             bytes(response),
@@ -275,7 +402,11 @@ class Call(ABC):
             return  # the ACK to a repeated 2xx, or to an INVITE of long ago
         pending.acknowledge()
         self._unacknowledged = None
-        self._acknowledged(session_description(ack))
+        body = session_description(ack)
+        if self._offers.state is Exchange.LOCAL and self._answer_expected and self._offers.transaction is None:
+            self._offers.settle(body)
+        self._acknowledged(body)
+        self._exchange_over(self._offers)
         if self._hangup_wanted and not self._closed:
             self._say_bye()
 
@@ -293,8 +424,11 @@ class Call(ABC):
     def response_failed(self, transaction: ServerTransaction, failure: Failure) -> None:
         """ServerUser: a response was not acknowledged or could not be sent; a re-INVITE is over then, the call is
         not."""
-        if self._offer_in is not None and self._offer_in.transaction is transaction:
-            self._offer_in = None
+        responder = self._offers.responder
+        if isinstance(responder, ReinviteResponder) and responder.transaction is transaction:
+            self._offers.responder = None
+            self._offers.refuse()
+            self._exchange_over(self._offers)
 
     def response_received(self, transaction: ClientTransaction, response: Response) -> None:
         """ClientUser: a response to a request inside the dialog."""
@@ -302,15 +436,24 @@ class Call(ABC):
             self._bye_answered(transaction, response)
         elif transaction.request.method == "INVITE":
             self._reinvite_answered(transaction, response)
+        elif transaction.request.method == "UPDATE":
+            offers = self._offers_with(transaction)
+            if offers is not None:
+                update_answered(self, offers, transaction, response)
 
     def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
         """ClientUser: a request inside the dialog got no final response."""
         if transaction is self._bye:
             self._close(HungUp(None))
-        elif transaction is self._offer_out:
-            self._offer_out = None
+        elif (offers := self._offers_with(transaction)) is not None:
+            offers.transaction = None
+            offers.refuse()
             self._emit(OfferRejected(None, failure))
-            self._lost(failure)
+            if offers is self._offers and self.state is CallState.CONFIRMED:
+                self._lost(failure)
+
+    def _offers_with(self, transaction: ClientTransaction) -> Offers | None:
+        return next((offers for offers in self._all_offers() if offers.transaction is transaction), None)
 
     def _bye_answered(self, transaction: ClientTransaction, response: Response) -> None:
         if response.status < 200:
@@ -328,31 +471,51 @@ class Call(ABC):
             if response.status < 300 and self._reinvite_ack is not None:
                 self._sender.send_ack_again(self._reinvite_ack)  # our ACK was lost
             return
+        offers = self._offers
         if response.status < 300:
-            self._offer_out = None
-            self._challenges_answered = 0
-            self._reinvite_ack = self._send_ack(transaction.request, response)
-            self._emit(OfferAnswered(response_session(response)))
+            offers.transaction = None
+            self._challenges_answered = offers.attempts = 0
+            self._reinvite_accepted(transaction.request, response)
             return
         retry = self._with_credentials(transaction.request, response)
         if retry is not None:
-            self._offer_out = self._sender.send_again(retry, self.flow, transaction.remote, self)
+            offers.transaction = self._sender.send_again(retry, self.flow, transaction.remote, self)
             return
-        self._offer_out = None
+        offers.transaction = None
+        offers.refuse()
+        if self._retry_offer_after(offers, "INVITE", transaction.request.body, response):
+            return
         self._emit(OfferRejected(response.status, response.reason))
-        if response.status in _DIALOG_IS_GONE:
+        self._exchange_failed(offers, response)
+
+    def _reinvite_accepted(self, invite: Request, response: Response) -> None:
+        """A 2xx to a re-INVITE of ours: it has the answer, or the offer where we made none."""
+        body = response_session(response)
+        if invite.body or body is None:
+            self._reinvite_ack = self._send_ack(invite, response)
+            if invite.body:
+                self._offers.settle(body)
+            self._emit(OfferAnswered(body))
+            return
+        refresh_target(self, self.dialog, response)
+        self._offers.take(Step.OFFER_RECEIVED)
+        self._offers.remote = body
+        responder = AckResponder(self, invite)
+        self._offers.responder = responder
+        self._emit(Offer(body, responder))
+
+    def _exchange_failed(self, offers: Offers, response: Response) -> None:
+        """An offer or refresh of ours was refused; some refusals say that there is no call any more (§12.2.1.2)."""
+        if response.status in _DIALOG_IS_GONE and offers is self._offers and self.state is CallState.CONFIRMED:
             self._lost("gone")
 
     def _send_ack(self, invite: Request, response: Response, body: bytes = b"") -> SentAck:
         """Acknowledge a 2xx inside the dialog (§13.2.2.4), refreshing the remote target first (§12.2.1.2)."""
         assert self.dialog is not None
-        try:
-            self.dialog.refresh_target(response)
-        except SipParseError:
-            self._sender.statistics.parse_errors += 1  # keep the target that worked
+        refresh_target(self, self.dialog, response)
         return self._sender.send_ack(self.dialog, self.flow, invite, body)
 
-    def _with_credentials(self, request: Request, response: Response) -> Request | None:
+    def _with_credentials(self, request: Request, response: Response, dialog: Dialog | None = None) -> Request | None:
         """The request again, with an answer to the challenge in the response; None when there is none to give
         (§22.2)."""
         if self._credentials is None or response.status not in {401, 407}:
@@ -363,8 +526,10 @@ class Call(ABC):
         if self._digest is None or not ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
             self._digest = DigestSession(self._credentials)
         again = self._sender.answer_challenge(request, response, self._digest)
-        if again is not None and self.dialog is not None:
-            self.dialog.local_sequence = max(self.dialog.local_sequence, again.cseq.number)
+        dialog = dialog or self.dialog
+        if again is not None and dialog is not None:
+            dialog.local_sequence = max(dialog.local_sequence + 1, again.cseq.number)
+            again.headers.set("CSeq", f"{dialog.local_sequence} {again.method}")
         return again
 
     def _lost(self, failure: str) -> None:
@@ -374,38 +539,6 @@ class Call(ABC):
             return
         self._say_bye()
         self._close(Failed("transport" if failure == "transport" else "gone"))
-
-
-class ReinviteResponder:
-    """Answers one re-INVITE, see events.OfferResponder."""
-
-    __slots__ = ("_call", "_request", "transaction")
-
-    def __init__(self, call: Call, request: Request, transaction: ServerTransaction) -> None:
-        self._call = call
-        self._request = request
-        self.transaction = transaction
-
-    def accept(self, body: bytes) -> None:
-        """Answer 200 with this SDP and take over the peer's Contact."""
-        call = self._call
-        if call._offer_in is not self:
-            return
-        call._offer_in = None
-        if call.dialog is not None and call._accept(self._request, self.transaction, body):
-            call.dialog.refresh_target(self._request)
-        call._core.wake()
-
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
-        """Refuse the offer with a final status."""
-        call = self._call
-        if call._offer_in is not self:
-            return
-        if not 300 <= status <= 699:
-            raise LocalProtocolError(f"an offer is not refused with {status}")
-        call._offer_in = None
-        self.transaction.respond(call._sender.response(self._request, status, reason))
-        call._core.wake()
 
 
 def response_session(response: Response) -> bytes | None:

@@ -26,20 +26,30 @@ class OfferResponder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Outgoing call: a provisional response other than 100. `body` is its SDP (early media), if any."""
+    """Outgoing call: a provisional response other than 100. `body` is its SDP (early media), if any.
+
+    `fork` tells the early dialogs of one INVITE apart: the To tag of whoever sent it. With status 199 (RFC 6228) that
+    one is over, and the call goes on with the others.
+    """
 
     status: int
     reason: str
     body: bytes | None
     headers: Headers
+    fork: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Outgoing call: the 2xx. It is acknowledged already, unless the INVITE had no body: then `acknowledge` is due."""
+    """Outgoing call: the 2xx. It is acknowledged already, unless it carries the offer: then `acknowledge` is due.
+
+    `body` is the SDP that holds. Where the early dialog `fork` has had its answer in a reliable provisional response or
+    a later exchange, that is the one, whatever the 2xx repeats (RFC 3262 §5).
+    """
 
     response: Response
     body: bytes | None
+    fork: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +89,30 @@ class RemoteHangup:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A re-INVITE of the peer. `body` is its SDP, empty when the peer asks us to make the offer."""
+    """An offer of the peer, in a re-INVITE, an UPDATE, a PRACK, or a response to an INVITE of ours that carried none.
+
+    `body` is its SDP, empty when a re-INVITE asks us to make the offer. `fork` is the early dialog, see Progress; None
+    once the call is answered, and in incoming calls.
+    """
 
     body: bytes
     respond: OfferResponder
+    fork: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OfferAnswered:
-    """The peer's answer: to the re-INVITE that `reinvite` sent, or in the ACK to our 200 that carried an offer."""
+    """The peer's answer to what `reinvite` or `update` sent, or to our offer in a 200 or a reliable provisional
+    response. `fork` as in Offer."""
 
     body: bytes | None
+    fork: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OfferRejected:
-    """The re-INVITE that `reinvite` sent was refused; the session goes on as it was. `status` None: no response at
-    all."""
+    """The offer that `reinvite` or `update` sent was refused; the session goes on as it was. `status` None: no
+    response at all."""
 
     status: int | None
     reason: str
@@ -118,10 +135,10 @@ class HungUp:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The call ended through a failure of signalling: no ACK ever came, or the peer denies that the call exists.
-    Terminal."""
+    """The call ended through a failure of signalling: no ACK ever came, no PRACK (RFC 3262 §3; 504 has been
+    sent), or the peer denies that the call exists. Terminal."""
 
-    cause: Literal["no_ack", "gone", "transport"]
+    cause: Literal["no_ack", "no_prack", "gone", "transport"]
 
 
 CallEvent: TypeAlias = (

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.core.call import Call, CallState
-from sip.core.events import CallEvent, Cancelled, Confirmed, Failed, RemoteHangup
+from sip.core.events import CallEvent, Cancelled, Confirmed, Failed, Offer, OfferAnswered, RemoteHangup
 from sip.core.inspection import session_description
+from sip.core.offers import Exchange, Offers, RequestResponder, Step
+from sip.core.reliable import OPTION, ReliableResponses
 from sip.core.sending import Flow
 from sip.dialog import Dialog, DialogState
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
+from sip.headers import Headers
 from sip.message import Request, Response
 from sip.transaction.transaction import Failure, ServerTransaction
 from sip.uri import SipUri
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 PROVISIONAL_REFRESH_SECONDS = 60.0
 """§13.3.1.1: how often a call that rings on is said to ring on."""
+
+RELIABLE_REFRESH_SECONDS = 150.0
+"""§13.3.1.1: how often, where it is said reliably."""
 
 _UNANSWERED = frozenset({CallState.PROCEEDING, CallState.EARLY})
 
@@ -51,6 +57,13 @@ class IncomingCall(Call):
         self.proxy_challenge = False  # whether a challenge is that of a proxy: 407 instead of 401
         self.transaction: ServerTransaction = self._sender.serve(request, source, local, self)
         self._confirmed = False
+        self._offers = Offers(self.dialog)
+        if (offer := session_description(request)) is not None:
+            self._offers.take(Step.OFFER_RECEIVED)
+            self._offers.remote = offer
+        self._reliable: ReliableResponses | None = None
+        self._withheld: tuple[bytes, Sequence[tuple[str, str]]] | None = None  # the answer that waits for a PRACK
+        self._early_session = b""  # our SDP in a provisional response that nobody acknowledges
         self._latest: Response | None = None  # the provisional response to repeat
         self._refresh: TimerEntry | None = None
         self._expiry: TimerEntry | None = None
@@ -67,37 +80,127 @@ class IncomingCall(Call):
         """Whether a final response was given, whatever it was."""
         return self.state not in _UNANSWERED
 
-    def ring(self, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Send 180. No effect on a call that is answered or over."""
-        self._provisional(180, b"", headers)
+    def ring(self, headers: Sequence[tuple[str, str]] = (), *, reliable: bool = False) -> None:
+        """Send 180, reliably where the caller requires it, or with `reliable` where it can (RFC 3262 §3). No effect on
+        a call that is answered or over.
 
-    def progress(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Send 183 with SDP: early media. No effect on a call that is answered or over."""
-        self._provisional(183, body, headers)
+        Not sent where the caller requires reliability and its INVITE carries no offer: the first reliable response has
+        to make one (RFC 3262 §5), which is for `progress`.
+        """
+        self._provisional(180, b"", headers, reliable=reliable)
 
-    def _provisional(self, status: int, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
-        if self.state not in _UNANSWERED:
+    def progress(self, body: bytes, headers: Sequence[tuple[str, str]] = (), *, reliable: bool = True) -> None:
+        """Send 183 with SDP: early media; reliably where the caller requires it, or can and `reliable` is not switched
+        off. No effect on a call that is answered or over.
+
+        Where the INVITE carries no offer, `body` makes it: OfferAnswered tells the answer in the PRACK. To a caller
+        without reliable responses the 183 goes without SDP then, and `answer` makes the offer (RFC 3262 §5).
+        """
+        self._provisional(183, body, headers, reliable=reliable)
+
+    def _provisional(self, status: int, body: bytes, headers: Sequence[tuple[str, str]], *, reliable: bool) -> None:
+        if self.state not in _UNANSWERED or self._withheld is not None:
             return
+        required = OPTION in (tag.lower() for tag in self.request.require)
+        reliable = required or (reliable and OPTION in self.request.supported)
+        offers = self._offers
+        if offers.established or offers.state is Exchange.LOCAL:
+            body = b""  # said already, and to be said once (RFC 3261 §13.2.1)
+        elif offers.state is Exchange.IDLE and not reliable:
+            body = b""  # an offer that may get lost is none
+        elif offers.state is Exchange.IDLE and not body:
+            if required:
+                return
+            reliable = False
+        if reliable and body:
+            offers.take(Step.ANSWER_SENT if offers.state is Exchange.REMOTE else Step.OFFER_SENT)
+        elif body:
+            self._early_session = body
         response = self._sender.response(
             self.request, status, to_tag=self.dialog.local_tag, contact=self._contact, headers=headers
         )
         if body:
             response.headers.add("Content-Type", "application/sdp")
             response.body = body
-        self.transaction.respond(response)
+        self._latest = (
+            self._sender.response(
+                self.request, status, to_tag=self.dialog.local_tag, contact=self._contact, headers=headers
+            )
+            if reliable
+            else response
+        )
         self.state = CallState.EARLY
-        self._latest = response
+        if reliable:
+            if self._reliable is None:
+                self._reliable = ReliableResponses(self.transaction, self._prack_missing)
+            self._reliable.send(response)
+        else:
+            self.transaction.respond(response)
+        self._schedule_refresh(reliable=reliable)
+        self._core.wake()
+
+    def _schedule_refresh(self, *, reliable: bool) -> None:
         timers = self._sender.layer.timers
         if self._refresh is not None:
             timers.cancel(self._refresh)
-        self._refresh = timers.schedule(PROVISIONAL_REFRESH_SECONDS, self._repeat_provisional)
-        self._core.wake()
+        delay = RELIABLE_REFRESH_SECONDS if reliable else PROVISIONAL_REFRESH_SECONDS
+        self._refresh = timers.schedule(delay, self._repeat_provisional, reliable)
 
-    def _repeat_provisional(self, _argument: object) -> None:
+    def _repeat_provisional(self, reliable: bool) -> None:
         """§13.3.1.1: without a word for three minutes, a proxy on the way would cancel the call."""
-        if self.state is CallState.EARLY and self._latest is not None:
+        if self.state is not CallState.EARLY or self._latest is None:
+            return
+        if reliable and self._reliable is not None:
+            again = self._latest  # with an RSeq of its own; without SDP, which was acknowledged
+            self._reliable.send(Response(again.status, again.reason, again.headers.copy()))
+        else:
             self.transaction.respond(self._latest)
-            self._refresh = self._sender.layer.timers.schedule(PROVISIONAL_REFRESH_SECONDS, self._repeat_provisional)
+        self._schedule_refresh(reliable=reliable)
+
+    def _prack_missing(self) -> None:
+        """RFC 3262 §3: no PRACK for 64*T1 is a failure of the INVITE."""
+        self.transaction.respond(self._sender.response(self.request, 504, to_tag=self.dialog.local_tag))
+        self._close(Failed("no_prack"))
+
+    def _receive_prack(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        reliable = self._reliable
+        acknowledged = None if reliable is None else reliable.acknowledge(request)
+        if reliable is None or acknowledged is None:
+            self._sender.reply(request, source, local, 481)
+            return
+        offers, body = self._offers, session_description(request)
+        if offers.state is Exchange.LOCAL and acknowledged.body:
+            self._sender.reply(request, source, local, 200)
+            offers.settle(body)
+            self._emit(OfferAnswered(body))
+        elif body is None:
+            self._sender.reply(request, source, local, 200)
+        elif not offers.is_free:
+            self._sender.reply(request, source, local, 491)
+        else:
+            # RFC 3262 §5: the exchange before is over, the PRACK makes the next offer
+            offers.take(Step.OFFER_RECEIVED)
+            offers.remote = body
+            responder = RequestResponder(self, offers, request, self._sender.serve(request, source, local))
+            offers.responder = responder
+            self._emit(Offer(body, responder))
+        reliable.send_next()
+        self._exchange_over(offers)
+
+    def _is_held_up(self, offers: Offers) -> bool:
+        return super()._is_held_up(offers) or (self._reliable is not None and self._reliable.holds_session)
+
+    def _exchange_over(self, offers: Offers) -> None:
+        if self._withheld is None:
+            super()._exchange_over(offers)
+        elif not self._must_withhold() and self.state in _UNANSWERED:
+            (body, headers), self._withheld = self._withheld, None
+            self._answer(body, headers)
+
+    def _must_withhold(self) -> bool:
+        """Whether a 2xx has to wait: for the PRACK to a response with SDP (RFC 3262 §3), or for our answer to an offer
+        that came since."""
+        return self._offers.responder is not None or (self._reliable is not None and self._reliable.holds_session)
 
     def _expire(self, _argument: object) -> None:
         """§13.3.1: the time that the caller gave the invitation is over."""
@@ -108,6 +211,8 @@ class IncomingCall(Call):
     def _end_ringing(self) -> None:
         """No provisional response is due any more."""
         self._latest = None
+        if self._reliable is not None:
+            self._reliable.finish()
         for entry in (self._refresh, self._expiry):
             if entry is not None:
                 self._sender.layer.timers.cancel(entry)
@@ -115,14 +220,27 @@ class IncomingCall(Call):
 
     def answer(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send 200 with this SDP and repeat it until the ACK comes: then Confirmed, else after 64*T1 Failed("no_ack")
-        and a BYE.
+        and a BYE. It waits for the PRACK to a provisional response with SDP (RFC 3262 §3); the 200 then carries no SDP.
 
         No effect on a call that is over; LocalProtocolError when it was answered before.
         """
         if self.ended:
             return
-        if self.state not in _UNANSWERED:
+        if self.state not in _UNANSWERED or self._withheld is not None:
             raise LocalProtocolError("the call is answered already")
+        if self._reliable is not None:
+            self._reliable.drop_plain()
+        if self._must_withhold():
+            Headers(headers)  # what cannot be sent is refused at once
+            self._withheld = (body, tuple(headers))
+            return
+        self._answer(body, headers)
+
+    def _answer(self, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
+        if self._offers.established:
+            body = b""  # the answer is sure to have arrived (RFC 3261 §13.2.1)
+        elif not body and self._offers.state is Exchange.REMOTE:
+            body = self._early_session
         if self._accept(self.request, self.transaction, body, headers):
             self.state = CallState.ANSWERED
             self.dialog.state = DialogState.CONFIRMED
@@ -222,6 +340,7 @@ class IncomingCall(Call):
     def _end_quietly(self) -> None:
         """The application ended the call itself before it was answered: there is nothing to tell it."""
         self._let_go()
+        self._close_offers(self._offers)
         self._closed = True
         self.state = CallState.ENDED
         self.dialog.state = DialogState.TERMINATED

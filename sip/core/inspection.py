@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sip.message import KNOWN_METHODS, Request
+from sip.message import KNOWN_METHODS, Request, Response
 
-ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO")
+ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "PRACK", "UPDATE")
 ALLOW = ", ".join(ALLOWED_METHODS)
 ACCEPT = "application/sdp"
-SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset({"100rel", "199"})
 SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 
 # How the tools that look for open systems call themselves, in lower case.
 _SCANNERS = ("friendly-scanner", "sipvicious", "sip-scan", "sipcli", "sundayddr", "pplsip", "vaxsipuseragent")
+
+OFFERING_METHODS = frozenset({"INVITE", "PRACK", "UPDATE"})
+"""Requests whose body may be an offer or an answer."""
 
 _SDP_RANGES = frozenset({"application/sdp", "application/*", "*/*"})
 
@@ -70,8 +73,8 @@ def is_scanner(request: Request) -> bool:
     return any(name in agent for name in _SCANNERS)
 
 
-def session_description(request: Request) -> bytes | None:
-    """The SDP of a request; None when its body is empty or something else that may be ignored."""
+def session_description(request: Request | Response) -> bytes | None:
+    """The SDP of a message; None when its body is empty or something else that may be ignored."""
     if not request.body or request.content_type not in {None, "application/sdp"}:
         return None
     return request.body

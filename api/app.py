@@ -17,7 +17,7 @@ from api.errors import error_body
 from api.openapi import openapi_operations
 from api.operation import Operation
 from api.rate_limit import RateLimiter
-from api.resources import applications, calls, health, numbers, voyloml, workspaces
+from api.resources import agents, applications, calls, health, numbers, outbound_trunks, voyloml, workspaces
 from api.services import ApiServices
 
 logger = structlog.get_logger(__name__)
@@ -30,6 +30,8 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 OPERATIONS: Final[Sequence[Operation]] = (
     *applications.OPERATIONS,
     *numbers.OPERATIONS,
+    *outbound_trunks.OPERATIONS,
+    *agents.OPERATIONS,
     *calls.OPERATIONS,
     *voyloml.OPERATIONS,
     *workspaces.OPERATIONS,

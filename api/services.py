@@ -6,26 +6,34 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from engine.accounts import Accounts
+from engine.agents import Agents
 from engine.applications import Applications
 from engine.limits import Limits
 from engine.numbers import Numbers
+from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
+from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
 
 
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
 
-    `public_url` is the base of links given to others, without a slash at the end.
+    `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
+    trunks register, `registration` tells which of them are.
     """
 
     accounts: Accounts
     applications: Applications
     numbers: Numbers
+    agents: Agents
+    outbound_trunks: OutboundTrunks
     records: CallRecords
+    sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]
     public_url: str
     limits: Limits = field(default_factory=Limits)
     require_workspace_header: bool = False
     tts_available: bool = True
+    registration: RegistrationLookup = nobody_registered

@@ -1,19 +1,19 @@
 """Numbers and applications in memory, so that routing a call waits for no query (contract §14.2).
 
 Changes made in this process are taken over before the request that made them is answered, those of other processes
-within `POLL_SECONDS`.
+within `engine.polling.POLL_SECONDS`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import ip_address
 from typing import Final
 
 import structlog
 
-from engine.errors import EngineError
 from engine.model import Application, Network, Number
+from engine.number_registrations import NumberRegistrations
+from engine.polling import ConfigPolling
 from engine.sealing import check_key, unseal_application, unseal_number
 from engine.secrets import SecretBox, SecretUnreadable
 from engine.store import Store
@@ -23,14 +23,15 @@ from engine.store.numbers import load_numbers
 
 logger = structlog.get_logger(__name__)
 
-POLL_SECONDS: Final = 0.5
-
 TRUSTED_ADDRESSES: Final = 2**24
 """A network of more addresses, 10.0.0.0/8 being the largest, tells nothing about who is in it."""
 
 
 class NumberDirectory:
-    """`start` loads everything and keeps it fresh; the look-ups are plain dictionary accesses."""
+    """`start` loads everything and keeps it fresh; the look-ups are plain dictionary accesses.
+
+    `registrations` are the numbers that want to be registered with their carrier, and tells when that changes.
+    """
 
     def __init__(self, store: Store, secrets: SecretBox) -> None:
         self._store = store
@@ -40,7 +41,8 @@ class NumberDirectory:
         self._numbers: dict[str, Number] = {}
         self._applications: dict[str, Application] = {}
         self._sources: set[Network] | None = None  # of all numbers; None: to be collected again
-        self._polling: asyncio.Task[None] | None = None
+        self._polling = ConfigPolling(self._follower, "number directory")
+        self.registrations = NumberRegistrations()
 
     def lookup(self, e164: str) -> Number | None:
         """The number in its stored form (`+` and digits), of whatever workspace and status."""
@@ -77,29 +79,15 @@ class NumberDirectory:
         """
         await check_key(self._store, self._secrets)
         await self._follower.refresh()
-        self._polling = asyncio.create_task(self._poll(), name="number directory")
+        self._polling.start()
 
     async def close(self) -> None:
         """Stops polling."""
-        if self._polling is None:
-            return
-        self._polling.cancel()
-        await asyncio.wait({self._polling})
-        self._polling = None
+        await self._polling.close()
 
     async def refresh(self) -> None:
         """Takes over every change that was committed before this call."""
         await self._follower.refresh()
-
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            try:
-                await self._follower.refresh()
-            except EngineError as error:
-                logger.warning("directory.stale", reason=error.message, seconds=round(self._follower.age, 1))
-            except Exception:
-                logger.exception("directory.poll_failed", seconds=round(self._follower.age, 1))
 
     async def _load(self, changes: Changes | None) -> None:
         number_ids = None if changes is None else changes.ids("number")
@@ -112,6 +100,11 @@ class NumberDirectory:
             self._add_number(number)
         for application in applications:
             self._add_application(application)
+        if number_ids is None:
+            self.registrations.replaced(self._numbers.values())
+            return
+        for number_id in number_ids:
+            self.registrations.changed(number_id, self._numbers.get(number_id))
 
     def _drop(self, number_ids: list[str] | None, application_ids: list[str] | None) -> None:
         if number_ids is None or application_ids is None:

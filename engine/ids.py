@@ -49,6 +49,11 @@ def new_workspace_id() -> str:
     return "ws_" + secrets.token_hex(6)
 
 
+def new_trunk_username() -> str:
+    """The SIP username of an outbound trunk, `t_` + 12 hex."""
+    return "t_" + secrets.token_hex(6)
+
+
 def new_api_key() -> str:
     """A raw API key, `vlx_live_` + 40 letters and digits (238 random bits)."""
     return KEY_PREFIX + _random_text(SECRET_LENGTH)

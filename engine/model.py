@@ -1,4 +1,5 @@
-"""The engine's resources as values: accounts and workspaces, keys, applications, numbers, calls (contract §5–8, §16).
+"""The engine's resources as values: accounts, workspaces, keys, applications, numbers, trunks, agents, calls (contract
+§5–9, §16, §17).
 
 Frozen data only. Identifiers are text in the formats of contract §1 (UUIDs in lower case); times are aware datetimes in
 UTC; money is integer ten-thousandths of the currency's unit; secrets are clear text here, encrypted only in the store.
@@ -6,7 +7,7 @@ UTC; money is integer ten-thousandths of the currency's unit; secrets are clear 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -65,6 +66,18 @@ def money(amount: int) -> str:
     """Ten-thousandths as a decimal text with four digits after the point (contract §1)."""
     whole, rest = divmod(abs(amount), 10_000)
     return f"{'-' if amount < 0 else ''}{whole}.{rest:04d}"
+
+
+def is_within(networks: Iterable[Network], address: str | IPv4Address | IPv6Address) -> bool:
+    """Whether `address` is in one of `networks`; an IPv4-mapped IPv6 address counts as IPv4, other text as outside."""
+    if isinstance(address, str):
+        try:
+            address = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +190,11 @@ class NumberSip:
     outbound: SipOutbound | None = None
 
     def allows_source(self, address: str | IPv4Address | IPv6Address) -> bool:
-        """Whether a request from `address` is from an allowed source; an IPv4-mapped IPv6 address counts as IPv4.
+        """Whether a request from `address` is from an allowed source.
 
         An empty list allows nobody: whether it is consulted at all is the caller's rule (contract §14.2).
         """
-        if isinstance(address, str):
-            try:
-                address = ip_address(address.partition("%")[0])
-            except ValueError:
-                return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.allowed_source_ips)
+        return is_within(self.allowed_source_ips, address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,51 @@ class Number:
     channels: int | None
     rental_id: str | None
     sip: NumberSip | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A person with a phone that registers; calls out with the number `outbound_number_id` (contract §17)."""
+
+    id: str
+    workspace_id: str
+    username: str
+    password: str = field(repr=False)
+    label: str | None
+    email: str
+    outbound_number_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRule:
+    """Destinations that begin with `prefix` (`+` and digits) are called with this number (contract §9.2)."""
+
+    prefix: str
+    number_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundTrunk:
+    """A SIP account with which a customer's system calls out (contract §9.2).
+
+    No `allowed_source_ips`: from anywhere. No `allowed_number_ids`: any number of the workspace that may call out.
+    """
+
+    id: str
+    workspace_id: str
+    name: str
+    enabled: bool
+    username: str
+    password: str = field(repr=False)
+    allowed_source_ips: tuple[Network, ...]
+    allowed_number_ids: tuple[str, ...]
+    default_number_id: str | None
+    routing_rules: tuple[RoutingRule, ...]
+    max_channels: int
+    record: bool
     created_at: datetime
     updated_at: datetime
 

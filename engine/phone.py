@@ -16,6 +16,7 @@ SIP_URI_MAX: Final = 256
 
 _REMOVED: Final = str.maketrans("", "", " .-()")
 _NUMBER: Final = re.compile(r"\+?([1-9][0-9]{2,14})")
+_PREFIX: Final = re.compile(r"\+?([1-9][0-9]{0,14})")
 _SIP_URI: Final = re.compile(
     r"sips?:"
     r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/%]+(?::[A-Za-z0-9\-_.!~*'()&=+$,%]*)?@)?"
@@ -38,6 +39,14 @@ def normalise(text: str) -> str:
     match = _NUMBER.fullmatch(text.translate(_REMOVED))
     if match is None:
         raise PhoneNumberError("must be an E.164 number")
+    return "+" + match[1]
+
+
+def normalise_prefix(text: str) -> str:
+    """The first digits of a number, as `normalise` would give them (contract §9.2). Raises PhoneNumberError."""
+    match = _PREFIX.fullmatch(text.translate(_REMOVED))
+    if match is None:
+        raise PhoneNumberError("must be the first digits of an E.164 number")
     return "+" + match[1]
 
 

@@ -1,4 +1,4 @@
-"""Applications and numbers with their secrets encrypted, as they are stored, and back.
+"""Applications, numbers, agents and trunks with their secrets encrypted, as they are stored, and back.
 
 A sealed value has the same type; only these functions stand between the two forms.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from engine.model import Application, Number, NumberSip
+from engine.model import Agent, Application, Number, NumberSip, OutboundTrunk
 from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store.meta import get_or_set_text
@@ -50,6 +50,34 @@ def seal_number(secrets: SecretBox, number: Number) -> Number:
 def unseal_number(secrets: SecretBox, number: Number) -> Number:
     """The number as it is used. Raises SecretUnreadable."""
     return replace(number, sip=_with_passwords(number, secrets.decrypt))
+
+
+def seal_agent(secrets: SecretBox, agent: Agent) -> Agent:
+    """The agent as it is stored."""
+    return replace(agent, password=secrets.encrypt(agent.password, _agent_context(agent)))
+
+
+def unseal_agent(secrets: SecretBox, agent: Agent) -> Agent:
+    """The agent as it is used. Raises SecretUnreadable."""
+    return replace(agent, password=secrets.decrypt(agent.password, _agent_context(agent)))
+
+
+def seal_trunk(secrets: SecretBox, trunk: OutboundTrunk) -> OutboundTrunk:
+    """The trunk as it is stored."""
+    return replace(trunk, password=secrets.encrypt(trunk.password, _trunk_context(trunk)))
+
+
+def unseal_trunk(secrets: SecretBox, trunk: OutboundTrunk) -> OutboundTrunk:
+    """The trunk as it is used. Raises SecretUnreadable."""
+    return replace(trunk, password=secrets.decrypt(trunk.password, _trunk_context(trunk)))
+
+
+def _agent_context(agent: Agent) -> str:
+    return f"agent {agent.id} password"
+
+
+def _trunk_context(trunk: OutboundTrunk) -> str:
+    return f"outbound trunk {trunk.id} password"
 
 
 def _application_context(application: Application) -> str:

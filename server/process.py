@@ -13,6 +13,7 @@ import json
 import resource
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,15 +22,20 @@ import structlog
 
 from api import ApiServices, create_app
 from engine.accounts import Accounts, BootstrapResult
+from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.calls import CallServices, IncomingCalls, PromptSources, Switchboard
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
 from engine.numbers import Numbers
+from engine.outbound_trunks import OutboundTrunks
 from engine.prompts import PromptFiles
 from engine.records import CallRecords
+from engine.refusals import RefusalLog
+from engine.registrations import AccountRegistrations, CarrierRegistrations
 from engine.secrets import SecretBox
+from engine.sip_accounts import SipAccountDirectory, SipDomain
 from engine.store import Store
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
@@ -44,6 +50,7 @@ logger = structlog.get_logger(__name__)
 
 OPEN_FILES = 65_536
 BYE_SECONDS = 2.0
+DEFAULT_SIP_PORT = 5060
 CLOSE_SECONDS = 10.0
 
 
@@ -103,6 +110,11 @@ class EngineProcess:
         self._exit.push_async_callback(self.directory.close)
         self.applications = Applications(self.store, secrets, self.directory, self.limits)
         self.numbers = Numbers(self.store, secrets, self.directory, realm=self.realm)
+        self.sip_accounts = SipAccountDirectory(self.store, secrets)
+        await self.sip_accounts.start()
+        self._exit.push_async_callback(self.sip_accounts.close)
+        self.agents = Agents(self.store, secrets, self.sip_accounts)
+        self.outbound_trunks = OutboundTrunks(self.store, secrets, self.sip_accounts)
         self.records = CallRecords(self.store)
         self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
@@ -164,8 +176,16 @@ class EngineProcess:
             room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self.directory.trusts
         )
         self.incoming.bind(self.user_agent)
+        self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
+        self.account_registrations = AccountRegistrations(
+            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic)
+        )
+        self.account_registrations.bind(self.user_agent)
         await self.user_agent.start()
         self._exit.push_async_callback(self.user_agent.close)
+        self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
+        self.carrier_registrations.start(self.user_agent)
+        self._exit.callback(self.carrier_registrations.stop)
 
     async def _open_http(self) -> None:
         bind = self.config.http.bind
@@ -176,7 +196,11 @@ class EngineProcess:
                 accounts=self.accounts,
                 applications=self.applications,
                 numbers=self.numbers,
+                agents=self.agents,
+                outbound_trunks=self.outbound_trunks,
                 records=self.records,
+                sip_domain=self.sip_domain,
+                registration=self.account_registrations.registration,
                 ready=self.ready,
                 draining=lambda: self.draining,
                 limits=self.limits,
@@ -209,6 +233,12 @@ class EngineProcess:
         if sip.udp is not None and not sip.udp.is_wildcard:
             return sip.udp.host
         return default_address()
+
+    def sip_port(self) -> int:
+        """Port at which phones reach SIP: that of UDP, else of the first transport; 5060 when there is none."""
+        bound = self.user_agent.bound
+        listeners = bound.get("udp") or next((found for found in bound.values() if found), None)
+        return listeners[0][1] if listeners else DEFAULT_SIP_PORT
 
     async def ready(self) -> bool:
         """True when the database answers, SIP listens and the media kernel runs (contract §18 `/readyz`)."""

@@ -17,8 +17,9 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from engine.agents import USERNAME_MAX, USERNAME_PATTERN
 from engine.model import timestamp
-from engine.phone import normalise
+from engine.phone import normalise, normalise_prefix
 
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -174,6 +175,17 @@ PhoneNumber = Annotated[
     ),
 ]
 
+NumberPrefix = Annotated[
+    str,
+    TextRule(
+        "must be the first digits of an E.164 number",
+        64,
+        pattern=r"^[ .()-]*(?:\+[ .()-]*)?[1-9](?:[ .()-]*[0-9]){0,14}[ .()-]*$",
+        convert=normalise_prefix,
+        extra={"examples": ["+20"]},
+    ),
+]
+
 Country = Annotated[str, TextRule("must be an ISO 3166 country code of two capital letters", 2, pattern="^[A-Z]{2}$")]
 
 SourceNetwork = Annotated[
@@ -197,6 +209,26 @@ SipUsername = Annotated[
         'must be 1 to 64 printable ASCII characters without space, ", : or \\', 64, 1, pattern=r"^[!#-9;-[\]-~]+$"
     ),
 ]
+AgentUsername = Annotated[
+    str,
+    TextRule(
+        "must be 1 to 63 lower-case letters, digits, dots, hyphens or underscores, begin with a letter, and not be t_ "
+        "and 12 hex digits",
+        USERNAME_MAX,
+        1,
+        pattern=f"^{USERNAME_PATTERN}$",
+        extra={"examples": ["anna.schmidt"]},
+    ),
+]
+Email = Annotated[
+    str,
+    TextRule(
+        "must be an e-mail address",
+        254,
+        pattern=r"^[^\u0000-\u0020\u007f@]{1,64}@[^\u0000-\u0020\u007f@]+$",
+        extra={"examples": ["anna@customer.example"]},
+    ),
+]
 Password = Annotated[
     str,
     TextRule("must be 8 to 128 characters, no control characters", 128, 8, pattern="^[^\\u0000-\\u001f\\u007f]+$"),
@@ -214,13 +246,13 @@ Uuid = Annotated[
 ]
 
 
-def _whole(value: Any) -> Any:
-    # 5060.0 is an integer in JSON, where numbers have no kinds.
+def whole(value: Any) -> Any:
+    """5060.0 as 5060: it is an integer in JSON, where numbers have no kinds."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # The bounds come first: a validator hides from the JSON schema what is annotated after it.
-Port = Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(whole)]
 
 UuidOut = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 

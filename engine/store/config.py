@@ -1,4 +1,4 @@
-"""What tells caches that numbers, applications or keys have changed: a version in `meta`, and a list of changes.
+"""What tells caches that the configuration (`Kind`) has changed: a version in `meta`, and a list of changes.
 
 Every write to one of them calls `record_change` in its transaction. A cache, in this process or another, keeps the
 version it has seen and asks for what came after. The version row is locked by the update, so versions become visible
@@ -20,7 +20,7 @@ from engine.store.database import Store
 from engine.store.prepared import PreparedQuery
 from engine.store.tables import config_changes, meta
 
-Kind = Literal["application", "number", "key"]
+Kind = Literal["application", "number", "key", "agent", "outbound_trunk"]
 
 VERSION_NAME: Final = "config_version"
 CHANGES_KEPT: Final = 10_000

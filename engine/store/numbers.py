@@ -36,6 +36,12 @@ async def e164_taken(connection: AsyncConnection, e164: str) -> bool:
     return (await connection.execute(select(numbers.c.id).where(numbers.c.e164 == e164))).first() is not None
 
 
+async def numbers_among(connection: AsyncConnection, workspace_id: str, ids: Iterable[str]) -> frozenset[str]:
+    """Which of these ids are numbers of the workspace."""
+    query = select(numbers.c.id).where(numbers.c.workspace_id == workspace_id, numbers.c.id.in_(list(ids)))
+    return frozenset((await connection.execute(query)).scalars())
+
+
 async def update_number(connection: AsyncConnection, number: Number) -> None:
     """Stores every value of an existing number."""
     await connection.execute(update(numbers).where(numbers.c.id == number.id).values(_values(number)))

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0001"
+SCHEMA_REVISION: Final = "0002"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -159,6 +159,48 @@ numbers: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("e164"),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+# SIP usernames are unique on the server: one SIP domain serves every workspace. Those of trunks have a form that no
+# agent's has, so each table's constraint is enough. Numbers may be deleted while trunks and agents name them.
+agents: Final = Table(
+    "agents",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id"), nullable=False),
+    Column("username", String(64), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("label", Text),
+    Column("search_text", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False),
+    Column("outbound_number_id", _Uuid),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("username"),
+    UniqueConstraint("workspace_id", "email_folded"),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+outbound_trunks: Final = Table(
+    "outbound_trunks",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("enabled", Boolean(create_constraint=False), nullable=False),
+    Column("username", String(64), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("allowed_source_ips", Text, nullable=False),
+    Column("allowed_number_ids", Text, nullable=False),
+    Column("default_number_id", _Uuid),
+    Column("routing_rules", Text, nullable=False),
+    Column("max_channels", Integer, nullable=False),
+    Column("record", Boolean(create_constraint=False), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("username"),
     Index(None, "workspace_id", "created_at", "id"),
 )
 

@@ -11,7 +11,8 @@ import httpx
 from api import ApiServices, create_app
 from engine.limits import Limits
 from engine.model import Role
-from tests.engine.opened import Opened
+from engine.sip_accounts import AccountRegistration, SipDomain
+from tests.engine.opened import REALM, Opened
 
 BASE = "http://api.test"
 GENEROUS = Limits(requests_per_minute=1_000_000, request_burst=1_000_000)
@@ -38,12 +39,17 @@ class Api:
         self.key = engine.first.api_key
         self.is_ready = True
         self.is_draining = False
+        self.registered: dict[str, AccountRegistration] = {}
         self.app = create_app(
             ApiServices(
                 accounts=engine.accounts,
                 applications=engine.applications,
                 numbers=engine.numbers,
+                agents=engine.agents,
+                outbound_trunks=engine.outbound_trunks,
                 records=engine.records,
+                sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
+                registration=self.registered.get,
                 ready=self._ready,
                 draining=lambda: self.is_draining,
                 public_url=BASE,
@@ -105,6 +111,19 @@ class Api:
         """A new number's body."""
         answer = await self.post("/v1/numbers/import", {"e164": e164, **members})
         assert answer.status == 201, answer.body
+        return answer.body
+
+    async def agent(self, email: str = "anna@customer.example", **members: Any) -> Any:
+        """A new agent's body, without what only the creation shows."""
+        answer = await self.post("/v1/agents", {"email": email, **members})
+        assert answer.status == 201, answer.body
+        return {name: value for name, value in answer.body.items() if name not in {"password", "uri"}}
+
+    async def trunk(self, name: str = "PBX", **members: Any) -> Any:
+        """A new outbound trunk's body, without its password."""
+        answer = await self.post("/v1/trunks/outbound", {"name": name, **members})
+        assert answer.status == 201, answer.body
+        del answer.body["sip"]["password"]
         return answer.body
 
 

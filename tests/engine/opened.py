@@ -11,14 +11,17 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from engine.accounts import Accounts, BootstrapResult
+from engine.agents import Agents
 from engine.applications import Applications
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.limits import Limits
 from engine.model import Direction, NewCall
 from engine.numbers import Numbers
+from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
 from engine.secrets import SecretBox
+from engine.sip_accounts import SipAccountDirectory
 from engine.store import Store
 
 REALM = "voylo.test"
@@ -52,6 +55,9 @@ class Opened:
     accounts: Accounts
     applications: Applications
     numbers: Numbers
+    sip_accounts: SipAccountDirectory
+    agents: Agents
+    outbound_trunks: OutboundTrunks
     records: CallRecords
     first: BootstrapResult
 
@@ -79,6 +85,8 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
     first = await accounts.bootstrap()
     directory = NumberDirectory(store, secrets)
     await directory.start()
+    sip_accounts = SipAccountDirectory(store, secrets)
+    await sip_accounts.start()
     records = CallRecords(store)
     assert first is not None, "the database of a test is empty at first"
     try:
@@ -91,11 +99,15 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             accounts=accounts,
             applications=Applications(store, secrets, directory, limits or Limits(), clock),
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
+            sip_accounts=sip_accounts,
+            agents=Agents(store, secrets, sip_accounts, clock),
+            outbound_trunks=OutboundTrunks(store, secrets, sip_accounts, clock),
             records=records,
             first=first,
         )
     finally:
         await records.close()
+        await sip_accounts.close()
         await directory.close()
         await store.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from engine import directory as directory_module
+from engine import polling
 from engine.applications import NewApplication
 from engine.directory import NumberDirectory
 from engine.errors import Unavailable
@@ -42,7 +42,7 @@ async def test_after_the_start_everything_is_known_with_its_secrets(engine: Open
 
 
 async def test_a_change_of_another_process_arrives_by_itself(engine: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.01)
     second = NumberDirectory(engine.store, engine.secrets)
     await second.start()
     number = await engine.numbers.import_(engine.workspace_id, WITH_PASSWORD)
@@ -58,7 +58,7 @@ async def test_a_change_of_another_process_arrives_by_itself(engine: Opened, mon
 async def test_polling_outlives_a_database_that_does_not_answer(
     engine: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.01)
     second = NumberDirectory(engine.store, engine.secrets)
     await second.start()
     failures: list[Exception] = [Unavailable("the database did not answer"), ZeroDivisionError()]

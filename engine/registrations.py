@@ -1,0 +1,171 @@
+"""Who is registered: agents and outbound trunks with us, our numbers with their carriers (contract §14.3, §14.4, §17).
+
+The SIP room keeps bindings and repeats registrations; here is who may, and what the rest of the engine sees of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from engine.model import Number
+from engine.number_registrations import NumberRegistrations
+from engine.refusals import RefusalLog
+from engine.sip_accounts import AccountRegistration, SipAccountDirectory, SipDomain
+from sip import (
+    Binding,
+    BindingChange,
+    Credentials,
+    DigestOutcome,
+    Registered,
+    RegisterRequest,
+    Registrar,
+    Registration,
+    RegistrationFailed,
+    RegistrationSettings,
+    RegistrationState,
+    SipUri,
+    UserAgent,
+)
+
+logger = structlog.get_logger(__name__)
+
+_CHALLENGED = frozenset({DigestOutcome.MISSING, DigestOutcome.STALE, DigestOutcome.REPLAYED, DigestOutcome.UNSUPPORTED})
+
+
+class AccountRegistrations:
+    """Agents and outbound trunks registering with us. `bind` it to the user agent before that starts."""
+
+    def __init__(
+        self,
+        accounts: SipAccountDirectory,
+        domain: SipDomain,
+        refusals: RefusalLog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` is that of the user agent."""
+        self._clock = clock
+        self._accounts = accounts
+        self._domain = domain
+        self._refusals = refusals
+        self._registrar: Registrar
+
+    def bind(self, user_agent: UserAgent) -> None:
+        """The user agent whose REGISTERs arrive here."""
+        self._registrar = user_agent.serve_registrations(self.arrived, self.changed)
+
+    def registration(self, account_id: str) -> AccountRegistration | None:
+        """The best registration of the agent or trunk with this id (contract §9.2, §17)."""
+        now = self._clock()
+        bindings = self._registrar.bindings(account_id, now)
+        if not bindings:
+            return None
+        best = bindings[0]
+        left = best.expires_at - now
+        return AccountRegistration(
+            str(best.contact), best.source.host, datetime.now(UTC) + timedelta(seconds=max(left, 0.0))
+        )
+
+    def bindings(self, account_id: str) -> tuple[Binding, ...]:
+        """Where the agent or trunk with this id can be reached, the best first."""
+        return self._registrar.bindings(account_id, self._clock())
+
+    def arrived(self, asking: RegisterRequest) -> None:
+        """One REGISTER; every path ends in an answer.
+
+        An unknown user is challenged like a known one, so that nobody learns which names exist.
+        """
+        username = asking.aor.user or ""
+        account = self._accounts.lookup(username)
+        realm = self._domain.host()
+        source = asking.source.host
+        result = asking.check_credentials(
+            realm,
+            lambda name: Credentials(name, account.password) if account is not None and name == username else None,
+        )
+        if result.outcome in _CHALLENGED:
+            asking.challenge(realm, stale=result.stale)
+        elif not result.ok or account is None:
+            self._refusals.refused("register.bad_credentials", source, user=username[:64], result=result.outcome.value)
+            asking.reject(400 if result.outcome is DigestOutcome.MALFORMED else 403)
+        elif not account.enabled or not account.allows_source(source):
+            self._refusals.refused("register.foreign_address", source, user=username[:64], enabled=account.enabled)
+            asking.reject(403)
+        else:
+            asking.accept(account.id)
+
+    def changed(self, change: BindingChange) -> None:
+        """What became of a binding."""
+        binding = change.binding
+        log = logger.bind(account=binding.aor, contact=str(binding.contact)[:256], source=binding.source.host)
+        if change.kind == "bound":
+            log.info("register.bound", transport=binding.source.transport)
+        elif change.kind == "unbound":
+            log.info("register.unbound", reason=change.reason)
+
+
+class CarrierRegistrations:
+    """The numbers that register with their carrier (contract §14.3): started, changed and ended as numbers are."""
+
+    def __init__(self, numbers: NumberRegistrations) -> None:
+        self._numbers = numbers
+        self._running: dict[str, Registration] = {}
+        self._states: dict[str, RegistrationState] = {}
+        self._user_agent: UserAgent
+
+    def start(self, user_agent: UserAgent) -> None:
+        """Register every number that wants it, from now on. The user agent is running."""
+        self._user_agent = user_agent
+        self._numbers.watch(self._watch)
+
+    def state(self, number_id: str) -> RegistrationState | None:
+        """How far the registration of a number has come; None for one that has none."""
+        return self._states.get(number_id)
+
+    def stop(self) -> None:
+        """Unregister every number, as far as that still goes out."""
+        for registration in self._running.values():
+            registration.stop()
+        self._running.clear()
+        self._states.clear()
+
+    def _watch(self, number_id: str, number: Number | None) -> None:
+        running = self._running.pop(number_id, None)
+        if running is not None:
+            running.stop()
+            self._states.pop(number_id, None)
+        settings = None if number is None else registration_settings(number)
+        if number is None or settings is None:
+            return
+        e164 = number.e164
+
+        def on_state(state: RegistrationState) -> None:
+            if number_id in self._running:
+                self._states[number_id] = state
+            if isinstance(state, Registered):
+                logger.info("carrier.registered", number=e164, registrar=str(settings.registrar))
+            elif isinstance(state, RegistrationFailed):
+                logger.warning(
+                    "carrier.not_registered", number=e164, registrar=str(settings.registrar), status=state.status,
+                    reason=state.reason,
+                )  # fmt: skip
+
+        self._running[number_id] = self._user_agent.register(settings, on_state)
+
+
+def registration_settings(number: Number) -> RegistrationSettings | None:
+    """What a number registers with; None where its `sip.outbound` lacks a user name to register."""
+    outbound = None if number.sip is None else number.sip.outbound
+    if outbound is None:
+        return None
+    user = outbound.username or number.e164
+    params = (("transport", outbound.transport),)
+    registrar = SipUri("sip", None, host=outbound.host, port=outbound.port, params=params)
+    aor = SipUri("sip", user, host=outbound.from_domain or outbound.host)
+    credentials = None
+    if outbound.username is not None and outbound.password is not None:
+        credentials = Credentials(outbound.username, outbound.password)
+    return RegistrationSettings(registrar=registrar, aor=aor, contact_user=number.e164, credentials=credentials)

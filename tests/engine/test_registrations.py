@@ -1,0 +1,148 @@
+"""Phones and PBXs register with the engine, numbers with a carrier: real SIP on loopback (contract §14.3, §14.4, §17)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sip import (
+    Credentials,
+    Registered,
+    RegisterRequest,
+    RegistrationFailed,
+    RegistrationSettings,
+    RegistrationState,
+    SipUri,
+    UserAgent,
+    UserAgentConfig,
+)
+from tests.support.engine import TestEngine, running_engine
+
+AGENT = {"email": "anna@example.com", "label": "Anna"}
+
+
+@asynccontextmanager
+async def a_phone(**config: Any) -> AsyncIterator[UserAgent]:
+    phone = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),), **config), lambda call: call.reject(486))
+    await phone.start()
+    yield phone
+    await phone.close()
+
+
+class States:
+    """The states of a registration in their order."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[RegistrationState] = asyncio.Queue()
+
+    async def wait(self, kind: type) -> Any:
+        async with asyncio.timeout(10):
+            while True:
+                state = await self.queue.get()
+                if isinstance(state, kind):
+                    return state
+
+
+def settings(engine: TestEngine, username: str, password: str, transport: str = "udp") -> RegistrationSettings:
+    host, port = engine.process.user_agent.bound[transport][0]
+    registrar = SipUri("sip", None, host=host, port=port, params=(("transport", transport),))
+    return RegistrationSettings(
+        registrar=registrar, aor=SipUri("sip", username, host=host), credentials=Credentials(username, password)
+    )
+
+
+async def read(engine: TestEngine, path: str) -> dict[str, Any]:
+    response = await engine.client.get(path)
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert isinstance(body, dict)
+    return body
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_an_agents_phone_registers_shows_as_registered_and_unregisters(tmp_path: Path, transport: str) -> None:
+    async with running_engine(tmp_path / "data", sip={"tcp": "127.0.0.1:0"}) as engine, a_phone() as phone:
+        agent = await engine.post("/v1/agents", AGENT)
+        assert agent["username"] == "anna"
+        assert (await read(engine, f"/v1/agents/{agent['id']}"))["registered"] is False
+        states = States()
+        registration = phone.register(settings(engine, "anna", agent["password"], transport), states.queue.put_nowait)
+        await states.wait(Registered)
+        assert (await read(engine, f"/v1/agents/{agent['id']}"))["registered"] is True
+        (binding,) = engine.process.account_registrations.bindings(agent["id"])
+        assert binding.source.transport == transport
+        registration.stop()
+        async with asyncio.timeout(10):
+            while (await read(engine, f"/v1/agents/{agent['id']}"))["registered"]:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_trunk_shows_its_contact_source_and_expiry(tmp_path: Path) -> None:
+    async with running_engine(tmp_path / "data") as engine, a_phone() as phone:
+        trunk = await engine.post("/v1/trunks/outbound", {"name": "PBX"})
+        assert trunk["registration"] is None
+        states = States()
+        phone.register(settings(engine, trunk["sip"]["username"], trunk["sip"]["password"]), states.queue.put_nowait)
+        await states.wait(Registered)
+        shown = (await read(engine, f"/v1/trunks/outbound/{trunk['id']}"))["registration"]
+        assert (shown["state"], shown["sourceIp"]) == ("registered", "127.0.0.1")
+        assert shown["contact"].startswith("sip:")
+        assert shown["expiresAt"] > trunk["createdAt"]
+
+
+async def test_a_wrong_password_an_unknown_name_a_foreign_address_and_a_disabled_trunk_are_refused(
+    tmp_path: Path,
+) -> None:
+    async with running_engine(tmp_path / "data", limits={"auth_failures": 100}) as engine, a_phone() as phone:
+        agent = await engine.post("/v1/agents", AGENT)
+        elsewhere = await engine.post("/v1/trunks/outbound", {"name": "PBX", "allowedSourceIps": ["192.0.2.0/24"]})
+        disabled = await engine.post("/v1/trunks/outbound", {"name": "Off", "enabled": False})
+        for username, password in (
+            ("anna", "wrong-password"),
+            ("nobody", "wrong-password"),
+            (elsewhere["sip"]["username"], elsewhere["sip"]["password"]),
+            (disabled["sip"]["username"], disabled["sip"]["password"]),
+        ):
+            states = States()
+            registration = phone.register(settings(engine, username, password), states.queue.put_nowait)
+            failed = await states.wait(RegistrationFailed)
+            assert failed.status == 403, username
+            registration.stop()
+        assert (await read(engine, f"/v1/agents/{agent['id']}"))["registered"] is False
+
+
+async def test_a_number_registers_with_its_carrier_while_it_is_told_to(tmp_path: Path) -> None:
+    asked: asyncio.Queue[RegisterRequest] = asyncio.Queue()
+
+    def serve(asking: RegisterRequest) -> None:
+        result = asking.check_credentials("carrier", Credentials("acct", "carrier-password"))
+        if not result.ok:
+            asking.challenge("carrier")
+            return
+        asking.accept("acct")
+        asked.put_nowait(asking)
+
+    async with a_phone() as carrier, running_engine(tmp_path / "data") as engine:
+        carrier.serve_registrations(serve)
+        host, port = carrier.bound["udp"][0]
+        outbound = {"host": host, "port": port, "username": "acct", "password": "carrier-password", "register": True}
+        number = await engine.number("+15550123", None, sip={"outbound": outbound})
+        async with asyncio.timeout(10):
+            first = await asked.get()
+        assert first.request.contacts[0].uri.user == "+15550123"  # type: ignore[union-attr]
+        async with asyncio.timeout(10):
+            while not isinstance(engine.process.carrier_registrations.state(number["id"]), Registered):
+                await asyncio.sleep(0.01)
+        changed = await engine.client.patch(
+            f"/v1/numbers/{number['id']}", json={"sip": {"outbound": {"register": False}}}
+        )
+        assert changed.status_code == 200, changed.text
+        async with asyncio.timeout(10):
+            last = await asked.get()
+        assert last.request.contacts[0].param("expires") == "0" or last.request.expires == 0
+        assert engine.process.carrier_registrations.state(number["id"]) is None

@@ -1,4 +1,4 @@
-"""Phones and PBXs register with the engine, numbers with a carrier: real SIP on loopback (contract §14.3, §14.4, §17)."""
+"""Phones and PBXs register with the engine, numbers with a carrier: real SIP on loopback (contract §14, §17)."""
 
 from __future__ import annotations
 

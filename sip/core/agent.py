@@ -31,6 +31,7 @@ from sip.core.inspection import (
 from sip.core.outgoing import OutgoingCall, check_extra_headers
 from sip.core.routing import note_source
 from sip.core.sending import Sender
+from sip.core.session_timer import SESSION_REFRESHES, inspect_session_expires, proposal_headers
 from sip.core.statistics import Statistics
 from sip.defence import Defence
 from sip.dialog import MAX_FORWARDS, Dialog, DialogKey, first_cseq, new_tag
@@ -102,6 +103,7 @@ class UserAgentCore:
         self.digest = DigestAuthenticator(
             config.domain or config.advertised_address or "voylo", secrets.token_bytes(32), config.nonce_seconds
         )
+        self._session_proposal = proposal_headers(config.session_expires, config.min_se)
         self._events: list[CoreEvent] = []
         self._calls: set[Call] = set()
         self._dialogs: dict[DialogKey, tuple[Call, Dialog]] = {}
@@ -202,6 +204,7 @@ class UserAgentCore:
                 ("To", str(to if to is not None else NameAddr(None, target.replace(headers=())))),
                 ("Call-ID", secrets.token_hex(16)),
                 ("CSeq", f"{first_cseq()} INVITE"),
+                *self._session_proposal,
                 *headers,
             )
         )
@@ -377,6 +380,8 @@ class UserAgentCore:
         refusal = inspect_extensions(request)
         if refusal is None and request.method == "INVITE":
             refusal = inspect_content(request)
+        if refusal is None and request.method in SESSION_REFRESHES:
+            refusal = inspect_session_expires(request, self.config.min_se)
         if refusal is not None:
             self.sender.reply(request, source, local, refusal.status, headers=refusal.headers)
             return
@@ -392,7 +397,7 @@ class UserAgentCore:
             return
         refusal = inspect_extensions(request)
         if refusal is None and request.method == "INVITE":
-            refusal = inspect_content(request)
+            refusal = inspect_content(request) or inspect_session_expires(request, self.config.min_se)
         if refusal is not None:
             self._refuse(request, source, local, refusal)
         elif request.method not in {"INVITE", "OPTIONS"}:

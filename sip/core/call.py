@@ -19,6 +19,16 @@ from sip.core.answer import UnacknowledgedAnswer
 from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup
 from sip.core.inspection import session_description
 from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.core.session_timer import (
+    INTERVALS_TRIED,
+    LEAST_INTERVAL,
+    SessionTerms,
+    SessionTimer,
+    agreed_terms,
+    answer_terms,
+    is_refresh,
+    raised_proposal,
+)
 from sip.dialog import Dialog, DialogState, contact_uri
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
@@ -83,6 +93,13 @@ class Call(ABC):
         self._reinvite_ack: SentAck | None = None
         self._bye: ClientTransaction | None = None
         self._challenges_answered = 0
+        self._local_session: bytes | None = None  # the SDP that holds, ours and the peer's
+        self._remote_session: bytes | None = None
+        self._peer_allow: tuple[str, ...] = ()  # lines of its Allow
+        self._session_timer: SessionTimer | None = None
+        self._least_interval = max(LEAST_INTERVAL, core.config.min_se)
+        self._intervals_raised = 0
+        self._waiting_offer: bytes | None = None  # to be sent when a refresh of ours is over
 
     @property
     def ended(self) -> bool:
@@ -135,6 +152,8 @@ class Call(ABC):
         if self._unacknowledged is not None:
             self._unacknowledged.acknowledge()
             self._unacknowledged = None
+        if self._session_timer is not None:
+            self._session_timer.stop()
         if self._offer_in is not None:
             self._offer_in.reject(487)  # §15.1.2: pending requests are still answered
         if self._bye is not None:
@@ -157,14 +176,63 @@ class Call(ABC):
         """
         if self.ended:
             return
+        timer = self._session_timer
+        if timer is not None and timer.refreshing and self._waiting_offer is None:
+            self._waiting_offer = body  # the application knows nothing of the refresh, so it need not care
+            return
         if self.state is not CallState.CONFIRMED or self._offer_out is not None or self._offer_in is not None:
             raise LocalProtocolError("a re-INVITE can be sent in a confirmed call without another offer under way")
         assert self.dialog is not None
+        request = self.dialog.request("INVITE")
+        if timer is not None:
+            timer.propose(request)
         remote, flow = self._sender.dialog_hop(self.dialog, self.flow)
-        self._offer_out = self._sender.send_request(
-            self.dialog.request("INVITE"), flow, remote, self, contact=self._contact, body=body
+        self._offer_out = self._sender.send_request(request, flow, remote, self, contact=self._contact, body=body
         )
         self._core.wake()
+
+    def _send_waiting_offer(self) -> None:
+        """A refresh of ours is over: send the offer that came up meanwhile."""
+        body, self._waiting_offer = self._waiting_offer, None
+        if body is not None and not self.ended:
+            self.reinvite(body)
+
+    @property
+    def _may_offer(self) -> bool:
+        """Whether nothing stands in the way of a re-INVITE (§14.1; RFC 5407 §3.1)."""
+        return self.state is CallState.CONFIRMED and not (self._offer_out or self._offer_in or self._unacknowledged)
+
+    def _settle(self, message: Request | Response, terms: SessionTerms | None = None) -> None:
+        """What an INVITE or UPDATE and its 2xx settle beside SDP: what the peer allows, and the session timer (RFC 4028
+        §7.2, §9). `message` is the peer's; a request goes with the terms of our 2xx."""
+        self._peer_allow = message.headers.lines("Allow") or self._peer_allow
+        if isinstance(message, Response):
+            expires, ours = agreed_terms(message), "uac"
+        else:
+            expires, ours = None if terms is None else terms.expires, "uas"
+        if expires is None:
+            if self._session_timer is not None:
+                self._session_timer.stop()
+            return
+        if self._session_timer is None:
+            self._session_timer = SessionTimer(self)
+        self._session_timer.arm(expires.seconds, we_refresh=expires.refresher == ours)
+
+    def _answer_terms(self, request: Request) -> SessionTerms | None:
+        """The session timer that our 2xx to an INVITE or UPDATE settles on."""
+        timer = self._session_timer
+        return answer_terms(request, self._core.config, peer_refreshes=timer is not None and not timer.we_refresh)
+
+    def _session_answered(self, response: Response, offer: bytes, *, refresh: bool = False) -> None:
+        """A 2xx to a re-INVITE of ours: what holds from now on. A refresh that changes nothing is not told."""
+        body = response_session(response)
+        unchanged = refresh and body == self._remote_session
+        self._challenges_answered = self._intervals_raised = 0
+        self._settle(response)
+        self._local_session = offer
+        self._remote_session = body
+        if not unchanged:
+            self._emit(OfferAnswered(body))
 
     def _take_reason(self, reason: str | None) -> tuple[tuple[str, str], ...]:
         """Keep the reason for the request or response that ends the call, and return it as header fields.
@@ -230,7 +298,17 @@ class Call(ABC):
             contact_uri(request)  # one that cannot be used is refused here, not when the offer is accepted
         transaction = self._sender.serve(request, source, local, self)
         self._offer_in = ReinviteResponder(self, request, transaction)
+        if self._is_refresh(request):
+            assert self._local_session is not None
+            self._offer_in.accept(self._local_session)
+            return
         self._emit(Offer(session_description(request) or b"", self._offer_in))
+
+    def _is_refresh(self, request: Request) -> bool:
+        """Whether a re-INVITE only refreshes (RFC 4028 §7.4): then our last SDP is the answer again, unless it was an
+        offer with keys to choose from (RFC 4568 §5.1.2)."""
+        ours = self._local_session
+        return is_refresh(request, self._remote_session) and bool(ours) and b"a=crypto:" not in (ours or b"")
 
     def receive_cancel(self, transaction: ServerTransaction, _cancel: Request) -> None:
         """A CANCEL for an INVITE of this call that has no final response yet; its own 200 has been sent (§9.2)."""
@@ -241,13 +319,19 @@ class Call(ABC):
         self, request: Request, transaction: ServerTransaction, body: bytes, headers: Sequence[tuple[str, str]] = ()
     ) -> bool:
         """Answer an INVITE of the peer with 200; False when it was answered otherwise before."""
+        terms = self._answer_terms(request)
+        if terms is not None:
+            headers = (*headers, *terms.headers())
         response = self._sender.response(request, 200, to_tag=self.local_tag, contact=self._contact, headers=headers)
         if body:
             response.headers.add("Content-Type", "application/sdp")
             response.body = body
         if not transaction.respond(response):
             return False
-        self._answer_expected = session_description(request) is None
+        self._local_session = body
+        self._remote_session = session_description(request)
+        self._answer_expected = self._remote_session is None
+        self._settle(request, terms)
         self._unacknowledged = UnacknowledgedAnswer(
             self._sender.layer,
             bytes(response),
@@ -274,7 +358,10 @@ class Call(ABC):
             return  # the ACK to a repeated 2xx, or to an INVITE of long ago
         pending.acknowledge()
         self._unacknowledged = None
-        self._acknowledged(session_description(ack))
+        answer = session_description(ack)
+        if self._answer_expected:
+            self._remote_session = answer
+        self._acknowledged(answer)
         if self._hangup_wanted and not self._closed:
             self._say_bye()
 
@@ -329,11 +416,10 @@ class Call(ABC):
             return
         if response.status < 300:
             self._offer_out = None
-            self._challenges_answered = 0
             self._reinvite_ack = self._send_ack(transaction.request, response)
-            self._emit(OfferAnswered(response_session(response)))
+            self._session_answered(response, transaction.request.body)
             return
-        retry = self._with_credentials(transaction.request, response)
+        retry = self._amended(transaction.request, response)
         if retry is not None:
             self._offer_out = self._sender.send_again(retry, self.flow, transaction.remote, self)
             return
@@ -345,11 +431,34 @@ class Call(ABC):
     def _send_ack(self, invite: Request, response: Response, body: bytes = b"") -> SentAck:
         """Acknowledge a 2xx inside the dialog (§13.2.2.4), refreshing the remote target first (§12.2.1.2)."""
         assert self.dialog is not None
+        self._refresh_target(response)
+        return self._sender.send_ack(self.dialog, self.flow, invite, body)
+
+    def _refresh_target(self, response: Response) -> None:
         try:
-            self.dialog.refresh_target(response)
+            if self.dialog is not None:
+                self.dialog.refresh_target(response)
         except SipParseError:
             self._sender.statistics.parse_errors += 1  # keep the target that worked
-        return self._sender.send_ack(self.dialog, self.flow, invite, body)
+
+    def _amended(self, request: Request, response: Response) -> Request | None:
+        """The request again, with what the response asks for: credentials, or a longer session interval (RFC 4028
+        §7.3). None when that is no use."""
+        if response.status != 422:
+            return self._with_credentials(request, response)
+        if self._intervals_raised >= INTERVALS_TRIED:
+            return None
+        again = Request(request.method, request.uri, request.headers.copy(), request.body)
+        least = raised_proposal(again, response)
+        if least is None:
+            return None
+        self._intervals_raised += 1
+        self._least_interval = least
+        again.headers.remove("Via")
+        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
+        if self.dialog is not None:
+            self.dialog.local_sequence = max(self.dialog.local_sequence, again.cseq.number)
+        return again
 
     def _with_credentials(self, request: Request, response: Response) -> Request | None:
         """The request again, with an answer to the challenge in the response; None when there is none to give

@@ -118,10 +118,10 @@ class HungUp:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The call ended through a failure of signalling: no ACK ever came, or the peer denies that the call exists.
-    Terminal."""
+    """The call ended through a failure of signalling: no ACK ever came, or the peer denies that the call exists,
+    or no refresh of the session came in time (RFC 4028 §10). Terminal."""
 
-    cause: Literal["no_ack", "gone", "transport"]
+    cause: Literal["no_ack", "gone", "transport", "session_expired"]
 
 
 CallEvent: TypeAlias = (

@@ -14,7 +14,7 @@ from sip.message import KNOWN_METHODS, Request
 ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO")
 ALLOW = ", ".join(ALLOWED_METHODS)
 ACCEPT = "application/sdp"
-SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset({"timer"})
 SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 
 # How the tools that look for open systems call themselves, in lower case.

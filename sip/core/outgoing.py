@@ -155,6 +155,7 @@ class OutgoingCall(Call):
         time."""
         if self.state is not CallState.ANSWERED or self.dialog is None or self._invite is None:
             return
+        self._local_session = body or self._invite.request.body
         self._ack = self._sender.send_ack(self.dialog, self.flow, self._invite.request, body)
         self.state = CallState.CONFIRMED
         self._core.wake()
@@ -213,12 +214,14 @@ class OutgoingCall(Call):
             dialog.remote_sequence = early.remote_sequence
         self._forget_early()
         self.dialog = dialog
-        self._challenges_answered = 0
+        self._challenges_answered = self._intervals_raised = 0
         self._core.remember_dialog(dialog, self)
         self.state = CallState.ANSWERED
+        self._remote_session = response_session(response)
+        self._settle(response)
         if transaction.request.body:
             self.acknowledge(b"")
-        self._emit(Answered(response, response_session(response)))
+        self._emit(Answered(response, self._remote_session))
 
     def _refuse_answer(self, transaction: ClientTransaction, response: Response) -> None:
         """Acknowledge a 2xx that nobody wants, from another fork or after our CANCEL, and end its dialog
@@ -236,7 +239,7 @@ class OutgoingCall(Call):
         self._sender.send_bye(dialog, self.flow, headers, UNATTENDED)
 
     def _failure(self, transaction: ClientTransaction, response: Response) -> None:
-        retry = None if self._hangup_wanted else self._with_credentials(transaction.request, response)
+        retry = None if self._hangup_wanted else self._amended(transaction.request, response)
         if retry is not None:
             self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
             return

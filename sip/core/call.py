@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sip.core.answer import UnacknowledgedAnswer
-from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup
+from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup, Replaced
 from sip.core.inspection import session_description
 from sip.core.sending import UNATTENDED, Flow, SentAck
 from sip.core.session_timer import (
@@ -29,13 +29,17 @@ from sip.core.session_timer import (
     is_refresh,
     raised_proposal,
 )
+from sip.core.transfer import OutgoingRefer, Transfers
 from sip.dialog import Dialog, DialogState, contact_uri
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipParseError
+from sip.fields import NameAddr
 from sip.headers import Headers
 from sip.message import Request, Response
+from sip.replaces import Replaces
 from sip.transaction.transaction import ClientTransaction, Failure, ServerTransaction
+from sip.uri import Uri
 
 if TYPE_CHECKING:
     from sip.core.agent import UserAgentCore
@@ -99,6 +103,7 @@ class Call(ABC):
         self._session_timer: SessionTimer | None = None
         self._least_interval = max(LEAST_INTERVAL, core.config.min_se)
         self._intervals_raised = 0
+        self._transfers: Transfers | None = None
         self._waiting_offer: bytes | None = None  # to be sent when a refresh of ours is over
 
     @property
@@ -154,6 +159,8 @@ class Call(ABC):
             self._unacknowledged = None
         if self._session_timer is not None:
             self._session_timer.stop()
+        if self._transfers is not None:
+            self._transfers.close()
         if self._offer_in is not None:
             self._offer_in.reject(487)  # §15.1.2: pending requests are still answered
         if self._bye is not None:
@@ -187,9 +194,37 @@ class Call(ABC):
         if timer is not None:
             timer.propose(request)
         remote, flow = self._sender.dialog_hop(self.dialog, self.flow)
-        self._offer_out = self._sender.send_request(request, flow, remote, self, contact=self._contact, body=body
-        )
+        self._offer_out = self._sender.send_request(request, flow, remote, self, contact=self._contact, body=body)
         self._core.wake()
+
+    def refer(self, target: Uri, *, replaces: Replaces | None = None, referred_by: NameAddr | None = None) -> None:
+        """Ask the peer to call `target` (RFC 3515), in the place of the call that `replaces` names there (RFC 3891).
+
+        ReferAccepted or ReferFailed tells what came of it, then ReferProgress and ReferEnded. Raises LocalProtocolError
+        unless the call is confirmed and no other REFER of ours is under way.
+        """
+        if self.ended:
+            return
+        transfers = self._transfers or Transfers(self)
+        if self.state is not CallState.CONFIRMED or transfers.outgoing is not None:
+            raise LocalProtocolError("a REFER can be sent in a confirmed call, one at a time")
+        self._transfers = transfers
+        transfers.outgoing = OutgoingRefer(transfers, target, replaces, referred_by)
+        self._core.wake()
+
+    @property
+    def replaces_value(self) -> Replaces | None:
+        """What names this call to its peer in an INVITE that takes its place; None without a dialog with two tags."""
+        dialog = self.dialog
+        if dialog is None or not dialog.remote_tag or self.ended:
+            return None
+        return Replaces(self.call_id, to_tag=dialog.remote_tag, from_tag=dialog.local_tag)
+
+    def replaced_by(self, call: Call) -> None:
+        """Another call was answered in the place of this one: end it (RFC 3891 §3)."""
+        if not self.ended:
+            self._emit(Replaced(call.call_id))
+            self.hangup()
 
     def _send_waiting_offer(self) -> None:
         """A refresh of ours is over: send the offer that came up meanwhile."""
@@ -267,6 +302,8 @@ class Call(ABC):
             self._receive_reinvite(request, source, local)
         elif request.method == "INFO":
             self._receive_info(request, source, local)
+        elif request.method in {"REFER", "NOTIFY"}:
+            self._receive_transfer(request, source, local)
         else:
             core.answer_options(request, source, local)
 
@@ -283,6 +320,16 @@ class Call(ABC):
             return
         self._sender.reply(request, source, local, 200)
         self._emit(Info(request.content_type, request.body))
+
+    def _receive_transfer(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        if self._transfers is None:
+            self._transfers = Transfers(self)
+        if request.method == "NOTIFY":
+            self._transfers.receive_notify(request, source, local)
+        elif self.state in {CallState.ANSWERED, CallState.CONFIRMED}:
+            self._transfers.receive_refer(request, source, local)
+        else:
+            self._sender.reply(request, source, local, 403)  # there is nobody yet to be sent elsewhere
 
     def _receive_reinvite(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         if self._offer_in is not None or self.state in {CallState.PROCEEDING, CallState.EARLY}:

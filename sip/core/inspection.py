@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sip.message import KNOWN_METHODS, Request
 
-ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO")
+ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "REFER", "NOTIFY")
 ALLOW = ", ".join(ALLOWED_METHODS)
 ACCEPT = "application/sdp"
-SUPPORTED_EXTENSIONS: frozenset[str] = frozenset({"timer"})
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset({"norefersub", "replaces", "timer"})
 SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 
 # How the tools that look for open systems call themselves, in lower case.

@@ -23,8 +23,15 @@ from sip.core.events import (
     OfferRejected,
     OfferResponder,
     Progress,
+    ReferAccepted,
+    ReferEnded,
+    ReferFailed,
+    ReferProgress,
+    Referred,
+    ReferResponder,
     Rejected,
     RemoteHangup,
+    Replaced,
 )
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall
@@ -47,6 +54,7 @@ from sip.headers import Headers
 from sip.limits import MessageLimits
 from sip.message import Request, Response
 from sip.registrar import Registrar, RegistrarAnswer, RegistrarConfig
+from sip.replaces import Replaces
 from sip.transaction.timers import TimerConfig
 from sip.uri import OtherUri, SipUri, parse_uri
 from sip.useragent import UserAgent
@@ -84,6 +92,12 @@ __all__ = [
     "OtherUri",
     "OutgoingCall",
     "Progress",
+    "ReferAccepted",
+    "ReferEnded",
+    "ReferFailed",
+    "ReferProgress",
+    "ReferResponder",
+    "Referred",
     "RegisterRequest",
     "Registered",
     "Registering",
@@ -96,6 +110,8 @@ __all__ = [
     "RegistrationState",
     "Rejected",
     "RemoteHangup",
+    "Replaced",
+    "Replaces",
     "Request",
     "Response",
     "SipError",

@@ -31,6 +31,7 @@ from sip import (
     HungUp,
     Offer,
     OfferAnswered,
+    Referred,
     RemoteHangup,
     SipParseError,
 )
@@ -266,6 +267,10 @@ class Call:
                 self._confirmed(event)
             case Offer():
                 self.leg.renegotiate(event)
+            case Referred():
+                # Nobody to transfer to: calls out are not there yet
+                event.respond.reject(603)
+                self.log("transfer_declined", {"target": str(event.target)[:256]})
             case Failed():
                 self.end(outcome.NETWORK_ERROR)
             case HungUp():

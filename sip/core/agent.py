@@ -34,8 +34,10 @@ from sip.core.inspection import (
 from sip.core.keepalive import KeepAlive
 from sip.core.outgoing import OutgoingCall, check_extra_headers
 from sip.core.registering import RegisterRequest, RegisterService
+from sip.core.replacing import find_replaced
 from sip.core.routing import note_source
 from sip.core.sending import Sender
+from sip.core.session_timer import SESSION_REFRESHES, inspect_session_expires, proposal_headers
 from sip.core.statistics import Statistics
 from sip.defence import Defence
 from sip.dialog import MAX_FORWARDS, Dialog, DialogKey, first_cseq, new_tag
@@ -46,6 +48,7 @@ from sip.fields import NameAddr
 from sip.headers import Headers
 from sip.message import Request, Response, is_keepalive, parse_message
 from sip.registrar import Registrar
+from sip.replaces import headers_from_uri
 from sip.transaction.layer import Datagram, TransactionLayer, cancelled_key, server_key
 from sip.transaction.table import Event
 from sip.uri import SipUri
@@ -117,6 +120,7 @@ class UserAgentCore:
         self.keep_alive = KeepAlive(self.layer)
         self.registering: RegisterService | None = None
         self.connection_users: set[Callable[[Endpoint, Endpoint], None]] = set()
+        self._session_proposal = proposal_headers(config.session_expires, config.min_se)
         self._events: list[CoreEvent] = []
         self._notices: list[Notice] = []
         self._calls: set[Call] = set()
@@ -239,10 +243,16 @@ class UserAgentCore:
     ) -> OutgoingCall:
         """Make a call; it is sent by `OutgoingCall.start`, once its next hop has an address.
 
+        Of the header fields in the target URI it takes over those of a transfer: Replaces and Referred-By.
+
         Raises LocalProtocolError for header fields that the protocol writes itself, and for text that cannot be a
         header value.
         """
         check_extra_headers(headers)
+        taken_over = headers_from_uri(target) if target.headers else ()
+        if any(name == "Replaces" for name, _ in taken_over):
+            # RFC 3891 §4: who does not know Replaces would let the call ring beside the one it is to replace
+            taken_over = (("Require", "replaces"), *taken_over)
         fields = Headers(
             (
                 ("Max-Forwards", MAX_FORWARDS),
@@ -250,6 +260,8 @@ class UserAgentCore:
                 ("To", str(to if to is not None else NameAddr(None, target.replace(headers=())))),
                 ("Call-ID", secrets.token_hex(16)),
                 ("CSeq", f"{first_cseq()} INVITE"),
+                *self._session_proposal,
+                *taken_over,
                 *headers,
             )
         )
@@ -431,6 +443,8 @@ class UserAgentCore:
         refusal = inspect_extensions(request)
         if refusal is None and request.method in OFFERING_METHODS:
             refusal = inspect_content(request)
+        if refusal is None and request.method in SESSION_REFRESHES:
+            refusal = inspect_session_expires(request, self.config.min_se)
         if refusal is not None:
             self.sender.reply(request, source, local, refusal.status, headers=refusal.headers)
             return
@@ -445,11 +459,12 @@ class UserAgentCore:
             return
         refusal = inspect_extensions(request)
         if refusal is None and request.method == "INVITE":
-            refusal = inspect_content(request)
+            refusal = inspect_content(request) or inspect_session_expires(request, self.config.min_se)
         if refusal is not None:
             self._refuse(request, source, local, refusal)
         elif request.method not in {"INVITE", "OPTIONS"}:
-            self.refuse(request, source, local, 481)
+            # A call is only transferred by who takes part in it: a REFER out of nowhere is not served
+            self.refuse(request, source, local, 403 if request.method == "REFER" else 481)
         elif self.draining or (request.method == "INVITE" and self._is_full()):
             retry = (("Retry-After", str(self.config.retry_after_seconds)),)
             self.refuse(request, source, local, 503, headers=retry)
@@ -459,8 +474,13 @@ class UserAgentCore:
             self._receive_call(request, source, local)
 
     def _receive_call(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        replaced = find_replaced(request, self._dialogs.get)
+        if isinstance(replaced, Refusal):
+            self._refuse(request, source, local, replaced)
+            return
         flow = self.sender.flow_on(local, source)
         call = IncomingCall(self, flow, request, source, local, self.sender.stateless_tag(request), self._size)
+        call.replaces = replaced
         self._calls.add(call)
         self.remember_dialog(call.dialog, call)
         self.statistics.calls_received += 1

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sip.core.answer import UnacknowledgedAnswer
-from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup
+from sip.core.events import CallEvent, Failed, HungUp, Info, Offer, OfferAnswered, OfferRejected, RemoteHangup, Replaced
 from sip.core.inspection import session_description
 from sip.core.offers import (
     GLARE_RETRIES,
@@ -28,14 +28,28 @@ from sip.core.offers import (
     retry_delay,
 )
 from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.core.session_timer import (
+    INTERVALS_TRIED,
+    LEAST_INTERVAL,
+    SessionTerms,
+    SessionTimer,
+    agreed_terms,
+    answer_terms,
+    is_refresh,
+    raised_proposal,
+)
+from sip.core.transfer import OutgoingRefer, Transfers
 from sip.core.update import overlap_headers, receive_update, refresh_target, send_update, update_answered
 from sip.dialog import Dialog, DialogState, contact_uri
 from sip.digest import Credentials, DigestSession
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
+from sip.fields import NameAddr
 from sip.headers import Headers
 from sip.message import Request, Response
+from sip.replaces import Replaces
 from sip.transaction.transaction import ClientTransaction, Failure, ServerTransaction
+from sip.uri import Uri
 
 if TYPE_CHECKING:
     from sip.core.agent import UserAgentCore
@@ -91,6 +105,11 @@ class Call(ABC):
         self._reinvite_ack: SentAck | None = None
         self._bye: ClientTransaction | None = None
         self._challenges_answered = 0
+        self._peer_allow: tuple[str, ...] = ()  # lines of its Allow
+        self._session_timer: SessionTimer | None = None
+        self._least_interval = max(LEAST_INTERVAL, core.config.min_se)
+        self._intervals_raised = 0
+        self._transfers: Transfers | None = None
 
     @property
     def ended(self) -> bool:
@@ -143,6 +162,10 @@ class Call(ABC):
         if self._unacknowledged is not None:
             self._unacknowledged.acknowledge()
             self._unacknowledged = None
+        if self._session_timer is not None:
+            self._session_timer.stop()
+        if self._transfers is not None:
+            self._transfers.close()
         self._close_offers(self._offers)
         if self._bye is not None:
             self._bye.user = UNATTENDED  # it stays to absorb late answers, and must not keep the call in memory
@@ -192,9 +215,11 @@ class Call(ABC):
         if offers.wanted is not None:
             offers.wanted = (method, body)  # the application has changed its mind
             return
-        if not offers.is_free:
+        refreshing = offers is self._offers and self._session_timer is not None and self._session_timer.refreshing
+        if not offers.is_free and not refreshing:
             raise LocalProtocolError("another offer is under way")
-        if self._is_held_up(offers):
+        if refreshing or self._is_held_up(offers):
+            # The application knows nothing of a refresh, so it need not care
             offers.wanted = (method, body)
         elif method == "UPDATE":
             send_update(self, offers, body)
@@ -264,12 +289,91 @@ class Call(ABC):
         assert self.dialog is not None
         self._reinvite_ack = None
         if body:
-            self._offers.take(Step.OFFER_SENT)
+            self._offers.send(body)
         remote, flow = self._sender.dialog_hop(self.dialog, self.flow)
+        request = self.dialog.request("INVITE")
+        if self._session_timer is not None:
+            self._session_timer.propose(request)
         self._offers.transaction = self._sender.send_request(
-            self.dialog.request("INVITE"), flow, remote, self, contact=self._contact, body=body
+            request, flow, remote, self, contact=self._contact, body=body
         )
         self._core.wake()
+
+    def refer(self, target: Uri, *, replaces: Replaces | None = None, referred_by: NameAddr | None = None) -> None:
+        """Ask the peer to call `target` (RFC 3515), in the place of the call that `replaces` names there (RFC 3891).
+
+        ReferAccepted or ReferFailed tells what came of it, then ReferProgress and ReferEnded. Raises LocalProtocolError
+        unless the call is confirmed and no other REFER of ours is under way.
+        """
+        if self.ended:
+            return
+        transfers = self._transfers or Transfers(self)
+        if self.state is not CallState.CONFIRMED or transfers.outgoing is not None:
+            raise LocalProtocolError("a REFER can be sent in a confirmed call, one at a time")
+        self._transfers = transfers
+        transfers.outgoing = OutgoingRefer(transfers, target, replaces, referred_by)
+        self._core.wake()
+
+    @property
+    def replaces_value(self) -> Replaces | None:
+        """What names this call to its peer in an INVITE that takes its place; None without a dialog with two tags."""
+        dialog = self.dialog
+        if dialog is None or not dialog.remote_tag or self.ended:
+            return None
+        return Replaces(self.call_id, to_tag=dialog.remote_tag, from_tag=dialog.local_tag)
+
+    def replaced_by(self, call: Call) -> None:
+        """Another call was answered in the place of this one: end it (RFC 3891 §3)."""
+        if not self.ended:
+            self._emit(Replaced(call.call_id))
+            self.hangup()
+
+    @property
+    def _local_session(self) -> bytes | None:
+        """Our SDP that holds."""
+        return self._offers.local
+
+    @property
+    def _may_refresh(self) -> bool:
+        """Whether nothing stands in the way of a re-INVITE (§14.1; RFC 5407 §3.1)."""
+        offers = self._offers
+        free = offers.is_free and offers.wanted is None and not self._is_held_up(offers)
+        return free and self.state is CallState.CONFIRMED
+
+    def _has_session(self, offers: Offers) -> bool:
+        """Whether the exchange is that of an answered call: a session timer belongs to the session (RFC 4028 §3)."""
+        return offers is self._offers and self.state in {CallState.ANSWERED, CallState.CONFIRMED}
+
+    def _settle(self, message: Request | Response, terms: SessionTerms | None = None) -> None:
+        """What an INVITE or UPDATE and its 2xx settle beside SDP: what the peer allows, and the session timer (RFC 4028
+        §7.2, §9). `message` is the peer's; a request goes with the terms of our 2xx."""
+        self._peer_allow = message.headers.lines("Allow") or self._peer_allow
+        if isinstance(message, Response):
+            expires, ours = agreed_terms(message), "uac"
+        else:
+            expires, ours = None if terms is None else terms.expires, "uas"
+        if expires is None:
+            if self._session_timer is not None:
+                self._session_timer.stop()
+            return
+        if self._session_timer is None:
+            self._session_timer = SessionTimer(self)
+        self._session_timer.arm(expires.seconds, we_refresh=expires.refresher == ours)
+
+    def _answer_terms(self, request: Request) -> SessionTerms | None:
+        """The session timer that our 2xx to an INVITE or UPDATE settles on."""
+        timer = self._session_timer
+        return answer_terms(request, self._core.config, peer_refreshes=timer is not None and not timer.we_refresh)
+
+    def _refreshed(self, response: Response) -> None:
+        """A 2xx to a refresh of ours. One that changes nothing is not told."""
+        body, before = response_session(response), self._offers.remote
+        self._challenges_answered = self._intervals_raised = 0
+        if self._offers.state is Exchange.LOCAL:
+            self._offers.settle(body)
+        self._settle(response)
+        if body is not None and body != before:
+            self._emit(OfferAnswered(body))
 
     def _take_reason(self, reason: str | None) -> tuple[tuple[str, str], ...]:
         """Keep the reason for the request or response that ends the call, and return it as header fields.
@@ -312,6 +416,8 @@ class Call(ABC):
                 self._sender.reply(request, source, local, 481)
             else:
                 receive_update(self, offers, request, source, local)
+        elif request.method in {"REFER", "NOTIFY"}:
+            self._receive_transfer(request, source, local)
         else:
             core.answer_options(request, source, local)
 
@@ -332,6 +438,16 @@ class Call(ABC):
     def _receive_prack(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         self._sender.reply(request, source, local, 481)  # RFC 3262 §3: it matches no response of ours
 
+    def _receive_transfer(self, request: Request, source: Endpoint, local: Endpoint) -> None:
+        if self._transfers is None:
+            self._transfers = Transfers(self)
+        if request.method == "NOTIFY":
+            self._transfers.receive_notify(request, source, local)
+        elif self.state in {CallState.ANSWERED, CallState.CONFIRMED}:
+            self._transfers.receive_refer(request, source, local)
+        else:
+            self._sender.reply(request, source, local, 403)  # there is nobody yet to be sent elsewhere
+
     def _receive_reinvite(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         if self._offer_in is not None or self.state in {CallState.PROCEEDING, CallState.EARLY}:
             # §14.2: an INVITE while another one of the peer is unanswered
@@ -345,12 +461,23 @@ class Call(ABC):
             contact_uri(request)  # one that cannot be used is refused here, not when the offer is accepted
         transaction = self._sender.serve(request, source, local, self)
         body = session_description(request)
+        refresh = self._is_refresh(request)
         if body is not None:
             self._offers.take(Step.OFFER_RECEIVED)
             self._offers.remote = body
         responder = ReinviteResponder(self, request, transaction)
         self._offers.responder = responder
+        if refresh:
+            assert self._local_session is not None
+            responder.accept(self._local_session)
+            return
         self._emit(Offer(body or b"", responder))
+
+    def _is_refresh(self, request: Request) -> bool:
+        """Whether a re-INVITE only refreshes (RFC 4028 §7.4): then our last SDP is the answer again, unless it was an
+        offer with keys to choose from (RFC 4568 §5.1.2)."""
+        ours = self._local_session
+        return is_refresh(request, self._offers.remote) and bool(ours) and b"a=crypto:" not in (ours or b"")
 
     def receive_cancel(self, transaction: ServerTransaction, _cancel: Request) -> None:
         """A CANCEL for an INVITE of this call that has no final response yet; its own 200 has been sent (§9.2)."""
@@ -362,6 +489,9 @@ class Call(ABC):
         self, request: Request, transaction: ServerTransaction, body: bytes, headers: Sequence[tuple[str, str]] = ()
     ) -> bool:
         """Answer an INVITE of the peer with 200; False when it was answered otherwise before."""
+        terms = self._answer_terms(request)
+        if terms is not None:
+            headers = (*headers, *terms.headers())
         response = self._sender.response(request, 200, to_tag=self.local_tag, contact=self._contact, headers=headers)
         if body:
             response.headers.add("Content-Type", "application/sdp")
@@ -371,11 +501,12 @@ class Call(ABC):
         self._answer_expected = session_description(request) is None
         offers = self._offers
         if body and offers.state is Exchange.REMOTE:
-            offers.take(Step.ANSWER_SENT)
+            offers.answer(body)
         elif body and offers.state is Exchange.IDLE and self._answer_expected:
-            offers.take(Step.OFFER_SENT)
+            offers.send(body)
         elif offers.transaction is None and offers.responder is None:
             offers.refuse()
+        self._settle(request, terms)
         self._unacknowledged = UnacknowledgedAnswer(
             self._sender.layer,
             bytes(response),
@@ -474,10 +605,10 @@ class Call(ABC):
         offers = self._offers
         if response.status < 300:
             offers.transaction = None
-            self._challenges_answered = offers.attempts = 0
+            self._challenges_answered = self._intervals_raised = offers.attempts = 0
             self._reinvite_accepted(transaction.request, response)
             return
-        retry = self._with_credentials(transaction.request, response)
+        retry = self._amended(transaction.request, response)
         if retry is not None:
             offers.transaction = self._sender.send_again(retry, self.flow, transaction.remote, self)
             return
@@ -491,6 +622,7 @@ class Call(ABC):
     def _reinvite_accepted(self, invite: Request, response: Response) -> None:
         """A 2xx to a re-INVITE of ours: it has the answer, or the offer where we made none."""
         body = response_session(response)
+        self._settle(response)
         if invite.body or body is None:
             self._reinvite_ack = self._send_ack(invite, response)
             if invite.body:
@@ -514,6 +646,25 @@ class Call(ABC):
         assert self.dialog is not None
         refresh_target(self, self.dialog, response)
         return self._sender.send_ack(self.dialog, self.flow, invite, body)
+
+    def _amended(self, request: Request, response: Response, dialog: Dialog | None = None) -> Request | None:
+        """The request again, with what the response asks for: credentials, or a longer session interval (RFC 4028
+        §7.3). None when that is no use."""
+        if response.status != 422:
+            return self._with_credentials(request, response, dialog)
+        if self._intervals_raised >= INTERVALS_TRIED:
+            return None
+        again = Request(request.method, request.uri, request.headers.copy(), request.body)
+        least = raised_proposal(again, response)
+        if least is None:
+            return None
+        self._intervals_raised += 1
+        self._least_interval = least
+        again.headers.remove("Via")
+        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
+        if self.dialog is not None:
+            self.dialog.local_sequence = max(self.dialog.local_sequence, again.cseq.number)
+        return again
 
     def _with_credentials(self, request: Request, response: Response, dialog: Dialog | None = None) -> Request | None:
         """The request again, with an answer to the challenge in the response; None when there is none to give

@@ -45,6 +45,12 @@ NONCE_SECONDS = 300
 RETRY_AFTER_SECONDS = 30
 """Retry-After of a 503, while draining or at a limit; as long as ``limits.drain_seconds`` lets calls finish."""
 
+SESSION_EXPIRES = 1800
+"""Session interval in seconds that we offer (RFC 4028 §4; contract §14.1)."""
+
+MIN_SE = 90
+"""Shortest session interval in seconds that we accept, which is the least that RFC 4028 §5 allows."""
+
 
 Addresses = tuple[tuple[str, int], ...]
 
@@ -85,3 +91,5 @@ class UserAgentConfig:
     server_transactions: int = SERVER_TRANSACTIONS
     calls: int = CALLS
     retry_after_seconds: int = RETRY_AFTER_SECONDS
+    session_expires: int = SESSION_EXPIRES
+    min_se: int = MIN_SE

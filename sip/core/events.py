@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from sip.fields import NameAddr
 from sip.headers import Headers
+from sip.identity import Reason, parse_reasons
 from sip.message import Response
+from sip.replaces import Replaces
+from sip.uri import Uri
 
 
 class OfferResponder(Protocol):
@@ -79,12 +83,22 @@ class Cancelled:
 
     reason: str | None
 
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reasons as values; what does not parse is left out."""
+        return parse_reasons(self.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteHangup:
     """The peer sent BYE, answered 200. `reason` is its Reason header (RFC 3326). Terminal."""
 
     reason: str | None
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reasons as values; what does not parse is left out."""
+        return parse_reasons(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,69 @@ class Info:
     body: bytes
 
 
+class ReferResponder(Protocol):
+    """How a REFER of the peer is answered: once, by `accept` or `reject`; then reported on. After the end of the call
+    nothing has an effect. Without a decision within 10 s it is declined."""
+
+    def accept(self) -> None:
+        """Answer 202; the peer is told 100 at once."""
+
+    def reject(self, status: int = 603, reason: str | None = None) -> None:
+        """Refuse with a final status."""
+
+    def notify(self, status: int, reason: str | None = None, *, final: bool = False) -> None:
+        """Report how far the referred call has come; a final status ends the reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The peer asks us to call somebody (RFC 3515): a transfer. `target` can be given to `place_call` as it is; with
+    `replaces` the call takes the place of another one there (RFC 3891)."""
+
+    target: Uri
+    method: str
+    replaces: Replaces | None
+    referred_by: NameAddr | None
+    respond: ReferResponder
+
+
+@dataclass(frozen=True, slots=True)
+class ReferAccepted:
+    """The peer will do what our `refer` asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """How far the call has come that the peer makes for us: status and reason phrase of its latest response."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferFailed:
+    """The peer refused our `refer`; `status` None: it did not answer."""
+
+    status: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferEnded:
+    """Nothing more will be heard of our `refer`: `noresource` after its final status, `timeout`, `no_subscription`, or
+    another reason that the peer gave (RFC 6665 §4.1.3)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """An incoming call with this Call-ID was answered in the place of this one (RFC 3891), which is hung up now; the
+    terminal event follows."""
+
+    by: str
+
+
 @dataclass(frozen=True, slots=True)
 class HungUp:
     """The final response to our BYE, or None when none came. Terminal, after `hangup` of an answered call."""
@@ -135,10 +212,10 @@ class HungUp:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The call ended through a failure of signalling: no ACK ever came, no PRACK (RFC 3262 §3; 504 has been
-    sent), or the peer denies that the call exists. Terminal."""
+    """The call ended through a failure of signalling: no ACK ever came, no PRACK (RFC 3262 §3; 504 has been sent), no
+    refresh of the session in time (RFC 4028 §10), or the peer denies that the call exists. Terminal."""
 
-    cause: Literal["no_ack", "no_prack", "gone", "transport"]
+    cause: Literal["no_ack", "no_prack", "gone", "transport", "session_expired"]
 
 
 CallEvent: TypeAlias = (
@@ -152,6 +229,12 @@ CallEvent: TypeAlias = (
     | OfferAnswered
     | OfferRejected
     | Info
+    | Referred
+    | ReferAccepted
+    | ReferProgress
+    | ReferFailed
+    | ReferEnded
+    | Replaced
     | HungUp
     | Failed
 )

@@ -54,6 +54,7 @@ class IncomingCall(Call):
         self.local = local
         self.dialog: Dialog = Dialog.from_request(request, local_tag)
         self.request_size = size  # bytes of the datagram, the measure for what may be answered unasked
+        self.replaces: Call | None = None  # the call that this one asks to take the place of (RFC 3891)
         self.proxy_challenge = False  # whether a challenge is that of a proxy: 407 instead of 401
         self.transaction: ServerTransaction = self._sender.serve(request, source, local, self)
         self._confirmed = False
@@ -113,7 +114,10 @@ class IncomingCall(Call):
                 return
             reliable = False
         if reliable and body:
-            offers.take(Step.ANSWER_SENT if offers.state is Exchange.REMOTE else Step.OFFER_SENT)
+            if offers.state is Exchange.REMOTE:
+                offers.answer(body)
+            else:
+                offers.send(body)
         elif body:
             self._early_session = body
         response = self._sender.response(
@@ -221,6 +225,7 @@ class IncomingCall(Call):
     def answer(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send 200 with this SDP and repeat it until the ACK comes: then Confirmed, else after 64*T1 Failed("no_ack")
         and a BYE. It waits for the PRACK to a provisional response with SDP (RFC 3262 §3); the 200 then carries no SDP.
+        The call that this one `replaces` is hung up.
 
         No effect on a call that is over; LocalProtocolError when it was answered before.
         """
@@ -245,6 +250,9 @@ class IncomingCall(Call):
             self.state = CallState.ANSWERED
             self.dialog.state = DialogState.CONFIRMED
             self._end_ringing()
+            if self.replaces is not None:
+                self.replaces.replaced_by(self)
+                self.replaces = None
         self._core.wake()
 
     def reject(
@@ -349,4 +357,5 @@ class IncomingCall(Call):
     def _let_go(self) -> None:
         """The transaction stays for half a minute to absorb what comes late; it must not keep the call in memory."""
         self._end_ringing()
+        self.replaces = None
         self.transaction.user = None

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sip.message import KNOWN_METHODS, Request, Response
 
-ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "PRACK", "UPDATE")
+ALLOWED_METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "PRACK", "UPDATE", "REFER", "NOTIFY")
 ALLOW = ", ".join(ALLOWED_METHODS)
 ACCEPT = "application/sdp"
-SUPPORTED_EXTENSIONS: frozenset[str] = frozenset({"100rel", "199"})
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset({"100rel", "199", "norefersub", "replaces", "timer"})
 SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 
 # How the tools that look for open systems call themselves, in lower case.

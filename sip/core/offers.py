@@ -78,10 +78,12 @@ class Offers:
         "attempts",
         "dialog",
         "established",
+        "local",
         "prack",
         "remote",
         "responder",
         "retry",
+        "sent",
         "state",
         "transaction",
         "wanted",
@@ -92,6 +94,8 @@ class Offers:
         self.state = Exchange.IDLE
         self.established = False  # whether an answer has been given, one way or the other
         self.remote: bytes | None = None  # the latest SDP of the peer
+        self.local: bytes | None = None  # ours that holds
+        self.sent = b""  # our offer that waits for its answer
         self.responder: Responder | None = None
         self.transaction: ClientTransaction | None = None
         self.prack: ClientTransaction | None = None
@@ -113,11 +117,22 @@ class Offers:
         if step is Step.ANSWER_SENT or step is Step.ANSWER_RECEIVED:
             self.established = True
 
+    def send(self, body: bytes) -> None:
+        """Our offer leaves. Raises LocalProtocolError for what RFC 3264 §4 forbids."""
+        self.take(Step.OFFER_SENT)
+        self.sent = body
+
+    def answer(self, body: bytes) -> None:
+        """Our answer leaves. Raises LocalProtocolError for what RFC 3264 §4 forbids."""
+        self.take(Step.ANSWER_SENT)
+        self.local = body
+
     def settle(self, body: bytes | None) -> None:
         """The answer of the peer to our offer came; None: it came without SDP, and the session stays as it was."""
         self.take(Step.REFUSED if body is None else Step.ANSWER_RECEIVED)
         if body is not None:
             self.remote = body
+            self.local = self.sent
 
     def refuse(self) -> None:
         """The offer under way, if any, has come to nothing."""
@@ -193,17 +208,26 @@ class RequestResponder:
             return
         offers.responder = None
         if body:
-            offers.take(Step.ANSWER_SENT)
+            offers.answer(body)
         else:
             offers.refuse()
         updates = self._request.method == "UPDATE"
-        response = call._sender.response(self._request, 200, contact=call._contact if updates else None)
+        settles = updates and call._has_session(offers)
+        terms = call._answer_terms(self._request) if settles else None
+        response = call._sender.response(
+            self._request,
+            200,
+            contact=call._contact if updates else None,
+            headers=() if terms is None else terms.headers(),
+        )
         if body:
             response.headers.add("Content-Type", "application/sdp")
             response.body = body
         self._transaction.respond(response)
         if updates:
             offers.dialog.refresh_target(self._request)
+        if settles:
+            call._settle(self._request, terms)
         call._exchange_over(offers)
         call._core.wake()
 
@@ -246,7 +270,7 @@ class AckResponder:
             return False
         call._offers.responder = None
         if body:
-            call._offers.take(Step.ANSWER_SENT)
+            call._offers.answer(body)
         else:
             call._offers.refuse()
         call._reinvite_ack = call._sender.send_ack(call.dialog, call.flow, self._invite, body)

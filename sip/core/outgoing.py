@@ -163,7 +163,10 @@ class OutgoingCall(Call):
         self._ack = self._sender.send_ack(self.dialog, self.flow, self._invite.request, body)
         self.state = CallState.CONFIRMED
         if self._offers.state is Exchange.REMOTE and self._offers.responder is None:
-            self._offers.take(Step.ANSWER_SENT if body else Step.REFUSED)
+            if body:
+                self._offers.answer(body)
+            else:
+                self._offers.refuse()
         self._core.wake()
 
     def response_received(self, transaction: ClientTransaction, response: Response) -> None:
@@ -342,9 +345,12 @@ class OutgoingCall(Call):
         elif body is not None:
             offers.take(Step.OFFER_RECEIVED)
             offers.remote = body
-        self._challenges_answered = 0
+        self._challenges_answered = self._intervals_raised = 0
         self._core.remember_dialog(dialog, self)
         self.state = CallState.ANSWERED
+        if request.body:
+            offers.local = offers.local or request.body
+        self._settle(response)
         if request.body or offered_before:
             self.acknowledge(b"")
         self._emit(Answered(response, body, dialog.remote_tag))
@@ -366,7 +372,7 @@ class OutgoingCall(Call):
         self._sender.send_bye(dialog, self.flow, headers, UNATTENDED)
 
     def _failure(self, transaction: ClientTransaction, response: Response) -> None:
-        retry = None if self._hangup_wanted else self._with_credentials(transaction.request, response)
+        retry = None if self._hangup_wanted else self._amended(transaction.request, response)
         if retry is not None:
             self._forget_early()  # a final response ends its early dialogs (§12.3)
             self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
@@ -418,7 +424,7 @@ class PrackResponder:
             return
         offers.responder = None
         if body:
-            offers.take(Step.ANSWER_SENT)
+            offers.answer(body)
         else:
             offers.refuse()
         self._call._send_prack(offers, self._rack, body)

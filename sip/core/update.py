@@ -26,11 +26,12 @@ def send_update(call: Call, offers: Offers, body: bytes) -> None:
     dialog = offers.dialog
     assert dialog is not None
     if body:
-        offers.take(Step.OFFER_SENT)
+        offers.send(body)
     remote, flow = call._sender.dialog_hop(dialog, call.flow)
-    offers.transaction = call._sender.send_request(
-        dialog.request("UPDATE"), flow, remote, call, contact=call._contact, body=body
-    )
+    request = dialog.request("UPDATE")
+    if call._session_timer is not None and call._has_session(offers):
+        call._session_timer.propose(request)
+    offers.transaction = call._sender.send_request(request, flow, remote, call, contact=call._contact, body=body)
     call._core.wake()
 
 
@@ -49,7 +50,11 @@ def receive_update(call: Call, offers: Offers, request: Request, source: Endpoin
         assert dialog is not None
         dialog.refresh_target(request)
         transaction = sender.serve(request, source, local)
-        transaction.respond(sender.response(request, 200, contact=call._contact))
+        terms = call._answer_terms(request) if call._has_session(offers) else None
+        headers = () if terms is None else terms.headers()
+        transaction.respond(sender.response(request, 200, contact=call._contact, headers=headers))
+        if call._has_session(offers):
+            call._settle(request, terms)
         return
     if offers.state is Exchange.LOCAL or offers.transaction is not None:
         sender.reply(request, source, local, 491)
@@ -73,15 +78,17 @@ def update_answered(call: Call, offers: Offers, transaction: ClientTransaction, 
     if response.status < 300:
         offers.transaction = None
         offers.attempts = 0
-        call._challenges_answered = 0
+        call._challenges_answered = call._intervals_raised = 0
         refresh_target(call, offers.dialog, response)
+        if call._has_session(offers):
+            call._settle(response)
         if offered:
             body = session_description(response)
             offers.settle(body)
             call._emit(OfferAnswered(body, call._fork_of(offers)))
         call._exchange_over(offers)
         return
-    retry = call._with_credentials(transaction.request, response, offers.dialog)
+    retry = call._amended(transaction.request, response, offers.dialog)
     if retry is not None:
         offers.transaction = call._sender.send_again(retry, call.flow, transaction.remote, call)
         return

@@ -417,7 +417,7 @@ class TestOtherRequests:
         assert answer.status == 200
         assert "BYE" in answer.allow
 
-    @pytest.mark.parametrize("method", ["REFER", "MESSAGE", "NOTIFY"])
+    @pytest.mark.parametrize("method", ["SUBSCRIBE", "MESSAGE", "PUBLISH"])
     def test_what_is_not_supported_gets_405(self, method: str) -> None:
         call = Established()
         answer = only_response(call.send(method, 2))

@@ -10,7 +10,7 @@ import pytest
 
 from engine.calls.incoming import normalise_called
 from engine.phone import PhoneNumberError
-from sip import Credentials, OfferAnswered, OfferRejected
+from sip import Credentials, OfferAnswered, OfferRejected, ReferFailed, SipUri
 from sip.sdp import accept_answer, make_offer, parse_sdp
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
@@ -242,3 +242,18 @@ async def test_calls_at_once_do_not_hear_each_other(engine: TestEngine, phone: P
                 assert level(call.heard, other) < 0.01
         await engine.ended_call()
         assert {record["hangupBy"] for record in await engine.calls()} == {"caller"}
+
+
+async def test_a_caller_who_wants_to_transfer_us_is_told_at_once_that_we_do_not(tmp_path: Path) -> None:
+    async with a_phone() as phone, running_engine(tmp_path / "data") as engine:
+        application = await engine.application(xmlTemplate='<Response><Say loop="0">Hello.</Say></Response>')
+        await engine.number("+15550100", application)
+        call = phone.call("+15550100", engine.sip)
+        await call.answered()
+        call.outgoing.refer(SipUri.parse("sip:somebody@example.com"))
+        await call._until(lambda: call.has(ReferFailed), 5)
+        (failed,) = [event for event in call.events if isinstance(event, ReferFailed)]
+        assert failed.status == 603
+        call.outgoing.hangup()
+        ended = await engine.ended_call()
+        assert (ended["outcome"], ended["hangupBy"]) == ("answered", "caller")

@@ -35,6 +35,10 @@ module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:{control}
 """
+REGISTERING = (
+    "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};regint=600;"
+    "audio_codecs={codec}/8000/1;ptime=20\n"
+)
 ACCOUNT = "<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0;audio_codecs={codec}/8000/1;ptime=20\n"
 
 
@@ -95,14 +99,20 @@ async def baresip(
     user: str = "anna",
     password: str = "none",
     codec: str = "PCMU",
+    registrar: str | None = None,
+    transport: str = "udp",
 ) -> AsyncIterator[BaresipPhone]:
-    """A baresip that sends the sound of `tone` (8 kHz mono WAV) in its calls."""
+    """A baresip that sends the sound of `tone` (8 kHz mono WAV) in its calls, and registers with `registrar`, host and
+    port, where there is one."""
     folder.mkdir()
     control, rtp = port(), port()
     (folder / "config").write_text(
         CONFIG.format(sip=port(), control=control, rtp=rtp, rtp_end=rtp + 40, name=user, tone=tone, folder=folder)
     )
-    (folder / "accounts").write_text(ACCOUNT.format(user=user, password=password, codec=codec))
+    account = ACCOUNT if registrar is None else REGISTERING
+    (folder / "accounts").write_text(
+        account.format(user=user, password=password, codec=codec, registrar=registrar, transport=transport)
+    )
     (folder / "contacts").write_text("")
     process = await asyncio.create_subprocess_exec(
         program,

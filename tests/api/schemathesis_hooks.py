@@ -6,6 +6,7 @@ from typing import Any
 import schemathesis
 
 APPLICATION = os.environ.get("VOYLO_TEST_APPLICATION", "")
+NUMBER = os.environ.get("VOYLO_TEST_NUMBER", "")
 CALL = os.environ.get("VOYLO_TEST_CALL", "")
 TEMPLATE = "<Response><Say>{{greeting}}</Say></Response>"
 
@@ -28,6 +29,14 @@ def mend(body: dict[str, Any]) -> None:
         body["xmlTemplate"] = TEMPLATE
     if "inboundTrunkId" in body:
         body["inboundTrunkId"] = None
+    for name in ("outboundNumberId", "defaultNumberId"):
+        if body.get(name) is not None:
+            body[name] = NUMBER
+    if "allowedNumberIds" in body:
+        body["allowedNumberIds"] = [NUMBER for _ in body["allowedNumberIds"]]
+    if "routingRules" in body:
+        # One prefix is one rule, however it is written.
+        body["routingRules"] = [{**rule, "numberId": NUMBER} for rule in body["routingRules"][:1]]
     for destination in (body, body.get("destination")):
         if isinstance(destination, dict) and {"kind", "id"} <= destination.keys():
             destination |= {"kind": "application", "id": APPLICATION}

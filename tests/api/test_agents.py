@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.sip_accounts import AccountRegistration
-from tests.api.client import Api, error
+from tests.api.client import Api, error, invalid
 from tests.engine.opened import REALM
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -123,3 +123,45 @@ async def test_viewers_read_and_do_not_write(api: Api) -> None:
     key = await api.key_of("viewer")
     assert (await api.get("/v1/agents", key=key)).status == 200
     assert (await api.post("/v1/agents", {"email": "a@b.example"}, key=key)).status == 403
+
+
+async def test_an_address_exists_once_in_a_workspace_whatever_its_case(api: Api) -> None:
+    await api.agent("anna@one.example")
+    other = await api.agent("berta@one.example")
+    expected = "An agent with the e-mail address ANNA@one.example already exists in this workspace"
+    for answer in (
+        await api.post("/v1/agents", {"email": "ANNA@one.example"}),
+        await api.patch(f"/v1/agents/{other['id']}", {"email": "ANNA@one.example"}),
+    ):
+        assert tuple(answer) == (409, error(409, "Conflict", expected))
+    assert (await api.patch(f"/v1/agents/{other['id']}", {"email": "Berta@one.example"})).status == 200
+    elsewhere = await api.post("/v1/agents", {"email": "anna@one.example"}, key=await other_key(api))
+    assert (elsewhere.status, elsewhere.body["username"]) == (201, "anna-2")
+
+
+async def test_the_username_stays_and_a_wrong_change_names_its_members(api: Api) -> None:
+    agent = await api.agent()
+    path = f"/v1/agents/{agent['id']}"
+    assert tuple(await api.patch(path, {"username": "other"})) == (200, agent)
+    answer = await api.patch(path, {"email": None, "label": "x" * 121, "outboundNumberId": "x"})
+    assert tuple(answer) == (
+        400,
+        invalid(email="must be a string", label="must be at most 120 characters", outboundNumberId="must be a UUID"),
+    )
+
+
+async def test_no_later_answer_holds_the_password(api: Api) -> None:
+    created = await api.post("/v1/agents", {"email": "anna@one.example"})
+    path = f"/v1/agents/{created.body['id']}"
+    for answer in (await api.get("/v1/agents"), await api.get(path), await api.patch(path, {"label": "x"})):
+        assert answer.status == 200
+        assert "password" not in str(answer.body)
+        assert created.body["password"] not in str(answer.body)
+
+
+async def test_another_workspace_cannot_replace_the_password(api: Api) -> None:
+    agent = await api.agent()
+    before = api.engine.sip_accounts.lookup(agent["username"])
+    answer = await api.post(f"/v1/agents/{agent['id']}/credentials/rotate", key=await other_key(api))
+    assert tuple(answer) == NOT_FOUND
+    assert api.engine.sip_accounts.lookup(agent["username"]) == before

@@ -62,8 +62,12 @@ async def test_every_operation_says_what_it_does_and_how_it_can_end(document: An
 
 
 async def test_every_body_has_an_example_that_the_operation_takes(api: Api, document: Any) -> None:
-    created = await api.application()
-    number = await api.number("+12015550123")
+    created = {
+        "applications": await api.application(),
+        "numbers": await api.number("+12015550123"),
+        "outbound": await api.trunk(),
+        "agents": await api.agent(),
+    }
     for name, shown in operations(document):
         if "requestBody" not in shown:
             continue
@@ -73,7 +77,7 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         if shown["operationId"] in {"setNumberDestination", "createNumber"}:
             continue  # needs an id that exists; is the same as another
         method, path = name.split()
-        path = path.format(id=number["id"] if "/numbers" in path else created["id"])
+        path = path.format(id=created[path.partition("/{")[0].rpartition("/")[2]]["id"]) if "{" in path else path
         for example in model["examples"]:
             answer = await api.call(method.upper(), path, example)
             assert str(answer.status) in shown["responses"], (name, answer.body)
@@ -95,13 +99,21 @@ async def test_every_error_is_as_documented(api: Api, document: Any) -> None:
 
 async def test_what_must_not_be_shown_is_not_in_the_schemas_of_answers(document: Any) -> None:
     schemas = document["components"]["schemas"]
-    for name in ("NumberOut", "SipAuthOut", "SipOutboundOut", "ApplicationOut", "ApplicationItem"):
+    for name in (
+        "NumberOut", "SipAuthOut", "SipOutboundOut", "ApplicationOut", "ApplicationItem", "AgentOut", "TrunkSipOut",
+        "OutboundTrunkOut",
+    ):  # fmt: skip
         assert not {"password", "signingSecret", "keyHash"} & set(schemas[name]["properties"])
     assert "signingSecret" in schemas["ApplicationCreated"]["properties"]
+    for name in ("AgentCreated", "TrunkSipCreated", "SipCredentialsOut"):
+        assert "password" in schemas[name]["properties"]
 
 
 async def test_members_that_are_always_there_are_required_in_the_schemas_of_answers(document: Any) -> None:
-    for name in ("CallRecord", "PendingCall", "NumberOut", "ApplicationOut", "WorkspaceOut", "Pagination"):
+    for name in (
+        "CallRecord", "PendingCall", "NumberOut", "ApplicationOut", "WorkspaceOut", "Pagination", "AgentOut",
+        "OutboundTrunkOut", "TrunkRegistrationOut",
+    ):  # fmt: skip
         schema = document["components"]["schemas"][name]
         assert sorted(schema["required"]) == sorted(schema["properties"]), name
 
@@ -113,6 +125,9 @@ async def test_the_bounds_of_numbers_and_lists_are_in_the_schemas(document: Any)
     assert schemas["NumberSipIn"]["properties"]["allowedSourceIps"]["maxItems"] == 100
     assert schemas["ApplicationCreate"]["properties"]["allowedCallerIds"]["maxItems"] == 1000
     assert schemas["ApplicationCreate"]["properties"]["actionUrlHeaders"]["maxProperties"] == 20
+    channels = schemas["OutboundTrunkCreate"]["properties"]["maxChannels"]
+    assert (channels["type"], channels["minimum"], channels["maximum"]) == ("integer", 1, 1000)
+    assert schemas["OutboundTrunkCreate"]["properties"]["routingRules"]["maxItems"] == 200
     parameters = {shown["name"]: shown["schema"] for shown in document["paths"]["/v1/numbers"]["get"]["parameters"]}
     assert parameters["page"].items() >= {"type": "integer", "minimum": 1, "default": 1}.items()
     assert parameters["limit"].items() >= {"type": "integer", "minimum": 1, "default": 10}.items()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.sip_accounts import AccountRegistration
-from tests.api.client import Api, error
+from tests.api.client import Api, error, invalid
 from tests.api.test_agents import UNKNOWN, other_key
 from tests.engine.opened import REALM
 
@@ -130,3 +130,107 @@ async def test_deleting_ends_it(api: Api) -> None:
     trunk = await api.trunk()
     assert (await api.delete(f"{PATH}/{trunk['id']}")).status == 204
     assert tuple(await api.get(f"{PATH}/{trunk['id']}")) == NOT_FOUND
+
+
+async def test_every_reference_and_repeated_prefix_is_named_at_once_when_creating_and_when_changing(api: Api) -> None:
+    number = await api.number()
+    wrong = {
+        "defaultNumberId": UNKNOWN,
+        "allowedNumberIds": [number["id"], UNKNOWN],
+        "routingRules": [
+            {"prefix": "+20", "numberId": number["id"]},
+            {"prefix": "2 0", "numberId": UNKNOWN},
+        ],
+    }
+    not_ours = "must be a number of this workspace"
+    expected = invalid(
+        defaultNumberId=not_ours,
+        allowedNumberIds__1=not_ours,
+        routingRules__1__numberId=not_ours,
+        routingRules__1__prefix="must not be that of another rule",
+    )
+    trunk = await api.trunk()
+    assert tuple(await api.post(PATH, {"name": "x", **wrong})) == (400, expected)
+    assert tuple(await api.patch(f"{PATH}/{trunk['id']}", wrong)) == (400, expected)
+    assert tuple(await api.get(f"{PATH}/{trunk['id']}")) == (200, trunk)
+
+
+async def test_a_number_of_another_workspace_is_no_number_of_this_one(api: Api) -> None:
+    foreign = (await api.post("/v1/numbers", {"e164": "+2004446"}, key=await other_key(api))).body
+    answer = await api.post(PATH, {"name": "x", "defaultNumberId": foreign["id"]})
+    assert tuple(answer) == (400, invalid(defaultNumberId="must be a number of this workspace"))
+
+
+@pytest.mark.parametrize(
+    ("members", "errors"),
+    [
+        ({"name": None}, {"name": "must be a string"}),
+        ({"enabled": 1}, {"enabled": "must be true or false"}),
+        ({"record": None}, {"record": "must be true or false"}),
+        ({"maxChannels": 1001}, {"maxChannels": "must be at most 1000"}),
+        ({"maxChannels": None}, {"maxChannels": "must be an integer"}),
+        ({"allowedSourceIps": ["10.0.0.1"] * 101}, {"allowedSourceIps": "must have at most 100 entries"}),
+        ({"allowedNumberIds": [UNKNOWN] * 1001}, {"allowedNumberIds": "must have at most 1000 entries"}),
+        (
+            {"routingRules": [{"prefix": "+20", "numberId": UNKNOWN}] * 201},
+            {"routingRules": "must have at most 200 entries"},
+        ),
+        ({"routingRules": ["x"]}, {"routingRules.0": "must be an object"}),
+        (
+            {"routingRules": [{"prefix": "+0", "numberId": "x"}]},
+            {
+                "routingRules.0.prefix": "must be the first digits of an E.164 number",
+                "routingRules.0.numberId": "must be a UUID",
+            },
+        ),
+    ],
+)
+async def test_the_whole_answer_to_a_wrong_member(api: Api, members: dict[str, Any], errors: dict[str, str]) -> None:
+    expected = invalid(**{name.replace(".", "__"): text for name, text in errors.items()})
+    assert tuple(await api.post(PATH, {"name": "x", **members})) == (400, expected)
+    trunk = await api.trunk()
+    assert tuple(await api.patch(f"{PATH}/{trunk['id']}", members)) == (400, expected)
+
+
+async def test_no_later_answer_holds_the_password(api: Api) -> None:
+    created = await api.post(PATH, {"name": "PBX"})
+    password, path = created.body["sip"]["password"], f"{PATH}/{created.body['id']}"
+    account = api.engine.sip_accounts.lookup(created.body["sip"]["username"])
+    assert account is not None
+    assert account.password == password
+    for answer in (await api.get(PATH), await api.get(path), await api.patch(path, {"name": "Other"})):
+        assert answer.status == 200
+        assert password not in str(answer.body)
+        assert "password" not in str(answer.body).replace("hasPassword", "")
+
+
+async def test_another_workspace_cannot_replace_the_credentials(api: Api) -> None:
+    trunk = await api.trunk()
+    rotate = f"{PATH}/{trunk['id']}/credentials/rotate"
+    before = api.engine.sip_accounts.lookup(trunk["sip"]["username"])
+    assert tuple(await api.post(rotate, key=await other_key(api))) == NOT_FOUND
+    assert api.engine.sip_accounts.lookup(trunk["sip"]["username"]) == before
+
+
+async def test_viewers_and_bookkeepers_read_and_do_not_write(api: Api) -> None:
+    trunk = await api.trunk()
+    for role in ("viewer", "billing"):
+        key = await api.key_of(role)
+        assert (await api.get(f"{PATH}/{trunk['id']}", key=key)).status == 200
+        for method, path, body in (
+            ("POST", PATH, {"name": "x"}),
+            ("PATCH", f"{PATH}/{trunk['id']}", {"name": "x"}),
+            ("POST", f"{PATH}/{trunk['id']}/credentials/rotate", ...),
+            ("DELETE", f"{PATH}/{trunk['id']}", ...),
+        ):
+            assert (await api.call(method, path, body, key=key)).status == 403
+
+
+async def test_the_list_is_searched_newest_first(api: Api) -> None:
+    for name in ("PBX Berlin", "Dialler", "pbx Cairo"):
+        await api.trunk(name)
+        api.engine.clock.advance(seconds=1)
+    assert [trunk["name"] for trunk in (await api.get(f"{PATH}?search=PBX")).body["data"]] == [
+        "pbx Cairo",
+        "PBX Berlin",
+    ]

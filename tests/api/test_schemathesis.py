@@ -42,6 +42,7 @@ async def test_no_generated_request_gets_an_answer_outside_the_document(tmp_path
     async with opened(tmp_path / "data") as engine:
         api = Api(engine)
         application = await api.application()
+        number = await api.number("+12015550123")
         call = a_call(engine.workspace_id)
         await engine.records.create(call)
         async with served(api) as url:
@@ -56,6 +57,7 @@ async def test_no_generated_request_gets_an_answer_outside_the_document(tmp_path
                     "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
                     "PYTHONPATH": str(PROJECT),
                     "VOYLO_TEST_APPLICATION": application["id"],
+                    "VOYLO_TEST_NUMBER": number["id"],
                     "VOYLO_TEST_CALL": call.public_id,
                 },
                 stdout=asyncio.subprocess.PIPE,

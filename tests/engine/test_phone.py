@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.phone import SIP_URI_MAX, PhoneNumberError, country_of, is_sip_uri, normalise, parse_callee
+from engine.phone import (
+    SIP_URI_MAX,
+    PhoneNumberError,
+    country_of,
+    is_sip_uri,
+    normalise,
+    normalise_prefix,
+    parse_callee,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +133,14 @@ def test_a_callee_may_be_a_number() -> None:
 )
 def test_the_country_follows_from_the_country_code(number: str, country: str | None) -> None:
     assert country_of(number) == country
+
+
+@pytest.mark.parametrize(("text", "prefix"), [("+20", "+20"), ("2 0", "+20"), ("1", "+1"), ("(49) 30-1", "+49301")])
+def test_a_prefix_is_the_first_digits_of_a_number(text: str, prefix: str) -> None:
+    assert normalise_prefix(text) == prefix
+
+
+@pytest.mark.parametrize("text", ["", "+", "0", "+020", "00", "1" * 16, "20x", "++2"])
+def test_what_no_number_begins_with_is_no_prefix(text: str) -> None:
+    with pytest.raises(PhoneNumberError):
+        normalise_prefix(text)

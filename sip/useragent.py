@@ -14,27 +14,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 
-<<<<<<< HEAD
 from sip.binding import BindingChange
 from sip.core.agent import CallReceived, Notice, UserAgentCore
 from sip.core.authentication import Challengeable
-=======
-from sip.core.agent import CallReceived, Located, UserAgentCore
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
 from sip.core.call import Call, EventsWaiting
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
 from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall
-<<<<<<< HEAD
 from sip.core.probe import DEFAULT_INTERVAL, HealthChange, HealthProbe
+from sip.core.redirect import FOLLOWED_REDIRECTS
 from sip.core.registering import RegisterRequest
 from sip.core.registration import Registration, RegistrationSettings
 from sip.core.registration_state import RegistrationState
-=======
-from sip.core.redirect import FOLLOWED_REDIRECTS
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
 from sip.core.routing import same_family
 from sip.core.statistics import Statistics
 from sip.digest import Credentials, DigestAuthenticator, DigestResult
@@ -70,13 +63,8 @@ class UserAgent:
     Create it, `start` it inside a running event loop, `close` it in the end. `on_call` is called in the event loop for
     each new call that has passed the protocol's checks; it takes the call by setting `call.on_event` and answers or
     rejects it then or later. `is_trusted` tells of an address whether it may send as much as it likes
-<<<<<<< HEAD
-    (`UserAgentConfig.source_rate`). `dns` is asked instead of the system's servers; `clock` returns seconds that only
-    grow; both are for tests.
-=======
-    (`UserAgentConfig.source_rate`). `on_message` takes MESSAGEs (RFC 3428), which are refused without it. `clock`
-    returns seconds that only grow; it is for tests.
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
+    (`UserAgentConfig.source_rate`). `on_message` takes MESSAGEs (RFC 3428), which are refused without it. `dns` is
+    asked instead of the system's servers; `clock` returns seconds that only grow; both are for tests.
     """
 
     def __init__(
@@ -85,11 +73,8 @@ class UserAgent:
         on_call: Callable[[IncomingCall], None],
         *,
         is_trusted: Callable[[str], bool] = lambda _host: False,
-<<<<<<< HEAD
-        dns: Dns | None = None,
-=======
         on_message: Callable[[MessageReceived], None] | None = None,
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
+        dns: Dns | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -540,26 +525,7 @@ class UserAgent:
         self._look_ups.add(task)
         task.add_done_callback(self._look_ups.discard)
 
-<<<<<<< HEAD
     async def _resolve_call(self, call: OutgoingCall, target: SipUri, hop: Endpoint) -> None:
-=======
-    def _locate(self, uri: SipUri, located: Located) -> None:
-        """Find the addresses of a URI that a call was redirected to, whose names may need a look-up."""
-        remote = self._core.sender.hop(uri)
-        if is_numeric(remote.host):
-            located((remote,))
-        elif self._running and len(self._look_ups) < WAITING_DATAGRAMS:
-            self._look_up(self._resolve_target(remote, located))
-        else:
-            located(())
-
-    async def _resolve_target(self, remote: Endpoint, located: Located) -> None:
-        assert self._resolver is not None
-        address = await self._resolver.resolve(remote.host)
-        located(() if address is None else (Endpoint(remote.transport, address, remote.port, remote.name),))
-
-    async def _resolve_call(self, call: OutgoingCall, remote: Endpoint) -> None:
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
         assert self._resolver is not None
         candidates = await self._resolver.locate(target, hop)
         if not candidates:

@@ -22,13 +22,9 @@ from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
 from sip.core.inspection import (
     ACCEPT,
-<<<<<<< HEAD
-    ALLOW,
-    OFFERING_METHODS,
-=======
     ALLOW_EVENTS,
     ALLOWED_METHODS,
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
+    OFFERING_METHODS,
     SUPPORTED,
     Refusal,
     inspect_content,
@@ -36,15 +32,11 @@ from sip.core.inspection import (
     inspect_target,
     is_scanner,
 )
-<<<<<<< HEAD
 from sip.core.keepalive import KeepAlive
-from sip.core.outgoing import OutgoingCall, check_extra_headers
-from sip.core.registering import RegisterRequest, RegisterService
-=======
 from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall, check_extra_headers
 from sip.core.redirect import FOLLOWED_REDIRECTS
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
+from sip.core.registering import RegisterRequest, RegisterService
 from sip.core.replacing import find_replaced
 from sip.core.routing import note_source
 from sip.core.sending import Sender
@@ -375,25 +367,21 @@ class UserAgentCore:
 
     def answer_options(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         """Tell what we can do (§11.2)."""
-<<<<<<< HEAD
-        allow = ALLOW if self.registering is None else f"{ALLOW}, REGISTER"
-        headers = (("Allow", allow), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED))
-=======
+        allow = self.sender.allow if self.registering is None else f"{self.sender.allow}, REGISTER"
         headers = (
-            ("Allow", self.sender.allow),
+            ("Allow", allow),
             ("Accept", ACCEPT),
             ("Accept-Encoding", "identity"),
             ("Supported", SUPPORTED),
             ("Allow-Events", ALLOW_EVENTS),
         )
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
         self.sender.answer_unasked(request, source, local, 200, size=self._size, headers=headers)
 
     def take_message(self, request: Request, source: Endpoint, local: Endpoint, call: Call | None = None) -> None:
         """Answer a MESSAGE and hand it over (RFC 3428 §7)."""
         assert self._on_message is not None  # else it is not among our methods
         self.sender.reply(request, source, local, 200, to_tag=None if call is None else call.local_tag)
-        self._on_message(MessageReceived(request, source, call))
+        self.notify(self._on_message, MessageReceived(request, source, call))
 
     def _locate(self, uri: SipUri, located: Located) -> None:
         located((self.sender.hop(uri),))
@@ -452,15 +440,11 @@ class UserAgentCore:
         if request.method == "CANCEL":
             self._receive_cancel(request, source, local)
             return
-<<<<<<< HEAD
         if request.method == "REGISTER" and self.registering is not None and request.to.tag is None:
             if not self._is_silenced(request):
                 self.registering.receive(request, source, local, self._size)
             return
-        refusal = inspect_target(request, self.config.uri_schemes)
-=======
         refusal = inspect_target(request, self.config.uri_schemes, self._methods)
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
         if refusal is not None:
             if request.method == "MESSAGE" and self.config.message_status != 405:
                 refusal = Refusal(self.config.message_status)

@@ -22,13 +22,10 @@ _SCANNERS = ("friendly-scanner", "sipvicious", "sip-scan", "sipcli", "sundayddr"
 EVENT_PACKAGES = ("refer",)
 ALLOW_EVENTS = ", ".join(EVENT_PACKAGES)
 
-<<<<<<< HEAD
 OFFERING_METHODS = frozenset({"INVITE", "PRACK", "UPDATE"})
 """Requests whose body may be an offer or an answer."""
 
-=======
 _EVENT_METHODS = frozenset({"SUBSCRIBE", "PUBLISH"})
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
 _SDP_RANGES = frozenset({"application/sdp", "application/*", "*/*"})
 
 

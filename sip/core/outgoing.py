@@ -7,19 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.core.call import Call, CallState, response_session
-<<<<<<< HEAD
-from sip.core.events import Answered, CallEvent, Offer, Progress, Rejected
+from sip.core.events import Answered, CallEvent, Offer, Progress, Redirected, Rejected
 from sip.core.offers import Exchange, Offers, Step, check_refusal
+from sip.core.redirect import Redirects, is_redirection
 from sip.core.reliable import Fork, reliable_sequence
 from sip.core.sending import UNATTENDED, SentAck
-from sip.dialog import Dialog, DialogState
-=======
-from sip.core.events import Answered, CallEvent, Progress, Redirected, Rejected
-from sip.core.redirect import Redirects, is_redirection
-from sip.core.sending import UNATTENDED, SentAck
 from sip.core.unavailable import parse_retry_after
-from sip.dialog import Dialog
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
+from sip.dialog import Dialog, DialogState
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
@@ -69,16 +63,12 @@ class OutgoingCall(Call):
         self._credentials = credentials
         self._invite: ClientTransaction | None = None
         self._candidates: list[Endpoint] = []  # not tried yet
-<<<<<<< HEAD
         self._early: dict[str, Fork] = {}
         self._over: set[str] = set()  # forks that have ended before the answer
         self._owns_call_id = True
-=======
         self._follow_redirects = follow_redirects
         self._redirects: Redirects | None = None
         self._pause = 0.0  # seconds for which an address that was passed over wants no calls
-        self._early: dict[str, Dialog] = {}
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
         self._ack: SentAck | None = None
         self._forks: dict[str | None, SentAck] = {}
         self._cancel_sent = False
@@ -159,9 +149,12 @@ class OutgoingCall(Call):
         self._candidates = []
         self._challenges_answered = 0
         self._forget_early()
+        self._over.clear()
         self.state = CallState.PROCEEDING
         self._emit(Redirected(target))
-        self._core.locate(target, lambda remotes: self.start(*remotes))
+        route = next(iter(self.request.route), None)  # an outbound proxy stays in between (§8.1.2)
+        hop = route.uri if route is not None and isinstance(route.uri, SipUri) else target
+        self._core.locate(hop, lambda remotes: self.start(*remotes))
         return True
 
     def fail(self, reason: str) -> None:

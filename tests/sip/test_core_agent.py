@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 
 from sip.core.config import UserAgentConfig
 from sip.core.inspection import ALLOWED_METHODS, SUPPORTED_EXTENSIONS
-<<<<<<< HEAD
-=======
 from sip.core.messaging import MessageReceived
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
 from sip.digest import Credentials, DigestOutcome, answer_challenge
 from sip.endpoint import Endpoint
 from sip.message import Request, Response, parse_message
@@ -67,12 +64,8 @@ class TestMethods:
 class TestOptions:
     def test_it_tells_what_we_can_do(self) -> None:
         """RFC 3261 §11.2."""
-<<<<<<< HEAD
         # As long as a phone's; a shorter one gets less, so that nobody is sent much more than was asked
         answer = options(Agent(), "User-Agent: a phone with an ordinary name", "Accept: application/sdp")
-=======
-        answer = options(Agent(), "Contact: <sip:caller@192.0.2.99:5070>", "User-Agent: Phone/1.0 (a usual length)")
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
         assert answer.status == 200
         assert answer.allow == set(ALLOWED_METHODS)
         assert answer.headers.get("Accept") == "application/sdp"

@@ -417,11 +417,7 @@ class TestOtherRequests:
         assert answer.status == 200
         assert "BYE" in answer.allow
 
-<<<<<<< HEAD
     @pytest.mark.parametrize("method", ["SUBSCRIBE", "MESSAGE", "PUBLISH"])
-=======
-    @pytest.mark.parametrize("method", ["UPDATE", "MESSAGE", "PRACK", "SUBSCRIBE"])
->>>>>>> 8b975af (Redirections are followed, addresses that say 503 are left alone, MESSAGE and unknown event packages are answered as their RFCs say)
     def test_what_is_not_supported_gets_405(self, method: str) -> None:
         call = Established()
         answer = only_response(call.send(method, 2))

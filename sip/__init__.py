@@ -23,6 +23,7 @@ from sip.core.events import (
     OfferRejected,
     OfferResponder,
     Progress,
+    Redirected,
     ReferAccepted,
     ReferEnded,
     ReferFailed,
@@ -34,6 +35,7 @@ from sip.core.events import (
     Replaced,
 )
 from sip.core.incoming import IncomingCall
+from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall
 from sip.core.probe import Health, HealthChange, HealthProbe
 from sip.core.registering import RegisterRequest
@@ -51,6 +53,7 @@ from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipError, SipParseError
 from sip.fields import NameAddr
 from sip.headers import Headers
+from sip.identity import Reason
 from sip.limits import MessageLimits
 from sip.message import Request, Response
 from sip.registrar import Registrar, RegistrarAnswer, RegistrarConfig
@@ -84,6 +87,7 @@ __all__ = [
     "Info",
     "LocalProtocolError",
     "MessageLimits",
+    "MessageReceived",
     "NameAddr",
     "Offer",
     "OfferAnswered",
@@ -92,6 +96,8 @@ __all__ = [
     "OtherUri",
     "OutgoingCall",
     "Progress",
+    "Reason",
+    "Redirected",
     "ReferAccepted",
     "ReferEnded",
     "ReferFailed",

@@ -21,8 +21,10 @@ from sip.core.call import Call, EventsWaiting
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
+from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall
 from sip.core.probe import DEFAULT_INTERVAL, HealthChange, HealthProbe
+from sip.core.redirect import FOLLOWED_REDIRECTS
 from sip.core.registering import RegisterRequest
 from sip.core.registration import Registration, RegistrationSettings
 from sip.core.registration_state import RegistrationState
@@ -61,8 +63,8 @@ class UserAgent:
     Create it, `start` it inside a running event loop, `close` it in the end. `on_call` is called in the event loop for
     each new call that has passed the protocol's checks; it takes the call by setting `call.on_event` and answers or
     rejects it then or later. `is_trusted` tells of an address whether it may send as much as it likes
-    (`UserAgentConfig.source_rate`). `dns` is asked instead of the system's servers; `clock` returns seconds that only
-    grow; both are for tests.
+    (`UserAgentConfig.source_rate`). `on_message` takes MESSAGEs (RFC 3428), which are refused without it. `dns` is
+    asked instead of the system's servers; `clock` returns seconds that only grow; both are for tests.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class UserAgent:
         on_call: Callable[[IncomingCall], None],
         *,
         is_trusted: Callable[[str], bool] = lambda _host: False,
+        on_message: Callable[[MessageReceived], None] | None = None,
         dns: Dns | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +91,8 @@ class UserAgent:
             on_ban=_log_ban,
             on_fault=self._log_fault,
             is_trusted=is_trusted,
+            on_message=on_message,
+            locate=self._locate,
         )
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._listeners: dict[Endpoint, UdpListener] = {}
@@ -247,6 +252,7 @@ class UserAgent:
         content_type: str = "application/sdp",
         headers: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
+        follow_redirects: int = FOLLOWED_REDIRECTS,
         next_hop: Endpoint | tuple[str, int] | None = None,
         routes: Sequence[NameAddr] = (),
         on_event: Callable[[CallEvent], None] | None = None,
@@ -267,6 +273,7 @@ class UserAgent:
             content_type=content_type,
             headers=(*headers, *(("Route", str(route)) for route in routes)),
             credentials=credentials,
+            follow_redirects=follow_redirects,
         )
         call.on_event = on_event
         if isinstance(next_hop, tuple):

@@ -22,7 +22,8 @@ from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
 from sip.core.inspection import (
     ACCEPT,
-    ALLOW,
+    ALLOW_EVENTS,
+    ALLOWED_METHODS,
     OFFERING_METHODS,
     SUPPORTED,
     Refusal,
@@ -32,13 +33,16 @@ from sip.core.inspection import (
     is_scanner,
 )
 from sip.core.keepalive import KeepAlive
+from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall, check_extra_headers
+from sip.core.redirect import FOLLOWED_REDIRECTS
 from sip.core.registering import RegisterRequest, RegisterService
 from sip.core.replacing import find_replaced
 from sip.core.routing import note_source
 from sip.core.sending import Sender
 from sip.core.session_timer import SESSION_REFRESHES, inspect_session_expires, proposal_headers
 from sip.core.statistics import Statistics
+from sip.core.unavailable import UnavailablePeers
 from sip.defence import Defence
 from sip.dialog import MAX_FORWARDS, Dialog, DialogKey, first_cseq, new_tag
 from sip.digest import Credentials, DigestAuthenticator, DigestOutcome, DigestResult
@@ -58,6 +62,9 @@ from sip.uri import SipUri
 class CallReceived:
     """A new incoming call that has passed the checks of the protocol; the first event of each."""
 
+
+Located: TypeAlias = Callable[[Sequence[Endpoint]], None]
+"""Takes the addresses that a URI was resolved to, in the order in which they are to be tried."""
 
 CoreEvent: TypeAlias = tuple[Call, CallEvent | CallReceived | EventsWaiting]
 
@@ -83,8 +90,14 @@ class UserAgentCore:
         on_ban: Callable[[str, float], None] = lambda _host, _seconds: None,
         on_fault: Callable[[Endpoint, str], None] = lambda _source, _reason: None,
         is_trusted: Callable[[str], bool] = lambda _host: False,
+        on_message: Callable[[MessageReceived], None] | None = None,
+        locate: Callable[[SipUri, Located], None] | None = None,
     ) -> None:
         """`is_trusted(host)` tells addresses that may send as much as they like, such as those of carriers.
+
+        `on_message` takes MESSAGEs; without it they are refused. `locate(uri, located)` finds the addresses of a URI
+        that a call is redirected to and calls `located` with them, at once or later, with none when there are none;
+        without it names are left to whoever sends the datagrams.
 
         `on_ban(host, seconds)` and `on_fault(source, reason)` are there to be logged: an address that is ignored
         from now on, and a message that did not parse."""
@@ -96,6 +109,11 @@ class UserAgentCore:
         self.statistics = Statistics()
         self.layer = TransactionLayer(config.timers, clock)
         self.sender = Sender(config, self.layer, self.statistics, local_address_for)
+        self.unavailable = UnavailablePeers()
+        self.locate = locate or self._locate
+        self._on_message = on_message
+        self._methods = ALLOWED_METHODS if on_message is None else (*ALLOWED_METHODS, "MESSAGE")
+        self.sender.allow = ", ".join(self._methods)
         self.defence = Defence(
             limit=config.auth_failures,
             window=AUTH_FAILURE_WINDOW,
@@ -240,10 +258,12 @@ class UserAgentCore:
         content_type: str = "application/sdp",
         headers: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
+        follow_redirects: int = FOLLOWED_REDIRECTS,
     ) -> OutgoingCall:
         """Make a call; it is sent by `OutgoingCall.start`, once its next hop has an address.
 
-        Of the header fields in the target URI it takes over those of a transfer: Replaces and Referred-By.
+        Of the header fields in the target URI it takes over those of a transfer: Replaces and Referred-By. At most
+        `follow_redirects` addresses of 3xx responses are tried, with the same credentials; 0: none.
 
         Raises LocalProtocolError for header fields that the protocol writes itself, and for text that cannot be a
         header value.
@@ -268,7 +288,7 @@ class UserAgentCore:
         if body:
             fields.add("Content-Type", content_type)
         request = Request("INVITE", target.replace(headers=()).without_params("method"), fields, body)
-        call = OutgoingCall(self, request, credentials)
+        call = OutgoingCall(self, request, credentials, follow_redirects)
         self._calls.add(call)
         self.statistics.calls_placed += 1
         return call
@@ -347,9 +367,24 @@ class UserAgentCore:
 
     def answer_options(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         """Tell what we can do (§11.2)."""
-        allow = ALLOW if self.registering is None else f"{ALLOW}, REGISTER"
-        headers = (("Allow", allow), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED))
+        allow = self.sender.allow if self.registering is None else f"{self.sender.allow}, REGISTER"
+        headers = (
+            ("Allow", allow),
+            ("Accept", ACCEPT),
+            ("Accept-Encoding", "identity"),
+            ("Supported", SUPPORTED),
+            ("Allow-Events", ALLOW_EVENTS),
+        )
         self.sender.answer_unasked(request, source, local, 200, size=self._size, headers=headers)
+
+    def take_message(self, request: Request, source: Endpoint, local: Endpoint, call: Call | None = None) -> None:
+        """Answer a MESSAGE and hand it over (RFC 3428 §7)."""
+        assert self._on_message is not None  # else it is not among our methods
+        self.sender.reply(request, source, local, 200, to_tag=None if call is None else call.local_tag)
+        self.notify(self._on_message, MessageReceived(request, source, call))
+
+    def _locate(self, uri: SipUri, located: Located) -> None:
+        located((self.sender.hop(uri),))
 
     def _may_answer(self, response: Response, host: str) -> bool:
         """Charge an answer that nobody has authenticated for to its asker; False when it is not to be sent."""
@@ -372,7 +407,7 @@ class UserAgentCore:
         if request is None or request.method == "ACK":
             return
         note_source(request, source)
-        headers = (("Allow", ALLOW),) if error.status in {405, 501} else ()
+        headers = (("Allow", self.sender.allow),) if error.status in {405, 501} else ()
         self.refuse(request, source, local, error.status, error.reason, headers)
 
     def _receive_response(self, response: Response) -> None:
@@ -409,8 +444,10 @@ class UserAgentCore:
             if not self._is_silenced(request):
                 self.registering.receive(request, source, local, self._size)
             return
-        refusal = inspect_target(request, self.config.uri_schemes)
+        refusal = inspect_target(request, self.config.uri_schemes, self._methods)
         if refusal is not None:
+            if request.method == "MESSAGE" and self.config.message_status != 405:
+                refusal = Refusal(self.config.message_status)
             self._refuse(request, source, local, refusal)
         elif request.to.tag is not None:
             self._receive_in_dialog(request, source, local)
@@ -462,14 +499,16 @@ class UserAgentCore:
             refusal = inspect_content(request) or inspect_session_expires(request, self.config.min_se)
         if refusal is not None:
             self._refuse(request, source, local, refusal)
-        elif request.method not in {"INVITE", "OPTIONS"}:
+        elif request.method not in {"INVITE", "OPTIONS", "MESSAGE"}:
             # A call is only transferred by who takes part in it: a REFER out of nowhere is not served
             self.refuse(request, source, local, 403 if request.method == "REFER" else 481)
-        elif self.draining or (request.method == "INVITE" and self._is_full()):
+        elif self.draining or (request.method != "OPTIONS" and self._is_full()):
             retry = (("Retry-After", str(self.config.retry_after_seconds)),)
             self.refuse(request, source, local, 503, headers=retry)
         elif request.method == "OPTIONS":
             self.answer_options(request, source, local)
+        elif request.method == "MESSAGE":
+            self.take_message(request, source, local)
         else:
             self._receive_call(request, source, local)
 

@@ -418,6 +418,8 @@ class Call(ABC):
                 receive_update(self, offers, request, source, local)
         elif request.method in {"REFER", "NOTIFY"}:
             self._receive_transfer(request, source, local)
+        elif request.method == "MESSAGE":
+            core.take_message(request, source, local, self)
         else:
             core.answer_options(request, source, local)
 

@@ -64,6 +64,10 @@ class TlsConfig:
     authorities: Path | None = None
 
 
+MESSAGE_STATUS = 405
+"""Answer to MESSAGE where the application takes none."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserAgentConfig:
     """Configuration of one user agent."""
@@ -93,3 +97,4 @@ class UserAgentConfig:
     retry_after_seconds: int = RETRY_AFTER_SECONDS
     session_expires: int = SESSION_EXPIRES
     min_se: int = MIN_SE
+    message_status: int = MESSAGE_STATUS

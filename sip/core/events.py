@@ -14,7 +14,7 @@ from sip.headers import Headers
 from sip.identity import Reason, parse_reasons
 from sip.message import Response
 from sip.replaces import Replaces
-from sip.uri import Uri
+from sip.uri import SipUri, Uri
 
 
 class OfferResponder(Protocol):
@@ -60,13 +60,23 @@ class Answered:
 class Rejected:
     """Outgoing call: it will not be answered. `status` is None without a final response; terminal.
 
-    After our own cancel: 487, or cause "timeout" where the peer never confirmed it.
+    After our own cancel: 487, or cause "timeout" where the peer never confirmed it. `retry_after`: seconds after which
+    the peer may be asked again, where it says so (RFC 3261 §20.33). An address that has answered 503 with a Retry-After
+    is not called before: without another one the call is rejected with 503 at once, and with what is left of it.
     """
 
     status: int | None
     reason: str
     cause: Literal["response", "timeout", "transport"]
     headers: Headers
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """Outgoing call: a 3xx said where else to call, and that is done now (RFC 3261 §8.1.3.4)."""
+
+    target: SipUri
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +231,7 @@ class Failed:
 CallEvent: TypeAlias = (
     Progress
     | Answered
+    | Redirected
     | Rejected
     | Confirmed
     | Cancelled

@@ -19,10 +19,13 @@ SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 
 # How the tools that look for open systems call themselves, in lower case.
 _SCANNERS = ("friendly-scanner", "sipvicious", "sip-scan", "sipcli", "sundayddr", "pplsip", "vaxsipuseragent")
+EVENT_PACKAGES = ("refer",)
+ALLOW_EVENTS = ", ".join(EVENT_PACKAGES)
 
 OFFERING_METHODS = frozenset({"INVITE", "PRACK", "UPDATE"})
 """Requests whose body may be an offer or an answer."""
 
+_EVENT_METHODS = frozenset({"SUBSCRIBE", "PUBLISH"})
 _SDP_RANGES = frozenset({"application/sdp", "application/*", "*/*"})
 
 
@@ -34,11 +37,19 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def inspect_target(request: Request, schemes: frozenset[str]) -> Refusal | None:
-    """Method (§8.2.1) and Request-URI scheme (§8.2.2.1): due whether or not the request belongs to a dialog."""
-    if request.method not in ALLOWED_METHODS:
+def inspect_target(
+    request: Request, schemes: frozenset[str], methods: tuple[str, ...] = ALLOWED_METHODS
+) -> Refusal | None:
+    """Method (§8.2.1) and Request-URI scheme (§8.2.2.1): due whether or not the request belongs to a dialog.
+
+    A subscription or publication of a package that we know nothing of
+    fails for the package, not for the method (RFC 6665 §4.2.1.2, RFC 3903 §6).
+    """
+    if request.method not in methods:
+        if request.method in _EVENT_METHODS and _package(request) not in {"", *EVENT_PACKAGES}:
+            return Refusal(489, (("Allow-Events", ALLOW_EVENTS),))
         status = 405 if request.method in KNOWN_METHODS else 501
-        return Refusal(status, (("Allow", ALLOW),))
+        return Refusal(status, (("Allow", ", ".join(methods)),))
     if request.uri.scheme not in schemes:
         return Refusal(416)
     return None
@@ -78,6 +89,10 @@ def session_description(request: Request | Response) -> bytes | None:
     if not request.body or request.content_type not in {None, "application/sdp"}:
         return None
     return request.body
+
+
+def _package(request: Request) -> str:
+    return (request.headers.get("Event") or "").partition(";")[0].strip().lower()
 
 
 def _accepts_sdp(values: list[str]) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.core.call import Call, CallState, response_session
-from sip.core.events import Answered, CallEvent, Offer, Progress, Rejected
+from sip.core.events import Answered, CallEvent, Offer, Progress, Redirected, Rejected
 from sip.core.offers import Exchange, Offers, Step, check_refusal
+from sip.core.redirect import Redirects, is_redirection
 from sip.core.reliable import Fork, reliable_sequence
 from sip.core.sending import UNATTENDED, SentAck
+from sip.core.unavailable import parse_retry_after
 from sip.dialog import Dialog, DialogState
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
@@ -52,6 +55,7 @@ class OutgoingCall(Call):
         core: UserAgentCore,
         request: Request,
         credentials: Credentials | None,
+        follow_redirects: int,
     ) -> None:
         caller = request.from_.uri
         super().__init__(core, request.call_id, caller.user if isinstance(caller, SipUri) else None)
@@ -62,6 +66,9 @@ class OutgoingCall(Call):
         self._early: dict[str, Fork] = {}
         self._over: set[str] = set()  # forks that have ended before the answer
         self._owns_call_id = True
+        self._follow_redirects = follow_redirects
+        self._redirects: Redirects | None = None
+        self._pause = 0.0  # seconds for which an address that was passed over wants no calls
         self._ack: SentAck | None = None
         self._forks: dict[str | None, SentAck] = {}
         self._cancel_sent = False
@@ -74,7 +81,12 @@ class OutgoingCall(Call):
         if self.ended:
             return
         self._candidates = self._by_size(remotes)
-        if not self._try_next():
+        if self._try_next() or self._try_next_target():
+            return
+        if self._pause > 0:
+            self._close(Rejected(503, "Service Unavailable", "response", Headers(), math.ceil(self._pause)))
+            self._core.wake()
+        else:
             self.fail("no listener for any of its addresses" if remotes else "no address")
 
     def _by_size(self, remotes: Sequence[Endpoint]) -> list[Endpoint]:
@@ -97,6 +109,10 @@ class OutgoingCall(Call):
         """Send the INVITE to the next address that a listener of ours can reach; False when there is none left."""
         while self._candidates:
             remote = self._candidates.pop(0)
+            pause = self._core.unavailable.remaining(remote, self._core.clock())
+            if pause > 0:
+                self._pause = pause
+                continue
             try:
                 flow = self._sender.flow_to(remote)
             except LocalProtocolError:
@@ -118,6 +134,28 @@ class OutgoingCall(Call):
             self._core.wake()
             return True
         return False
+
+    def _try_next_target(self) -> bool:
+        """Send the INVITE to the next address that a 3xx gave, with the same Call-ID and a new CSeq (§8.1.3.4); False
+        when there is none left."""
+        target = None if self._redirects is None else self._redirects.next()
+        if target is None:
+            return False
+        headers = self.request.headers.copy()
+        last = self.request if self._invite is None else self._invite.request
+        headers.set("CSeq", f"{last.cseq.number + 1} INVITE")
+        self.request = Request("INVITE", target, headers, self.request.body)
+        self._invite = None
+        self._candidates = []
+        self._challenges_answered = 0
+        self._forget_early()
+        self._over.clear()
+        self.state = CallState.PROCEEDING
+        self._emit(Redirected(target))
+        route = next(iter(self.request.route), None)  # an outbound proxy stays in between (§8.1.2)
+        hop = route.uri if route is not None and isinstance(route.uri, SipUri) else target
+        self._core.locate(hop, lambda remotes: self.start(*remotes))
+        return True
 
     def fail(self, reason: str) -> None:
         """End the call before anything was sent: its target has no address."""
@@ -191,8 +229,11 @@ class OutgoingCall(Call):
             else:
                 super().request_failed(transaction, failure)
             return
-        if not self._hangup_wanted and self.state is CallState.PROCEEDING and self._try_next():
-            return
+        if not self._hangup_wanted:
+            if self.state is CallState.PROCEEDING and self._try_next():
+                return
+            if self._try_next_target():
+                return
         reason = "No response" if failure == "timeout" else "Cannot be reached"
         self._close(Rejected(None, reason, failure, Headers()))
 
@@ -377,9 +418,23 @@ class OutgoingCall(Call):
             self._forget_early()  # a final response ends its early dialogs (§12.3)
             self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
             return
-        if response.status == 503 and not self._hangup_wanted and self._try_next():
+        retry_after = parse_retry_after(response.headers)
+        if response.status == 503 and retry_after:
+            self._core.unavailable.note(transaction.remote, retry_after, self._core.clock())
+        if not self._hangup_wanted and self._goes_on(response):
             return
-        self._close(Rejected(response.status, response.reason, "response", response.headers))
+        self._close(Rejected(response.status, response.reason, "response", response.headers, retry_after))
+
+    def _goes_on(self, response: Response) -> bool:
+        """Whether another address is tried after a final response: the next one of the same target (RFC 3263 §4.3),
+        those of a redirection, or what an earlier one left over. A 6xx is the last word (§21.6)."""
+        if response.status == 503 and self._try_next():
+            return True
+        if is_redirection(response.status) and isinstance(self.request.uri, SipUri):
+            if self._redirects is None:
+                self._redirects = Redirects(self.request.uri, self._follow_redirects)
+            self._redirects.learn(response)
+        return response.status < 600 and self._try_next_target()
 
     def _send_cancel(self, invite: ClientTransaction) -> None:
         if self._cancel_sent:

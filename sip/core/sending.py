@@ -28,7 +28,7 @@ AMPLIFICATION = 1.5
 out."""
 
 # What such an answer can do without, in the order in which it goes.
-_DISPENSABLE = ("Server", "Accept-Encoding", "Supported", "Accept", "Allow")
+_DISPENSABLE = ("Server", "Accept-Encoding", "Allow-Events", "Supported", "Accept", "Allow")
 _WILDCARDS = frozenset({"0.0.0.0", "::", ""})
 
 
@@ -70,6 +70,7 @@ class Sender:
         self.layer = layer
         self.statistics = statistics
         self.local_address_for = local_address_for
+        self.allow = ALLOW  # the methods that we say we know
         self.listeners: tuple[Endpoint, ...] = ()
         self.transports: frozenset[str] = frozenset()
         self.is_connected: Callable[[Endpoint], bool] = lambda _remote: False
@@ -150,7 +151,7 @@ class Sender:
         fields = response.headers
         if contact is not None:
             fields.add("Contact", contact)
-            fields.add("Allow", ALLOW)
+            fields.add("Allow", self.allow)
             if SUPPORTED:
                 fields.add("Supported", SUPPORTED)
         for name, value in headers:
@@ -247,7 +248,7 @@ class Sender:
         """Complete a request and start its client transaction."""
         if contact is not None:
             request.headers.add("Contact", contact)
-            request.headers.add("Allow", ALLOW)
+            request.headers.add("Allow", self.allow)
             if SUPPORTED:
                 request.headers.add("Supported", SUPPORTED)
         if body:

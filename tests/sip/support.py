@@ -13,7 +13,9 @@ from sip.core.call import Call
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
+from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall
+from sip.core.redirect import FOLLOWED_REDIRECTS
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
 from sip.fields import NameAddr
@@ -50,6 +52,7 @@ class Agent:
         clock: Clock | None = None,
         local: Endpoint = LOCAL,
         on_call: Callable[[IncomingCall], None] | None = None,
+        on_message: Callable[[MessageReceived], None] | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.local = local
@@ -59,6 +62,7 @@ class Agent:
             clock=self.clock,
             local_address_for=lambda _host: local.host,
             on_ban=lambda host, _seconds: self.bans.append(host),
+            on_message=on_message,
         )
         self.core.sender.add_listener(local)
         self.calls: list[IncomingCall] = []
@@ -150,6 +154,7 @@ class Agent:
         headers: Sequence[tuple[str, str]] = (),
         target: str = "sip:+15550100@192.0.2.99:5070",
         remotes: Sequence[Endpoint] = (PEER,),
+        follow_redirects: int = FOLLOWED_REDIRECTS,
     ) -> OutgoingCall:
         """Place a call to PEER, or to the first of `remotes` that takes it, and collect its events."""
         call = self.core.place_call(
@@ -158,6 +163,7 @@ class Agent:
             body=body,
             credentials=credentials,
             headers=headers,
+            follow_redirects=follow_redirects,
         )
         self.attend(call)
         call.start(*remotes)

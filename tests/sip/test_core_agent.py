@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sip.core.config import UserAgentConfig
 from sip.core.inspection import ALLOWED_METHODS, SUPPORTED_EXTENSIONS
+from sip.core.messaging import MessageReceived
 from sip.digest import Credentials, DigestOutcome, answer_challenge
 from sip.endpoint import Endpoint
 from sip.message import Request, Response, parse_message
@@ -66,7 +67,7 @@ class TestOptions:
         # As long as a phone's; a shorter one gets less, so that nobody is sent much more than was asked
         answer = options(Agent(), "User-Agent: a phone with an ordinary name", "Accept: application/sdp")
         assert answer.status == 200
-        assert "INVITE" in answer.allow
+        assert answer.allow == set(ALLOWED_METHODS)
         assert answer.headers.get("Accept") == "application/sdp"
         assert answer.supported == SUPPORTED_EXTENSIONS
         assert answer.to.tag
@@ -83,6 +84,88 @@ class TestOptions:
         answer = options(agent)
         assert answer.status == 503
         assert answer.headers.get("Retry-After") == "30"
+
+    def test_inside_a_call_it_is_answered_even_then(self) -> None:
+        """RFC 3261 §11: the peer asks whether the dialog lives."""
+        agent = Agent()
+        call = agent.call()
+        call.answer(ANSWER)
+        agent.sent()
+        agent.core.draining = True
+        answer = options(agent, to_tag=call.local_tag, cseq=2)
+        assert (answer.status, answer.allow) == (200, set(ALLOWED_METHODS))
+
+    def test_over_a_connection_nothing_is_left_out(self) -> None:
+        agent = Agent(local=Endpoint("tcp", "192.0.2.1", 5060))
+        agent.receive(request("OPTIONS", branch="z9hG4bKo"), Endpoint("tcp", "192.0.2.99", 5070))
+        answer = only_response(agent.sent())
+        assert answer.headers.get("Allow-Events") == "refer"
+        assert answer.supported == SUPPORTED_EXTENSIONS
+        assert answer.headers.get("Accept") == "application/sdp"
+
+
+class TestMessage:
+    """RFC 3428 §7."""
+
+    def message(self, agent: Agent, **more: object) -> Response:
+        data = request("MESSAGE", branch="z9hG4bKm", headers=["Content-Type: text/plain"], body=b"hello", **more)  # type: ignore[arg-type]
+        return only_response(agent.answer_to(data))
+
+    def test_without_anybody_to_take_it_it_gets_405(self) -> None:
+        answer = self.message(Agent())
+        assert answer.status == 405
+        assert "MESSAGE" not in answer.allow
+
+    def test_or_what_is_configured(self) -> None:
+        answer = self.message(Agent(UserAgentConfig(message_status=488)))
+        assert (answer.status, answer.allow) == (488, set())
+
+    def test_else_it_is_accepted_once_and_in_allow(self) -> None:
+        heard: list[MessageReceived] = []
+        agent = Agent(on_message=heard.append)
+        assert self.message(agent).status == 200
+        assert self.message(agent).status == 200
+        assert [(message.content_type, message.body, message.call) for message in heard] == [
+            ("text/plain", b"hello", None)
+        ]
+        assert "MESSAGE" in options(agent, "Contact: <sip:caller@192.0.2.99:5070>", "User-Agent: Phone").allow
+
+    def test_inside_a_call_it_names_the_call(self) -> None:
+        heard: list[MessageReceived] = []
+        agent = Agent(on_message=heard.append)
+        call = agent.call()
+        call.answer(ANSWER)
+        agent.sent()
+        assert self.message(agent, to_tag=call.local_tag, cseq=2).status == 200
+        assert heard[0].call is call
+        assert self.message(Agent(on_message=heard.append), to_tag="gone").status == 481
+
+    def test_at_the_limit_of_transactions_it_gets_503(self) -> None:
+        agent = Agent(UserAgentConfig(server_transactions=0), on_message=lambda _message: None)
+        assert self.message(agent).status == 503
+
+
+class TestEvents:
+    @pytest.mark.parametrize("method", ["SUBSCRIBE", "PUBLISH"])
+    @pytest.mark.parametrize(
+        ("event", "wanted"), [("presence", 489), ("Message-Summary;id=1", 489), ("refer", 405), ("", 405)]
+    )
+    def test_rfc_6665_4_2_1_2_an_unknown_package_gets_489(self, method: str, event: str, wanted: int) -> None:
+        answer = only_response(Agent().answer_to(request(method, branch="z9hG4bK1", headers=[f"Event: {event}"])))
+        assert answer.status == wanted
+        assert answer.headers.get("Allow-Events") == ("refer" if wanted == 489 else None)
+
+
+class TestLoops:
+    def test_a_call_of_ours_that_comes_back_through_a_proxy_is_a_call(self) -> None:
+        """RFC 3261 §16.3 (4) is for proxies: to a user agent, its own Via further down is no fault (an extension that
+        dials its own number). What would go in circles ends at Max-Forwards."""
+        agent = Agent()
+        agent.place()
+        back = only_request(agent.sent())
+        back.headers.prepend("Via", "SIP/2.0/UDP 192.0.2.99:5070;branch=z9hG4bKproxy")
+        agent.receive(back)
+        assert len(agent.calls) == 1
 
 
 class TestHeaderInspection:

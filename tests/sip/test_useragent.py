@@ -20,12 +20,14 @@ from sip import (
     HungUp,
     IncomingCall,
     LocalProtocolError,
+    MessageReceived,
     NameAddr,
     Offer,
     OfferAnswered,
     OfferRejected,
     OutgoingCall,
     Progress,
+    Redirected,
     Rejected,
     RemoteHangup,
     SipUri,
@@ -296,6 +298,48 @@ async def test_a_name_without_address_is_a_transport_failure(party: Parties, mon
     assert isinstance(rejected, Rejected)
     assert (rejected.status, rejected.cause) == (None, "transport")
     assert "nowhere.invalid" in rejected.reason
+
+
+async def test_a_call_follows_a_redirection_to_a_name(party: Parties) -> None:
+    """RFC 3261 §8.1.3.4."""
+    callee = await party(answer)
+    elsewhere = callee.uri("other").replace(host="localhost")
+    sender = await party(lambda call: call.reject(302, headers=[("Contact", f"<{elsewhere}>")]))
+    caller = await party()
+    call, events = caller.place(sender.uri())
+    assert await events.wait(Redirected) == Redirected(elsewhere)
+    await events.wait(Answered)
+    assert call.request.uri == elsewhere
+    assert len(callee.calls) == len(sender.calls) == 1
+
+
+async def test_a_redirection_to_a_name_without_address_is_a_transport_failure(
+    party: Parties, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_args: object, **_more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", none)
+    sender = await party(lambda call: call.reject(302, headers=[("Contact", "<sip:x@nowhere.invalid:5060>")]))
+    caller = await party()
+    _call, events = caller.place(sender.uri())
+    rejected = await events.wait(Rejected)
+    assert isinstance(rejected, Rejected)
+    assert (rejected.status, rejected.cause) == (None, "transport")
+
+
+async def test_a_message_is_handed_over() -> None:
+    heard: asyncio.Queue[MessageReceived] = asyncio.Queue()
+    config = UserAgentConfig(udp=(("127.0.0.1", 0),))
+    agent = UserAgent(config, lambda _call: None, on_message=heard.put_nowait)
+    await agent.start()
+    try:
+        data = request("MESSAGE", branch="z9hG4bKm", via="127.0.0.1;rport", body=b"hello")
+        assert (await exchange(agent.bound["udp"][0], data)).startswith(b"SIP/2.0 200 ")
+        async with asyncio.timeout(5):
+            assert (await heard.get()).body == b"hello"
+    finally:
+        await agent.close()
 
 
 async def test_the_next_hop_is_where_the_invite_goes(party: Parties) -> None:

@@ -1,18 +1,17 @@
 """Which messages are looked at at all: a token bucket for each source address, and the bans, before anything is parsed.
 
-An address that has proven itself (a digest that was right, or the application's word) is not limited. A request that
+An address that has proven itself (a digest that was right, an answer to a request of ours, or the application's word)
+is not limited. A request that
 had to be refused costs its source more than one that was served, so that a scanner runs dry at once and a busy peer
 does not. Bounded in memory, and one look-up for each message.
 """
 
 from __future__ import annotations
 
-import socket
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
 
-from sip.defence import Defence
+from sip.defence import Defence, source_network
 
 REFUSAL_COST = 10.0
 """Tokens of a request that is refused without knowing its sender; an answered one costs 1."""
@@ -21,16 +20,13 @@ CHALLENGE_COST = 2.0
 """Tokens of a challenge on top of its request's: half of what strangers ask for is one."""
 
 TRUST_SECONDS = 600.0
-"""For how long a right digest speaks for its address."""
+"""For how long a right digest, or an answer to a request of ours, speaks for its address."""
 
 ASK_SECONDS = 1.0
 """How often the application is asked about an address that runs dry."""
 
 ANSWER_SECONDS = 60.0
 """For how long the application's yes holds."""
-
-_NETWORK_BYTES = 8
-_REMEMBERED_NETWORKS = 4096
 
 _TOKENS, _TIME, _ASK = range(3)
 
@@ -101,6 +97,10 @@ class Admission:
         if len(self._trusted) > self._sources:
             self._trusted.popitem(last=False)
 
+    def needs_proof(self, host: str, now: float) -> bool:
+        """Whether an answer from this address is to be taken as its proof: none is held that lasts for long enough."""
+        return bool(self.rate) and self._trusted.get(host, 0.0) < now + TRUST_SECONDS / 2
+
     def knows(self, host: str, now: float) -> bool:
         """Whether an address is trusted: by a digest that was right a while ago, or by the application."""
         return self._trusted.get(host, 0.0) > now or self._is_trusted(host)
@@ -117,7 +117,7 @@ class Admission:
         return True
 
     def _bucket(self, host: str, now: float) -> list[float]:
-        key = host if ":" not in host else _network(host)
+        key = source_network(host)
         bucket = self._young.get(key)
         if bucket is None:
             bucket = self._old.pop(key, None) or [self.burst, now, 0.0]
@@ -126,13 +126,3 @@ class Admission:
                 self._young = {}
             self._young[key] = bucket
         return bucket
-
-
-@lru_cache(_REMEMBERED_NETWORKS)
-def _network(host: str) -> str:
-    """The /64 of an IPv6 address: whoever has one address of it has them all. An IPv4 in IPv6 stands for itself."""
-    try:
-        octets = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    except OSError:
-        return host
-    return host if octets.startswith(bytes(10)) else octets[:_NETWORK_BYTES].hex()

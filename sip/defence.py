@@ -2,13 +2,34 @@
 silence.
 
 Looked at before anything is parsed. The table is bounded: the address that was not heard of for longest is forgotten
-first.
+first. An IPv6 network of 64 bits counts as one address.
 """
 
 from __future__ import annotations
 
+import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
+
+_NETWORK_BYTES = 8
+_REMEMBERED_NETWORKS = 4096
+
+
+def source_network(host: str) -> str:
+    """Whom an address stands for: an IPv4 address for itself, an IPv6 address for its /64, all of which is at the hands
+    of whoever has one address in it. What is no address stands for itself."""
+    return _network(host) if ":" in host else host
+
+
+@lru_cache(_REMEMBERED_NETWORKS)
+def _network(host: str) -> str:
+    try:
+        octets = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    except OSError:
+        return host
+    # An IPv4 address written as IPv6 has company of its own in its /64: all of IPv4
+    return host if octets.startswith(bytes(10)) else octets[:_NETWORK_BYTES].hex()
 
 
 class Defence:
@@ -46,29 +67,31 @@ class Defence:
         """Whether to ignore what comes from this address; counts what is ignored. Costs one look-up."""
         if not self._bans:
             return False
-        until = self._bans.get(host)
+        network = source_network(host)
+        until = self._bans.get(network)
         if until is None:
             return False
         if until <= now:
-            del self._bans[host]
+            del self._bans[network]
             return False
         self.dropped += 1
         return True
 
     def record_failure(self, host: str, now: float) -> bool:
         """Count one failure; True when it was the one that bans the address."""
-        if self.limit <= 0 or self._bans.get(host, 0.0) > now:
+        network = source_network(host)
+        if self.limit <= 0 or self._bans.get(network, 0.0) > now:
             return False
-        recent = self._failures.pop(host, None)
+        recent = self._failures.pop(network, None)
         recent = [] if recent is None else [time for time in recent if time > now - self.window]
         recent.append(now)
         if len(recent) < self.limit:
-            self._failures[host] = recent
+            self._failures[network] = recent
             while len(self._failures) > self._sources:
                 self._failures.popitem(last=False)
             return False
-        self._bans[host] = now + self.ban_seconds
-        self._bans.move_to_end(host)
+        self._bans[network] = now + self.ban_seconds
+        self._bans.move_to_end(network)
         while len(self._bans) > self._sources:
             self._bans.popitem(last=False)
         self.on_ban(host, self.ban_seconds)
@@ -76,5 +99,6 @@ class Defence:
 
     def forgive(self, host: str) -> None:
         """Forget failures and ban of an address."""
-        self._failures.pop(host, None)
-        self._bans.pop(host, None)
+        network = source_network(host)
+        self._failures.pop(network, None)
+        self._bans.pop(network, None)

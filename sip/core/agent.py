@@ -174,7 +174,7 @@ class UserAgentCore:
             self._answer_fault(error, source, local)
             return
         if isinstance(message, Response):
-            self._receive_response(message)
+            self._receive_response(message, source)
             return
         try:
             self._receive_request(message, source, local)
@@ -410,7 +410,7 @@ class UserAgentCore:
         headers = (("Allow", self.sender.allow),) if error.status in {405, 501} else ()
         self.refuse(request, source, local, error.status, error.reason, headers)
 
-    def _receive_response(self, response: Response) -> None:
+    def _receive_response(self, response: Response, source: Endpoint) -> None:
         transaction = self.layer.find_client(response)
         via = response.top_via
         if transaction is None or len(response.via) > 1:
@@ -420,6 +420,10 @@ class UserAgentCore:
         if (via.host.lower(), via.port) != (ours.host.lower(), ours.port):
             self.statistics.stray_responses += 1
             return
+        # Who is called, registered with or probed answers as much as it is asked. Not so whoever is only in a call:
+        # a number may be open to everybody.
+        if self.admission.needs_proof(source.host, now := self.clock()) and transaction.request.to.tag is None:
+            self.admission.trust(source.host, now)
         try:
             transaction.receive(response)
         except SipParseError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sip.admission import ANSWER_SECONDS, Admission
+from sip.admission import ANSWER_SECONDS, TRUST_SECONDS, Admission
 from sip.core.config import UserAgentConfig
 from sip.defence import Defence
 from sip.endpoint import Endpoint
+from sip.message import Request, Response, response_to
 from tests.sip.support import PEER, Agent, invite, request
 
 
@@ -100,6 +101,12 @@ class TestMemory:
 LIMITED = UserAgentConfig(source_rate=10, source_burst=30)
 
 
+def answer_to(message: Request | Response, status: int) -> Response:
+    """What the peer says to a request of ours."""
+    assert isinstance(message, Request)
+    return response_to(message, status, None, to_tag=message.to.tag or "theirs")
+
+
 class TestCore:
     def test_a_flood_is_dropped_unread_and_others_are_answered(self) -> None:
         agent = Agent(LIMITED)
@@ -112,6 +119,42 @@ class TestCore:
         assert agent.core.statistics.messages_received == 30
         other = Endpoint("udp", "192.0.2.50", 5060)
         assert len(agent.answer_to(request("OPTIONS", branch="z9hG4bKx", call_id="x"), other)) == 1
+
+    def test_a_peer_that_we_call_is_heard_however_much_it_has_to_answer(self) -> None:
+        agent = Agent(LIMITED)
+        for _ in range(1000):
+            agent.place()
+            (sent,) = agent.sent()
+            for status in (100, 180, 486):
+                agent.receive(answer_to(sent, status))
+            agent.sent()
+        assert agent.core.statistics.throttled == 0
+        agent.clock.now += TRUST_SECONDS + 1
+        for number in range(100):
+            agent.receive(request("OPTIONS", branch=f"z9hG4bK{number}", call_id=f"c{number}"))
+        assert agent.core.statistics.throttled == 70
+
+    def test_answers_to_nothing_and_answers_in_a_call_prove_nothing(self) -> None:
+        agent = Agent(LIMITED)
+        agent.place()
+        (sent,) = agent.sent()
+        forged = bytes(answer_to(sent, 180)).replace(b"branch=z9hG4bK", b"branch=z9hG4bKno")
+        for _ in range(100):
+            agent.receive(forged)
+        assert agent.core.statistics.throttled == 70
+
+        agent = Agent(LIMITED)
+        call = agent.call()
+        call.answer(b"")
+        (ok,) = [message for message in agent.sent() if isinstance(message, Response) and message.status == 200]
+        agent.receive(request("ACK", branch="z9hG4bKack", to_tag=ok.to.tag))
+        call.hangup()
+        (bye,) = [message for message in agent.sent() if isinstance(message, Request)]
+        agent.receive(answer_to(bye, 200))
+        assert agent.core.layer.find_client(response_to(bye, 200, None)) is not None
+        for number in range(100):
+            agent.receive(request("OPTIONS", branch=f"z9hG4bK{number}", call_id=f"c{number}"))
+        assert agent.core.statistics.throttled == 73
 
     def test_refused_requests_run_an_address_dry_ten_times_as_fast(self) -> None:
         agent = Agent(LIMITED)

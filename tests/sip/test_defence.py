@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sip.defence import Defence
+from sip.defence import Defence, source_network
 
 
 def defence(**changes: object) -> tuple[Defence, list[str]]:
@@ -100,3 +100,21 @@ def test_an_address_can_be_forgiven() -> None:
     table.forgive("a")
     assert not table.record_failure("a", 4)
     assert len(table) == 1
+
+
+def test_who_moves_about_in_an_ipv6_network_is_banned_all_the_same() -> None:
+    table, bans = defence()
+    for number in range(5):
+        table.record_failure(f"2001:db8::{number + 1:x}", number)
+    assert bans == ["2001:db8::5"]
+    assert table.is_banned("2001:db8::ffff:1", 10)
+    assert not table.is_banned("2001:db8:0:1::1", 10)
+    table.forgive("2001:db8::9")
+    assert not table.is_banned("2001:db8::1", 10)
+
+
+def test_an_ipv4_address_stands_for_itself_in_whatever_form() -> None:
+    assert source_network("192.0.2.1") == "192.0.2.1"
+    assert source_network("::ffff:192.0.2.1") != source_network("::ffff:192.0.2.2")
+    assert source_network("fe80::1%eth0") == source_network("fe80::2")
+    assert source_network("no:address") == "no:address"

@@ -88,9 +88,12 @@ class AccountRegistrations:
         )
         if result.outcome in _CHALLENGED:
             asking.challenge(realm, stale=result.stale)
+        elif result.outcome is DigestOutcome.MALFORMED:
+            self._refusals.refused("register.malformed_credentials", source, user=username[:64])
+            asking.reject(400)
         elif not result.ok or account is None:
             self._refusals.refused("register.bad_credentials", source, user=username[:64], result=result.outcome.value)
-            asking.reject(400 if result.outcome is DigestOutcome.MALFORMED else 403)
+            asking.reject(403)
         elif not account.enabled or not account.allows_source(source):
             self._refusals.refused("register.foreign_address", source, user=username[:64], enabled=account.enabled)
             asking.reject(403)

@@ -178,7 +178,7 @@ class EngineProcess:
         self.incoming.bind(self.user_agent)
         self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
         self.account_registrations = AccountRegistrations(
-            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic)
+            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self.directory.trusts)
         )
         self.account_registrations.bind(self.user_agent)
         await self.user_agent.start()

@@ -62,7 +62,7 @@ class IncomingCalls:
         self._legs = legs
         self._services = services
         self._realm = realm
-        self._refusals = RefusalLog(time.monotonic)
+        self._refusals = RefusalLog(time.monotonic, directory.trusts)
         self._user_agent: UserAgent
 
     def bind(self, user_agent: UserAgent) -> None:
@@ -140,8 +140,13 @@ class IncomingCalls:
         if result.outcome in _CHALLENGED:
             incoming.challenge(realm, stale=result.stale)
             return False
+        if result.outcome is DigestOutcome.MALFORMED:
+            # No nonce of ours was looked at, so the address may be forged: nothing is kept or repeated for it
+            self._refusals.refused("call.malformed_credentials", source.host, number=number.e164)
+            incoming.reject(400, stateless=True)
+            return False
         self._refusals.refused("call.bad_credentials", source.host, number=number.e164, result=result.outcome.value)
-        incoming.reject(400 if result.outcome is DigestOutcome.MALFORMED else 403)
+        incoming.reject(403)
         return False
 
     def _route(self, number: Number) -> _Admitted:

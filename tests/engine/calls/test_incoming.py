@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,27 @@ class TestRefusals:
         assert (await phone.call("+15550100", engine.sip).rejected()).status == 401
         wrong = phone.call("+15550100", engine.sip, credentials=Credentials("anna", "wrong-horse"))
         assert (await wrong.rejected()).status == 403
+        assert await engine.calls() == []
+
+    async def test_credentials_that_cannot_be_read_are_400_once_and_nothing_is_kept(self, engine: TestEngine) -> None:
+        sip = {"auth": {"username": "anna", "password": "correct-horse"}}
+        await engine.number("+15550100", await engine.application(xmlTemplate=ANSWER), sip=sip)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.setblocking(False)
+            loop = asyncio.get_running_loop()
+            host, port = engine.process.user_agent.bound["udp"][0]
+            text = (
+                f"INVITE sip:+15550100@{host} SIP/2.0\r\n"
+                f"Via: SIP/2.0/UDP 127.0.0.1:{stranger.getsockname()[1]};branch=z9hG4bKbad;rport\r\n"
+                f"From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:+15550100@{host}>\r\nCall-ID: bad\r\nCSeq: 1 INVITE\r\n"
+                "Contact: <sip:a@127.0.0.1>\r\nMax-Forwards: 70\r\nAuthorization: Digest x\r\nContent-Length: 0\r\n\r\n"
+            )
+            await loop.sock_sendto(stranger, text.encode(), (host, port))
+            async with asyncio.timeout(5):
+                answer = await loop.sock_recv(stranger, 4096)
+        assert answer.startswith(b"SIP/2.0 400 ")
+        assert engine.process.user_agent._core.layer.server_count == 0
         assert await engine.calls() == []
 
     async def test_address_and_password_together_must_both_hold(self, engine: TestEngine, phone: Phone) -> None:

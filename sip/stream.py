@@ -18,6 +18,7 @@ PONG = b"\r\n"
 
 # The value may stand on a continuation line (§7.3.1).
 _lengths = re.compile(rb"\n(?:content-length|l)[ \t]*:(?:[ \t]|\n[ \t])*([^\n]*)", re.IGNORECASE).findall
+_find_blank_line = re.compile(rb"\n\r?\n").search
 _LENGTH_DIGITS = 10
 
 
@@ -90,22 +91,23 @@ class MessageStream:
             self._drop(skipped)
         if not self._buffer.startswith((b"\r", b"\n")):
             return bool(self._buffer)
-        rest = self._buffer.lstrip(b"\r\n")
-        if not rest and len(self._buffer) < len(PING):
+        ends = 0
+        while ends < len(self._buffer) and self._buffer[ends] in b"\r\n":
+            ends += 1
+        if ends == len(self._buffer) < len(PING):
             return False  # perhaps the beginning of a ping
-        self._drop(len(self._buffer) - len(rest))
+        self._drop(ends)
         return bool(self._buffer)
 
     def _head_end(self) -> int:
         """The offset after the blank line that ends the head; -1 while it has not come."""
-        start = max(0, self._scanned - 3)
-        ends = []
-        for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n"):
-            found = self._buffer.find(mark, start)
-            if found >= 0:
-                ends.append(found + len(mark))
-        self._scanned = len(self._buffer)
-        return min(ends) if ends else -1
+        # One search for every way to write the blank line: whichever is absent would be looked for to the end of the
+        # buffer, for each of the small messages in it.
+        found = _find_blank_line(self._buffer, max(0, self._scanned - 2))
+        if found is None:
+            self._scanned = len(self._buffer)
+            return -1
+        return found.end()
 
     def _break(self, taken: Taken, end: int) -> None:
         self.broken = True

@@ -72,15 +72,15 @@ class Connections:
         self.loop = loop
         self.counters = StreamCounters()
         self._on_lost = on_lost
-        self._open: dict[Endpoint, Connection] = {}
+        self._open: dict[tuple[Endpoint, str | None], Connection] = {}
         self._sources: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def find(self, remote: Endpoint) -> Connection | None:
-        """The open connection to this end."""
-        return self._open.get(remote)
+        """The open connection to this end; over TLS one whose certificate was checked for the same name."""
+        return self._open.get(connection_key(remote))
 
     def admits(self, host: str) -> bool:
         """Whether another incoming connection from this address may be; counts those that may not."""
@@ -93,14 +93,15 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         """A connection is open."""
-        self._open[connection.remote] = connection
+        self._open[connection_key(connection.remote)] = connection
         self._sources[connection.remote.host] += 1
 
     def remove(self, connection: Connection) -> None:
         """A connection has ended."""
-        if self._open.get(connection.remote) is not connection:
+        key = connection_key(connection.remote)
+        if self._open.get(key) is not connection:
             return
-        del self._open[connection.remote]
+        del self._open[key]
         host = connection.remote.host
         self._sources[host] -= 1
         if not self._sources[host]:
@@ -113,12 +114,26 @@ class Connections:
             connection.close()
 
 
+def connection_key(remote: Endpoint) -> tuple[Endpoint, str | None]:
+    """What tells connections apart: their other end, and over TLS the name that its certificate stands for."""
+    return remote, remote.name if remote.transport == "tls" else None
+
+
 class StreamConnection(asyncio.Protocol, Connection):
     """A connection over TCP or TLS, of either direction."""
 
     def __init__(
-        self, connections: Connections, local: Endpoint, limits: MessageLimits, receive: Receiver, *, outgoing: bool
+        self,
+        connections: Connections,
+        local: Endpoint,
+        limits: MessageLimits,
+        receive: Receiver,
+        *,
+        outgoing: bool,
+        name: str | None = None,
     ) -> None:
+        """`name` is what the peer's certificate is checked for, where we connect."""
+        self._name = name
         self.local = local
         self._connections = connections
         self._receive = receive
@@ -134,7 +149,7 @@ class StreamConnection(asyncio.Protocol, Connection):
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
         peer = transport.get_extra_info("peername")
-        self.remote = Endpoint(self.local.transport, peer[0], peer[1])
+        self.remote = Endpoint(self.local.transport, peer[0], peer[1], self._name)
         connections = self._connections
         if not self._outgoing:
             if not connections.admits(self.remote.host):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from sip.endpoint import Endpoint
 from sip.limits import MessageLimits
 from sip.transaction.layer import Datagram
-from sip.transport.connection import Connections, Receiver, StreamConnection
+from sip.transport.connection import Connections, Receiver, StreamConnection, connection_key
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 10.0
@@ -86,7 +86,7 @@ class Connector:
         self._receive = receive
         self._context = context
         self._on_failure = on_failure
-        self._pending: dict[Endpoint, _Pending] = {}
+        self._pending: dict[tuple[Endpoint, str | None], _Pending] = {}
 
     def send(self, datagram: Datagram) -> None:
         """Send one message to a numeric address. Raises OSError when that is impossible at once."""
@@ -97,12 +97,12 @@ class Connector:
             return
         if remote.transport not in {"tcp", "tls"}:
             raise OSError("a browser is reached over its own connection only, and that has ended")
-        pending = self._pending.get(remote)
+        pending = self._pending.get(connection_key(remote))
         if pending is None:
             if len(self._pending) >= CONNECTING:
                 raise OSError("too many connections are being made")
             task = self._connections.loop.create_task(self._connect(remote, datagram.local))
-            pending = self._pending[remote] = _Pending(task)
+            pending = self._pending[connection_key(remote)] = _Pending(task)
         if len(pending.waiting) >= WAITING_MESSAGES:
             raise OSError("too many messages wait for the connection")
         pending.waiting.append(datagram)
@@ -120,9 +120,9 @@ class Connector:
         try:
             reason = await self._try(remote, local)
         except asyncio.CancelledError:
-            self._pending.pop(remote, None)
+            self._pending.pop(connection_key(remote), None)
             raise
-        pending = self._pending.pop(remote)
+        pending = self._pending.pop(connection_key(remote))
         for datagram in pending.waiting:
             connection = self._connections.find(remote)
             try:
@@ -139,7 +139,9 @@ class Connector:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await loop.create_connection(
-                    lambda: StreamConnection(self._connections, local, self._limits, self._receive, outgoing=True),
+                    lambda: StreamConnection(
+                        self._connections, local, self._limits, self._receive, outgoing=True, name=remote.name
+                    ),
                     remote.host,
                     remote.port,
                     ssl=self._context() if secure else None,

@@ -110,6 +110,13 @@ class TestFaults:
             found = [m for at in range(len(data)) for m in stream.feed(data[at : at + 1]).messages]
         assert found == [data]
 
+    @pytest.mark.parametrize("piece", [b"A\r\nl:0\r\n\r\n", b"\rA\nl:0\n\n", message()])
+    def test_many_small_messages_in_one_piece_cost_no_more_than_their_size(self, piece: bytes) -> None:
+        stream = MessageStream()
+        with effort_below(1500):
+            taken = stream.feed(piece * (512 * 1024 // len(piece)))
+        assert len(taken.messages) == 512 * 1024 // len(piece)
+
     def test_nothing_waits_when_lines_never_end(self) -> None:
         stream = MessageStream()
         with effort_below(700):

@@ -29,6 +29,7 @@ from sip import (
     UserAgent,
     UserAgentConfig,
 )
+from sip.endpoint import Endpoint
 from sip.message import Request, Response, parse_message
 from sip.transport import connection as connection_module
 from sip.transport import streams as streams_module
@@ -154,6 +155,27 @@ async def test_a_certificate_is_checked_against_the_name_in_the_uri(certificates
         port = callee.address("tls")[1]
         caller.place(SipUri("sips", "+15550100", host="localhost", port=port))
         await caller.wait(Answered)
+
+
+async def test_a_connection_checked_for_one_name_is_not_used_for_another(certificates: Certificates) -> None:
+    listening = {"tls": (("127.0.0.1", 0),), "tls_files": tls_files(certificates)}
+    async with (
+        party(**listening) as callee,
+        party(udp=(("127.0.0.1", 0),), tls_files=TlsConfig(authorities=certificates.authority)) as caller,
+    ):
+        host, port = callee.address("tls")
+        target = SipUri("sips", "+15550100", host="localhost", port=port)
+        for name, kind in (("localhost", Answered), ("evil.example", Rejected), ("localhost", Answered)):
+            caller.agent.place_call(
+                target,
+                from_=ME,
+                body=OFFER,
+                next_hop=Endpoint("tls", host, port, name),
+                on_event=caller.events.put_nowait,
+            )
+            await caller.wait(kind)
+        assert len(callee.calls) == 2
+        assert caller.agent.connections == 1
 
 
 async def test_a_listener_without_a_usable_certificate_says_which_file(tmp_path: Path) -> None:

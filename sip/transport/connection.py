@@ -7,7 +7,6 @@ what was sent, within a bound, is dropped.
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from dataclasses import dataclass
 from sip.endpoint import Endpoint
 from sip.limits import MessageLimits
 from sip.stream import PING, PONG, MessageStream
-
-log = logging.getLogger(__name__)
 
 OUTPUT_BYTES = 1024 * 1024
 """What may wait for a peer to read it; beyond, the connection is dropped."""

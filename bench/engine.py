@@ -15,6 +15,9 @@ from typing import Any
 
 API_KEY = "vlx_live_" + "Bb0" * 13 + "B"
 START_LIMIT = 180.0
+_LEFT_OUT = frozenset({"PYTHONDONTWRITEBYTECODE"})
+"""Without its bytecode, Python compiles every module at each start; an installed engine has it."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -91,7 +94,9 @@ def resident_megabytes(pid: int) -> float:
 def environment(folder: Path, **changes: str) -> dict[str, str]:
     """Environment of an engine on free loopback ports with its data in a folder of its own."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("VOYLO_")},
+        **{
+            name: value for name, value in os.environ.items() if not name.startswith("VOYLO_") and name not in _LEFT_OUT
+        },
         "VOYLO_STORAGE__DATA_DIR": str(folder),
         "VOYLO_HTTP__BIND": "127.0.0.1:0",
         "VOYLO_SIP__UDP": "127.0.0.1:0",

@@ -12,16 +12,16 @@ import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
-
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sip.core.routing import DEFAULT_PORTS
 from sip.endpoint import Endpoint
 from sip.transport.addresses import is_numeric
 from sip.uri import SipUri
+
+if TYPE_CHECKING:  # dnspython is loaded for the first name that is looked up: many engines never see one
+    import dns.asyncresolver
+    import dns.resolver
 
 REMEMBERED_NAMES = 1024
 ADDRESS_SECONDS = 60.0
@@ -120,6 +120,9 @@ class SystemDns:
         return list(dict.fromkeys(str(address[0]) for *_, address in found)), ADDRESS_SECONDS
 
     async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
+        import dns.exception
+        import dns.resolver
+
         resolver = self._server()
         if resolver is None:
             return None
@@ -131,6 +134,9 @@ class SystemDns:
             raise OSError(f"{name}: {error}") from None
 
     def _server(self) -> dns.asyncresolver.Resolver | None:
+        import dns.asyncresolver
+        import dns.resolver
+
         if self._resolver is None and not self._unavailable:
             try:
                 self._resolver = dns.asyncresolver.Resolver()

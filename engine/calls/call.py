@@ -80,7 +80,11 @@ class Call:
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
-        self._log = logger.bind(call=new.public_id)
+
+    @property
+    def _log(self) -> structlog.typing.FilteringBoundLogger:
+        bound: structlog.typing.FilteringBoundLogger = logger.bind(call=self.new.public_id)
+        return bound
 
     @property
     def answered(self) -> bool:
@@ -226,7 +230,13 @@ class Call:
             self._log.exception("call.audio_not_closed")
         self.on_released()
         await self._store_end(self._outcome(end, answered_at, ended_at, ended))
-        self._log.info("call.ended", outcome="answered" if answered_at else end.outcome, by=end.by, cause=end.cause)
+        logger.info(
+            "call.ended",
+            call=self.new.public_id,
+            outcome="answered" if answered_at else end.outcome,
+            by=end.by,
+            cause=end.cause,
+        )
 
     async def _store_end(self, ended: CallOutcome) -> None:
         if self._answer_stored is not None:

@@ -81,25 +81,25 @@ class IncomingCalls:
         admitted = self._route(number)
         call_uuid, public_id = new_call_id()
         new = self._describe(incoming, admitted, call_uuid, public_id, self._services.now())
-        log = logger.bind(call=public_id, number=number.e164, source=incoming.source.host)
+        known = {"call": public_id, "number": number.e164, "source": incoming.source.host}
         if admitted.refusal is not None or admitted.application is None:
             refusal = admitted.refusal or outcome.NO_APPLICATION
-            log.info("call.refused", cause=refusal.cause, sip_code=refusal.sip_code)
+            logger.info("call.refused", **known, cause=refusal.cause, sip_code=refusal.sip_code)
             self._refuse(incoming, new, refusal)
             return
         call = Call(new, number, admitted.application, self._services)
         try:
             leg = InboundLeg(incoming, self._user_agent, self._plane, self._legs_of(number), call.on_media)
         except SdpRejected as error:
-            log.info("call.refused", cause="no_common_media", sip_code=error.status, reason=str(error))
+            logger.info("call.refused", **known, cause="no_common_media", sip_code=error.status, reason=str(error))
             warning = error.warning_header(self._user_agent.local_address_for(incoming.source.host))
             self._refuse(incoming, new, outcome.NO_COMMON_MEDIA, (warning,))
             return
         except SipParseError as error:
-            log.info("call.bad_sdp", reason=str(error))
+            logger.info("call.bad_sdp", **known, reason=str(error))
             incoming.reject(error.status, error.reason)
             return
-        log.info("call.received", caller=new.from_, application=admitted.application.id)
+        logger.info("call.received", **known, caller=new.from_, application=admitted.application.id)
         call.attach(leg)
         self._switchboard.connect(call)
 

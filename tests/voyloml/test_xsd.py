@@ -69,9 +69,7 @@ def test_refuses_every_wrong_value_of_closed_types(name: str) -> None:
 def test_takes_every_right_content() -> None:
     for frame, (right, _) in CONTENTS.items():
         for text, _ in right:
-            assert validates(
-                f"<Response>{frame.format(text.replace('&a', '&amp;a') if '&a' in text else text)}</Response>"
-            )
+            assert validates(f"<Response>{frame.format(text)}</Response>")
 
 
 @pytest.mark.parametrize(
@@ -109,10 +107,8 @@ def test_accepts_templates_ssml_and_what_editors_add(document: str) -> None:
 
 
 def test_a_range_takes_exactly_its_numbers() -> None:
-
-    ranges = {
-        attribute.type for spec in ELEMENTS for attribute in spec.attributes if isinstance(attribute.type, Integer)
-    }
+    types = [attribute.type for spec in ELEMENTS for attribute in spec.attributes]
+    ranges = {of for of in types if isinstance(of, Integer)}
     assert len(ranges) > 5
     for of in ranges:
         pattern = re.compile(pattern_of(of) or "")

@@ -122,7 +122,7 @@ class Phone:
 
     def note(self, what: What, text: str, data: Mapping[str, object] | None = None) -> None:
         """Adds a moment to the timeline."""
-        self.timeline.moments.append(Moment(self.now, what, text, data or {}))
+        self.timeline.add(Moment(self.now, what, text, data or {}))
 
     def changed(self) -> None:
         """Wakes whoever waits for something to happen on the call."""

@@ -110,7 +110,7 @@ class Simulated:
 def simulate(
     document: str | None = None,
     *,
-    url: str = BASE_URL,
+    url: str | None = None,
     app: Pages | Function | None = None,
     caller: Caller | None = None,
     world: World | None = None,
@@ -121,7 +121,8 @@ def simulate(
 
     `document` is what the action URL `url` answers first; without one `app` answers. `app` is a mapping of answers by
     URL or path, a function of the request such as `over_http`, or what `asgi` and `wsgi` make of an application. With
-    `template` the call runs that static document, with the variables of `setting` filled in.
+    `template` the call runs that static document, with the variables of `setting` filled in, and has an action URL only
+    where `url` gives one.
     """
     run = Simulation(document, url, app, caller or Caller(), world or World(), setting or Setting(), template)
     return run_in_virtual_time(run.run())
@@ -133,20 +134,19 @@ class Simulation:
     def __init__(
         self,
         document: str | None,
-        url: str,
+        url: str | None,
         app: Pages | Function | None,
         caller: Caller,
         world: World,
         setting: Setting,
         template: str | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
-        self.timeline = Timeline()
+        self.timeline = timeline or Timeline()
         self.asked: list[Asked] = []
         self._template = template
-        self._url: str | None = url
-        if template is not None and document is None and app is None:
-            self._url = None
-        self._exchange = in_process(_application(document, url, app))
+        self._url = url if url is not None or template is not None else BASE_URL
+        self._exchange = in_process(_application(document, self._url or BASE_URL, app))
         self._verbs_seen = 0
         self._caller = caller
         self._world = world
@@ -161,6 +161,14 @@ class Simulation:
         """The call; from the beginning of `run` on."""
         assert self._call is not None
         return self._call
+
+    def press(self, key: str) -> None:
+        """The caller presses a key."""
+        self.call.press(key)
+
+    def say(self, text: str) -> None:
+        """The caller says something."""
+        self.call.speak(text, max(1, len(text.split())) * WORD_SECONDS, 0.9)
 
     def hang_up(self, why: str = "caller") -> None:
         """Ends the call from the caller's side."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -41,10 +41,17 @@ class Moment:
 
 
 class Timeline:
-    """The moments of a call, in order."""
+    """The moments of a call, in order. `listener` is given each as it happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: Callable[[Moment], None] | None = None) -> None:
         self.moments: list[Moment] = []
+        self._listener = listener
+
+    def add(self, moment: Moment) -> None:
+        """Appends a moment."""
+        self.moments.append(moment)
+        if self._listener is not None:
+            self._listener(moment)
 
     def __iter__(self) -> Iterator[Moment]:
         return iter(self.moments)

@@ -45,7 +45,8 @@ class Execution:
     """The run of a call through its documents, as a verb sees it.
 
     `page` is the document being run. `replacing` is true while a verb is cancelled because another document takes
-    over, so that it can tell this from a hang-up. `waiting` is true for the documents of a caller in a queue.
+    over, so that it can tell this from a hang-up. `waiting` is true for the documents of a caller in a queue. `verbs`
+    counts those that have run, against their limit.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Execution:
         self.page: Page | None = None
         self.replacing = False
         self.waiting = False
+        self.verbs = 0
         self._owed: list[Callable[[], Awaitable[None]]] = []
         self._warnings = 0
 

@@ -88,7 +88,6 @@ class Interpreter:
         self._limits = limits
         self._documents = Documents(facts, script, exchange, control.log, limits, clock)
         self._execution = Execution(control, self._documents, self._run_page)
-        self._verbs = 0
         self._redirects = 0
         self._scope: asyncio.Timeout | None = None
         self._replacement: Callable[[], Awaitable[Page]] | None = None
@@ -189,8 +188,8 @@ class Interpreter:
     def _exceeded(self, verb: Bound) -> RunResult | None:
         """Counts the verb, and ends the run when it is one too many (contract §10.1, §10.8)."""
         limits = self._limits
-        self._verbs += 1
-        if self._verbs > limits.verbs_per_call:
+        self._execution.verbs += 1
+        if self._execution.verbs > limits.verbs_per_call:
             return RunResult("application_error", f"more than {limits.verbs_per_call} verbs in one call")
         self._redirects = self._redirects + 1 if verb.spec.name == "Redirect" else 0
         if self._redirects > limits.redirects:

@@ -108,8 +108,11 @@ async def _run_documents(run: Execution, verb: Bound, url: str, waiting: Waiting
     loop = asyncio.get_running_loop()
     began = loop.time()
     method = verb.text("waitUrlMethod") or "POST"
+    verbs = run.verbs
     while True:
         round_began = loop.time()
+        # A long wait must not use up what the call may do; each round has as much as was left before.
+        run.verbs = verbs
         parameters = [
             ("QueuePosition", str(waiting.position)),
             ("CurrentQueueSize", str(waiting.size)),

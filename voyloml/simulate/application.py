@@ -1,6 +1,6 @@
 """The application of a simulated call: documents by URL, a function, an ASGI or WSGI app in the same process, or HTTP.
 
-Whatever it is, it is a function of a request; `in_process` makes an `HttpExchange` of it.
+Whatever it is, it is a function of a request; `reply_to` makes of its answer what an `HttpExchange` gives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from voyloml.exchange import HttpExchange, HttpFailure, HttpReply, HttpRequest
+from voyloml.exchange import HttpFailure, HttpReply, HttpRequest
 
 BASE_URL: Final = "http://app.test/"
 """What relative URLs resolve against where the simulation is not given a URL."""
@@ -68,22 +68,18 @@ def asked_of(request: HttpRequest) -> Asked:
     return Asked(at, request.method, request.url, parameters, request.headers, request.body)
 
 
-def in_process(answer: Function) -> HttpExchange:
-    """An exchange that asks a function."""
-
-    async def exchange(request: HttpRequest) -> HttpReply:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        given = answer(asked_of(request))
-        if not isinstance(given, str | bytes | Reply):
-            given = await given
-        reply = given if isinstance(given, Reply) else Reply(given)
+async def reply_to(asked: Asked, answer: Function) -> HttpReply:
+    """What a function answers, as the interpreter wants it. Raises HttpFailure."""
+    loop = asyncio.get_running_loop()
+    given = answer(asked)
+    if not isinstance(given, str | bytes | Reply):
+        given = await given
+    reply = given if isinstance(given, Reply) else Reply(given)
+    if reply.delay:
         await asyncio.sleep(reply.delay)
-        body = reply.body.encode() if isinstance(reply.body, str) else reply.body
-        headers = {name.lower(): value for name, value in reply.headers.items()}
-        return HttpReply(reply.status, headers, body, round((loop.time() - began) * 1000), request.url)
-
-    return exchange
+    body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+    headers = {name.lower(): value for name, value in reply.headers.items()}
+    return HttpReply(reply.status, headers, body, round((loop.time() - asked.at) * 1000), asked.url)
 
 
 def pages(answers: Pages) -> Function:

@@ -21,8 +21,8 @@ from voyloml.simulate.application import (
     Function,
     Pages,
     asked_of,
-    in_process,
     pages,
+    reply_to,
 )
 from voyloml.simulate.outside import SimulatedCall
 from voyloml.simulate.script import (
@@ -146,7 +146,7 @@ class Simulation:
         self.asked: list[Asked] = []
         self._template = template
         self._url = url if url is not None or template is not None else BASE_URL
-        self._exchange = in_process(_application(document, self._url or BASE_URL, app))
+        self._app = _application(document, self._url or BASE_URL, app)
         self._verbs_seen = 0
         self._caller = caller
         self._world = world
@@ -154,6 +154,7 @@ class Simulation:
         self._status = "ringing"
         self._call: SimulatedCall | None = None
         self._task: asyncio.Task[RunResult] | None = None
+        self._interpreter: Interpreter | None = None
         self._hung_up: str | None = None
 
     @property
@@ -161,6 +162,10 @@ class Simulation:
         """The call; from the beginning of `run` on."""
         assert self._call is not None
         return self._call
+
+    def replace(self, *, url: str | None = None, xml: str | None = None) -> bool:
+        """Live call control (contract §6.5): goes on with another document. False when nothing runs."""
+        return self._interpreter is not None and self._interpreter.replace(url=url, xml=xml)
 
     def press(self, key: str) -> None:
         """The caller presses a key."""
@@ -183,7 +188,7 @@ class Simulation:
         outbound = setting.direction == "outbound"
         call = self._call = SimulatedCall(self.timeline, self._world, answered=outbound)
         call.note(What.CALL, f"{setting.direction} from {setting.from_} to {setting.to}")
-        interpreter = Interpreter(
+        interpreter = self._interpreter = Interpreter(
             call,
             self._facts(call),
             ApplicationScript(self._url, setting.headers, self._template, setting.signing_secret),
@@ -248,7 +253,7 @@ class Simulation:
         line = f"{asked.method} {asked.url.partition('?')[0]} {words}".rstrip()
         data: dict[str, object] = {"method": asked.method, "url": asked.url.partition("?")[0], "parameters": shown}
         try:
-            reply = await self._exchange(request)
+            reply = await reply_to(asked, self._app)
         except HttpFailure as error:
             self.call.note(What.ASKS, f"{line} → {error.message}", {**data, "failure": error.kind})
             raise

@@ -1,7 +1,7 @@
 """A call as a text file, for `voylo simulate --script`: who calls, what the caller does, who is out there.
 
-One thing a line, words are quoted as in a shell; `# ` begins a comment, `#` alone is a key. The lines and what they mean are in
-`docs/testing-call-flows.md`; `LINES` lists them.
+One thing a line, words are quoted as in a shell; `# ` begins a comment, `#` alone is a key. `LINES` lists what a line
+can be; `docs/testing-call-flows.md` says what it means.
 """
 
 from __future__ import annotations

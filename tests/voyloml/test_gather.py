@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from voyloml.binding import Binder
+from voyloml.capabilities import Utterance
 from voyloml.gather import DIGITS, GatherMachine, GatherRules, Phase, Step
 from voyloml.parser import parse_document
 
-PROMPTING, COLLECTING, DONE = Phase.PROMPTING, Phase.COLLECTING, Phase.DONE
+PROMPTING, COLLECTING, SPEAKING, DONE = Phase.PROMPTING, Phase.COLLECTING, Phase.SPEAKING, Phase.DONE
 NOTHING, STOP, TIMER = Step.NOTHING, Step.STOP_PROMPTS, Step.START_TIMER
 
 
 def machine(phase: Phase, digits: str = "", **rules: object) -> GatherMachine:
     gather = GatherMachine(GatherRules(**rules), prompts=phase is PROMPTING)  # type: ignore[arg-type]
     gather.digits = digits
+    if phase is SPEAKING:
+        gather.speech_began()
+    elif phase is DONE:
+        gather.timer_over()
     assert gather.phase is phase
     return gather
 
@@ -133,3 +140,52 @@ class TestRules:
     )
     def test_keys_that_stop_the_prompts(self, rules: GatherRules, keys: str) -> None:
         assert rules.interrupt_keys == keys
+
+
+class TestSpeech:
+    RULES: ClassVar[dict[str, object]] = {"takes_speech": True}
+    SAID = Utterance("billing", 0.9)
+
+    @pytest.mark.parametrize(
+        ("phase", "digits", "rules", "hearing"),
+        [
+            (PROMPTING, "", {}, True),
+            (PROMPTING, "", {"barge_in": False}, False),
+            (COLLECTING, "", {"barge_in": False}, True),
+            (SPEAKING, "", {}, True),
+            # The first key that counts has decided.
+            (COLLECTING, "5", {}, False),
+            (DONE, "", {}, False),
+            (COLLECTING, "", {"takes_speech": False}, False),
+        ],
+    )
+    def test_is_heard_or_not(self, phase: Phase, digits: str, rules: dict[str, object], hearing: bool) -> None:
+        assert machine(phase, digits, **{**self.RULES, **rules}).hearing is hearing
+
+    @pytest.mark.parametrize(("phase", "step"), [(PROMPTING, STOP | Step.STOP_TIMER), (COLLECTING, Step.STOP_TIMER)])
+    def test_stops_prompts_and_timer_when_it_begins(self, phase: Phase, step: Step) -> None:
+        gather = machine(phase, **self.RULES)
+        assert gather.speech_began() == step
+        assert gather.phase is SPEAKING
+
+    def test_that_is_understood_is_the_input(self) -> None:
+        gather = machine(SPEAKING, **self.RULES)
+        assert gather.speech_over(self.SAID) == NOTHING
+        assert (gather.phase, gather.speech, gather.digits) == (DONE, self.SAID, "")
+
+    def test_that_is_not_understood_begins_the_silence_anew(self) -> None:
+        gather = machine(SPEAKING, **self.RULES)
+        assert gather.speech_over(None) == TIMER
+        assert (gather.phase, gather.speech) == (COLLECTING, None)
+
+    @pytest.mark.parametrize(
+        ("key", "then", "digits", "step"),
+        [("5", COLLECTING, "5", TIMER), ("#", DONE, "", NOTHING), ("A", SPEAKING, "", NOTHING)],
+    )
+    def test_gives_way_to_a_key_that_counts(self, key: str, then: Phase, digits: str, step: Step) -> None:
+        gather = machine(SPEAKING, **self.RULES)
+        assert gather.key(key) == step
+        assert (gather.phase, gather.digits) == (then, digits)
+
+    def test_the_end_of_prompts_it_has_stopped_changes_nothing(self) -> None:
+        assert machine(SPEAKING, **self.RULES).prompts_over() == NOTHING

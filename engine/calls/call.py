@@ -63,7 +63,8 @@ class Call:
     """An inbound call to a number of a workspace.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
-    `on_released` is called when the leg and its audio are gone, while the record may still be waiting for the store.
+    `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
+    while the end of the record may still be waiting for the store.
     """
 
     def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
@@ -73,6 +74,7 @@ class Call:
         self.leg: InboundLeg
         self._services = services
         self._control = LegControl(self, services.sources)
+        self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._end: End | None = None
@@ -165,6 +167,7 @@ class Call:
                 await self._services.records.create(self.new)
         except TimeoutError:
             raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
+        self.on_stored()
         if self._end is not None:
             raise asyncio.CancelledError
 

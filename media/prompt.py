@@ -34,6 +34,10 @@ class PromptAudio:
         """How long it plays, in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
+    def slow_to_encode(self, codec: str) -> bool:
+        """Whether `encoded` would take long enough to do it on another thread, which it may be called from."""
+        return codec == "G722" and codec not in self._encoded and len(self.samples) > SAMPLE_RATE
+
     def encoded(self, codec: str) -> npt.NDArray[np.uint8]:
         """Return the octets in "PCMU", "PCMA" or "G722", one per sample, the same array each time.
 

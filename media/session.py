@@ -148,6 +148,11 @@ class MediaSession:
         )
         self._feed_digits()
 
+    async def prepare(self, audio: PromptAudio) -> None:
+        """Encode audio for the session's codec before it is played, on another thread where that takes long."""
+        if self.parameters is not None and audio.slow_to_encode(self.parameters.codec):
+            await asyncio.to_thread(audio.encoded, self.parameters.codec)
+
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:
         """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
 

@@ -8,7 +8,7 @@ import numpy as np
 from media.kernel import constants as c
 from media.kernel import g711
 from media.kernel.arrays import Octets, Samples, Words
-from media.kernel.compiled import compiled
+from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.g711 import ALAW_TO_LINEAR, LINEAR_TO_ALAW, LINEAR_TO_ULAW, ULAW_TO_LINEAR
 from media.kernel.g722 import STATE_WORDS, decode_narrow, encode_narrow, reset_g722
 
@@ -65,14 +65,19 @@ def recode_g711(source: Octets, target: Octets, to: int) -> None:
         target[place] = table[source[place]]
 
 
+@compiled_without_gil
+def _encode_stream(samples: Samples, octets: Octets, state: Words) -> None:
+    reset_g722(state)
+    encode_narrow(state, samples, octets, len(samples))
+
+
 def encode(samples: Samples, codec: str) -> Octets:
     """Encode int16 samples at 8 kHz as octets of "PCMU", "PCMA" or "G722", one per sample."""
     if CODECS[codec] != c.G722:
         return g711.encode(samples, codec)
-    state = np.zeros(STATE_WORDS, np.int64)
-    reset_g722(state)
     octets = np.empty(len(samples), np.uint8)
-    encode_narrow(state, samples, octets, len(samples))
+    # The compiled form is made for one kind of array: prompts cannot be written to.
+    _encode_stream(np.array(samples), octets, np.zeros(STATE_WORDS, np.int64))
     return octets
 
 

@@ -1,4 +1,4 @@
-"""sipp and a user agent of ours call each other: the ways in which a call begins and ends (RFC 3261 §9, §13, §15, §22)."""
+"""sipp and a user agent of ours call each other: how calls begin and end (RFC 3261 §9, §13, §15, §22)."""
 
 from __future__ import annotations
 

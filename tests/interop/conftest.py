@@ -106,4 +106,4 @@ async def party() -> AsyncIterator[Callable[..., Awaitable[Party]]]:
     for one in made:
         statistics = one.agent.statistics
         left = (one.agent.calls, statistics.failures, statistics.send_errors, statistics.parse_errors)
-        assert left == (0, 0, 0, one.parse_errors), "calls left, bugs met, messages not sent, messages not parsed"
+        assert left == (0, 0, one.send_errors, one.parse_errors), "calls left, bugs, not sent, not parsed"

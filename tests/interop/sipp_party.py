@@ -59,6 +59,7 @@ class Party:
     ) -> None:
         self.take = take
         self.parse_errors = 0  # messages of sipp that are no SIP as we know it, where a test sends such
+        self.send_errors = 0  # messages of ours that could not be sent, where a test means that
         self._calls: asyncio.Queue[tuple[IncomingCall, Events]] = asyncio.Queue()
         settings = {"udp": (("127.0.0.1", 0),), **config}
         self.agent = UserAgent(

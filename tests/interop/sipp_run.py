@@ -32,22 +32,24 @@ class Sipp:
 
     async def calls(self, scenario: str, remote: tuple[str, int], *options: str) -> None:
         """Have sipp begin, towards a user agent at `remote`, and wait for its end."""
+        async with self.calling(scenario, remote, *options):
+            pass
+
+    @asynccontextmanager
+    async def calling(self, scenario: str, remote: tuple[str, int], *options: str) -> AsyncIterator[None]:
+        """Have sipp begin; the end of the block waits for the end of its scenario."""
         run = await self._start(scenario, self._free_port(), *options, f"{remote[0]}:{remote[1]}")
-        await run.finish()
+        async with run.attended():
+            yield
 
     @asynccontextmanager
     async def waits(self, scenario: str, *options: str, transport: str = "udp") -> AsyncIterator[SipUri]:
         """A sipp that waits for a call at the URI given; the end of the block waits for the end of its scenario."""
         port = self._free_port()
         run = await self._start(scenario, port, *options)
-        try:
+        async with run.attended():
             await run.listening(transport, port)
             yield SipUri("sip", "sipp", host="127.0.0.1", port=port)
-        except BaseException as error:
-            await run.kill()
-            error.add_note(run.report())
-            raise
-        await run.finish()
 
     async def _start(self, scenario: str, port: int, *arguments: str) -> Run:
         folder = self._folder / f"{next(self._numbers)}-{scenario}"
@@ -65,45 +67,51 @@ class Run:
     """A sipp that runs."""
 
     def __init__(self, scenario: str, folder: Path, process: asyncio.subprocess.Process) -> None:
-        self.scenario = scenario
+        self._scenario = scenario
         self._folder = folder
         self._process = process
-        self._stderr = asyncio.create_task(self._read())
 
     async def listening(self, transport: str, port: int) -> None:
         """Wait until its socket is open: there is no other sign that it is ready."""
         table = Path("/proc/net") / transport
         while f"0100007F:{port:04X} " not in table.read_text():
-            assert self._process.returncode is None, self.report()
             await asyncio.sleep(0.002)
 
-    async def finish(self) -> None:
-        """Wait for its end, which has to be a good one."""
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """Wait for its good end after the block. A bad one ends the block at once; a block that fails ends sipp."""
+        waiting = asyncio.current_task()
+        assert waiting is not None
+        inside = True
+        watching = asyncio.create_task(self._process.communicate())
+
+        def ended(_watching: asyncio.Task[tuple[bytes, bytes]]) -> None:
+            if inside and self._process.returncode:
+                waiting.cancel()
+
+        watching.add_done_callback(ended)
         try:
-            await self._process.wait()
-        except BaseException:
-            await self.kill()
-            raise
-        await self._stderr
-        assert self._process.returncode == 0, self.report()
+            yield
+            inside = False
+            _, said = await watching
+            assert self._process.returncode == 0, self._report(said)
+        except BaseException as error:
+            failed = inside and watching.done()
+            inside = False
+            if self._process.returncode is None:
+                self._process.kill()
+            _, said = await watching
+            if not failed or not isinstance(error, asyncio.CancelledError):
+                error.add_note(self._report(said))
+                raise
+            waiting.uncancel()
+            raise AssertionError(self._report(said)) from None
 
-    async def kill(self) -> None:
-        """End it now."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-        await self._stderr
-
-    def report(self) -> str:
+    def _report(self, said: bytes) -> str:
         """What it said, and what it sent and received."""
-        said = self._stderr.result() if self._stderr.done() and not self._stderr.cancelled() else b""
-        texts = [said.decode(errors="replace")]
+        texts = [f"sipp {self._scenario} ended with {self._process.returncode}", said.decode(errors="replace")]
         for name in ("errors.log", "messages.log"):
             path = self._folder / name
             if path.exists():
                 texts.append(path.read_text(errors="replace")[-SHOWN_CHARS:])
-        return "\n".join([f"sipp {self.scenario} ended with {self._process.returncode}", *texts])
-
-    async def _read(self) -> bytes:
-        assert self._process.stderr is not None
-        return await self._process.stderr.read()
+        return "\n".join(texts)

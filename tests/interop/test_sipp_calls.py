@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -44,12 +43,11 @@ class TestSippCalls:
 
     async def test_and_is_hung_up(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-is-hung-up", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.hangup(reason="Q.850;cause=17")
-        assert await events.next(HungUp) == HungUp(200)
-        await playing
+        async with sipp.calling("uac-is-hung-up", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.hangup(reason="Q.850;cause=17")
+            assert await events.next(HungUp) == HungUp(200)
         assert events.kinds == ["Confirmed", "HungUp"]
 
     async def test_and_is_refused(self, sipp: Sipp, party: Parties) -> None:

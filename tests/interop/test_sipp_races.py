@@ -84,11 +84,10 @@ class TestCancel:
 class TestBye:
     async def test_of_a_caller_crosses_ours(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-bye-crosses-bye", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.hangup()
-        await playing
+        async with sipp.calling("uac-bye-crosses-bye", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.hangup()
         assert events.items == [Confirmed(None), RemoteHangup(None)]
         await until(lambda: ours.agent.statistics.stray_responses == 1)
 
@@ -109,12 +108,11 @@ class TestBye:
         self, sipp: Sipp, party: Parties, scenario: str, status: int, repeated: int
     ) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls(scenario, ours.address, "-nr"))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.hangup()
-        assert await events.next(HungUp) == HungUp(status)
-        await playing
+        async with sipp.calling(scenario, ours.address, "-nr"):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(status)
         assert ours.agent.transaction_counters.retransmissions_sent == repeated
 
     @pytest.mark.parametrize(
@@ -161,18 +159,17 @@ class TestGlare:
         self, sipp: Sipp, party: Parties, clock: MovableClock
     ) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-glare", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.reinvite(HELD)
-        await until(lambda: ours.agent.statistics.messages_received == 5)
-        clock.move(2.01)
-        await events.next(OfferAnswered)
-        (await events.next(Offer)).respond.accept(HELD_ANSWER)
-        await until(lambda: call.state is CallState.CONFIRMED)
-        call.hangup()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-glare", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.reinvite(HELD)
+            await until(lambda: ours.agent.statistics.messages_received == 5)
+            clock.move(2.01)
+            await events.next(OfferAnswered)
+            (await events.next(Offer)).respond.accept(HELD_ANSWER)
+            await until(lambda: call.state is CallState.CONFIRMED)
+            call.hangup()
+            await events.next(HungUp)
         assert events.kinds == ["Confirmed", "OfferAnswered", "Offer", "HungUp"]
 
     async def test_of_reinvites_where_we_own_the_call_id(self, sipp: Sipp, party: Parties, clock: MovableClock) -> None:
@@ -194,16 +191,15 @@ class TestGlare:
         self, sipp: Sipp, party: Parties, clock: MovableClock
     ) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-update-glare", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.update(HELD)
-        await until(lambda: ours.agent.statistics.messages_received == 4)
-        clock.move(2.01)
-        await events.next(OfferAnswered)
-        call.hangup()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-update-glare", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.update(HELD)
+            await until(lambda: ours.agent.statistics.messages_received == 4)
+            clock.move(2.01)
+            await events.next(OfferAnswered)
+            call.hangup()
+            await events.next(HungUp)
         assert events.kinds == ["Confirmed", "OfferAnswered", "HungUp"]
 
     async def test_of_updates_where_we_own_the_call_id(self, sipp: Sipp, party: Parties, clock: MovableClock) -> None:
@@ -241,10 +237,9 @@ class TestLoss:
 
     async def test_of_the_ack_to_a_reinvite_of_sipp(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-loses-ack-to-reinvite", ours.address, "-nr"))
-        _call, events = await ours.call()
-        (await events.next(Offer)).respond.accept(HELD_ANSWER)
-        await playing
+        async with sipp.calling("uac-loses-ack-to-reinvite", ours.address, "-nr"):
+            _call, events = await ours.call()
+            (await events.next(Offer)).respond.accept(HELD_ANSWER)
         assert events.kinds == ["Confirmed", "Offer", "RemoteHangup"]
 
     @pytest.mark.parametrize(("scenario", "repeated"), [("uas-loses-200", 1), ("uas-loses-ack", 0)])

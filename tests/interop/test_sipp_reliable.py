@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -41,11 +40,10 @@ class TestSippCalls:
 
     async def test_a_180_is_reliable_where_that_is_required(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(ring)
-        playing = asyncio.create_task(sipp.calls("uac-acknowledges-180", ours.address))
-        call, events = await ours.call()
-        await until(lambda: ours.agent.transaction_counters.server_transactions == 2)
-        call.answer(ANSWER)
-        await playing
+        async with sipp.calling("uac-acknowledges-180", ours.address):
+            call, events = await ours.call()
+            await until(lambda: ours.agent.transaction_counters.server_transactions == 2)
+            call.answer(ANSWER)
         assert events.kinds == ["Confirmed", "RemoteHangup"]
 
     async def test_a_lost_prack(self, sipp: Sipp, party: Parties) -> None:
@@ -63,73 +61,67 @@ class TestSippCalls:
 
     async def test_an_offer_in_a_prack(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(lambda call: call.progress(ANSWER))
-        playing = asyncio.create_task(sipp.calls("uac-offers-in-prack", ours.address))
-        call, events = await ours.call()
-        offer = await events.next(Offer)
-        assert b"m=audio 40002" in offer.body
-        offer.respond.accept(ANSWER)
-        call.answer(b"")
-        await playing
+        async with sipp.calling("uac-offers-in-prack", ours.address):
+            call, events = await ours.call()
+            offer = await events.next(Offer)
+            assert b"m=audio 40002" in offer.body
+            offer.respond.accept(ANSWER)
+            call.answer(b"")
         assert events.kinds == ["Offer", "Confirmed", "RemoteHangup"]
 
     async def test_an_answer_in_a_prack(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(lambda call: call.progress(OFFER))
-        playing = asyncio.create_task(sipp.calls("uac-answers-in-prack", ours.address))
-        call, events = await ours.call()
-        answered = await events.next(OfferAnswered)
-        assert answered.body is not None
-        assert b"m=audio 40002" in answered.body
-        call.answer(b"")
-        await playing
+        async with sipp.calling("uac-answers-in-prack", ours.address):
+            call, events = await ours.call()
+            answered = await events.next(OfferAnswered)
+            assert answered.body is not None
+            assert b"m=audio 40002" in answered.body
+            call.answer(b"")
         assert events.kinds == ["OfferAnswered", "Confirmed", "RemoteHangup"]
 
     async def test_updates_of_sipp(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(lambda call: call.progress(ANSWER))
-        playing = asyncio.create_task(sipp.calls("uac-updates", ours.address))
-        call, events = await ours.call()
-        offer = await events.next(Offer)
-        assert b"m=audio 40002" in offer.body
-        offer.respond.accept(ANSWER)
-        call.answer(b"")
-        offer = await events.next(Offer)
-        assert b"m=audio 40004" in offer.body
-        offer.respond.accept(ANSWER)
-        await playing
+        async with sipp.calling("uac-updates", ours.address):
+            call, events = await ours.call()
+            offer = await events.next(Offer)
+            assert b"m=audio 40002" in offer.body
+            offer.respond.accept(ANSWER)
+            call.answer(b"")
+            offer = await events.next(Offer)
+            assert b"m=audio 40004" in offer.body
+            offer.respond.accept(ANSWER)
         assert events.kinds == ["Offer", "Confirmed", "Offer", "RemoteHangup"]
 
     async def test_an_update_of_sipp_that_is_refused(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-updates-in-vain", ours.address))
-        _call, events = await ours.call()
-        (await events.next(Offer)).respond.reject(488)
-        await playing
+        async with sipp.calling("uac-updates-in-vain", ours.address):
+            _call, events = await ours.call()
+            (await events.next(Offer)).respond.reject(488)
         assert events.kinds == ["Confirmed", "Offer", "RemoteHangup"]
 
     async def test_an_update_of_sipp_before_its_first_offer_is_answered(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(ring)
-        playing = asyncio.create_task(sipp.calls("uac-updates-too-early", ours.address))
-        call, events = await ours.call()
-        await until(lambda: ours.agent.transaction_counters.server_transactions == 2)
-        call.answer(ANSWER)
-        await playing
+        async with sipp.calling("uac-updates-too-early", ours.address):
+            call, events = await ours.call()
+            await until(lambda: ours.agent.transaction_counters.server_transactions == 2)
+            call.answer(ANSWER)
         assert events.kinds == ["Confirmed", "RemoteHangup"]
 
     async def test_updates_of_ours(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(lambda call: call.progress(ANSWER))
-        playing = asyncio.create_task(sipp.calls("uac-is-updated", ours.address))
-        call, events = await ours.call()
-        call.update(HELD)
-        answered = await events.next(OfferAnswered)
-        assert answered.body is not None
-        assert b"m=audio 40002" in answered.body
-        call.answer(b"")
-        call.update(OFFER)
-        answered = await events.next(OfferAnswered)
-        assert answered.body is not None
-        assert b"m=audio 40004" in answered.body
-        call.hangup()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-is-updated", ours.address):
+            call, events = await ours.call()
+            call.update(HELD)
+            answered = await events.next(OfferAnswered)
+            assert answered.body is not None
+            assert b"m=audio 40002" in answered.body
+            call.answer(b"")
+            call.update(OFFER)
+            answered = await events.next(OfferAnswered)
+            assert answered.body is not None
+            assert b"m=audio 40004" in answered.body
+            call.hangup()
+            await events.next(HungUp)
         assert events.kinds == ["OfferAnswered", "Confirmed", "OfferAnswered", "HungUp"]
 
 

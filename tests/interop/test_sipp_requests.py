@@ -41,11 +41,10 @@ async def test_a_request_is_refused_by_the_protocol_itself(sipp: Sipp, party: Pa
 
 async def test_a_request_that_came_twice_by_two_ways_makes_one_call(sipp: Sipp, party: Parties) -> None:
     ours = await party()
-    playing = asyncio.create_task(sipp.calls("merged", ours.address))
-    call, _events = await ours.call()
-    await until(lambda: ours.agent.statistics.refused == 1)
-    call.reject(486)
-    await playing
+    async with sipp.calling("merged", ours.address):
+        call, _events = await ours.call()
+        await until(lambda: ours.agent.statistics.refused == 1)
+        call.reject(486)
     assert ours.agent.statistics.calls_received == 1
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -21,12 +20,11 @@ class TestRoutes:
     @pytest.mark.parametrize("scenario", ["uac-records-route", "uac-records-strict-route"])
     async def test_of_a_caller(self, sipp: Sipp, party: Parties, scenario: str) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls(scenario, ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.hangup()
-        assert await events.next(HungUp) == HungUp(200)
-        await playing
+        async with sipp.calling(scenario, ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(200)
 
     @pytest.mark.parametrize("scenario", ["uas-records-route", "uas-records-strict-route"])
     async def test_of_a_callee(self, sipp: Sipp, party: Parties, scenario: str) -> None:

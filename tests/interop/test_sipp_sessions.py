@@ -20,87 +20,80 @@ HELD_ANSWER = ANSWER + b"a=recvonly\r\n"
 class TestSippCalls:
     async def test_and_holds(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-holds", ours.address))
-        _call, events = await ours.call()
-        offer = await events.next(Offer)
-        assert b"a=sendonly" in offer.body
-        offer.respond.accept(HELD_ANSWER)
-        offer = await events.next(Offer)
-        assert b"a=sendonly" not in offer.body
-        offer.respond.accept(ANSWER)
-        await playing
+        async with sipp.calling("uac-holds", ours.address):
+            _call, events = await ours.call()
+            offer = await events.next(Offer)
+            assert b"a=sendonly" in offer.body
+            offer.respond.accept(HELD_ANSWER)
+            offer = await events.next(Offer)
+            assert b"a=sendonly" not in offer.body
+            offer.respond.accept(ANSWER)
         assert events.kinds == ["Confirmed", "Offer", "Offer", "RemoteHangup"]
 
     async def test_and_holds_in_vain(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-holds-in-vain", ours.address))
-        call, events = await ours.call()
-        (await events.next(Offer)).respond.reject(488)
-        assert call.state is CallState.CONFIRMED
-        (await events.next(Offer)).respond.accept(ANSWER)
-        await playing
+        async with sipp.calling("uac-holds-in-vain", ours.address):
+            call, events = await ours.call()
+            (await events.next(Offer)).respond.reject(488)
+            assert call.state is CallState.CONFIRMED
+            (await events.next(Offer)).respond.accept(ANSWER)
         assert events.kinds == ["Confirmed", "Offer", "Offer", "RemoteHangup"]
 
     async def test_and_is_held(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-is-held", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.reinvite(HELD)
-        answered = await events.next(OfferAnswered)
-        assert answered.body is not None
-        assert b"a=recvonly" in answered.body
-        call.reinvite(OFFER)
-        await events.next(OfferAnswered)
-        call.hangup()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-is-held", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.reinvite(HELD)
+            answered = await events.next(OfferAnswered)
+            assert answered.body is not None
+            assert b"a=recvonly" in answered.body
+            call.reinvite(OFFER)
+            await events.next(OfferAnswered)
+            call.hangup()
+            await events.next(HungUp)
         assert events.kinds == ["Confirmed", "OfferAnswered", "OfferAnswered", "HungUp"]
 
     async def test_and_refuses_to_be_held(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-refuses-hold", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        call.reinvite(HELD)
-        assert await events.next(OfferRejected) == OfferRejected(488, "Not Acceptable Here")
-        (await events.next(Offer)).respond.accept(ANSWER)
-        await until(lambda: call.state is CallState.CONFIRMED)
-        call.hangup()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-refuses-hold", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            call.reinvite(HELD)
+            assert await events.next(OfferRejected) == OfferRejected(488, "Not Acceptable Here")
+            (await events.next(Offer)).respond.accept(ANSWER)
+            await until(lambda: call.state is CallState.CONFIRMED)
+            call.hangup()
+            await events.next(HungUp)
         assert events.kinds == ["Confirmed", "OfferRejected", "Offer", "HungUp"]
 
     async def test_and_asks_us_for_an_offer(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-asks-for-offer", ours.address))
-        _call, events = await ours.call()
-        offer = await events.next(Offer)
-        assert offer.body == b""
-        offer.respond.accept(OFFER)
-        answered = await events.next(OfferAnswered)
-        assert answered.body is not None
-        assert b"m=audio 40000" in answered.body
-        await playing
+        async with sipp.calling("uac-asks-for-offer", ours.address):
+            _call, events = await ours.call()
+            offer = await events.next(Offer)
+            assert offer.body == b""
+            offer.respond.accept(OFFER)
+            answered = await events.next(OfferAnswered)
+            assert answered.body is not None
+            assert b"m=audio 40000" in answered.body
 
     async def test_and_offers_twice_at_once(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-overlaps", ours.address))
-        _call, events = await ours.call()
-        offer = await events.next(Offer)
-        await until(lambda: ours.agent.transaction_counters.server_transactions == 3)
-        offer.respond.accept(ANSWER)
-        await playing
+        async with sipp.calling("uac-overlaps", ours.address):
+            _call, events = await ours.call()
+            offer = await events.next(Offer)
+            await until(lambda: ours.agent.transaction_counters.server_transactions == 3)
+            offer.respond.accept(ANSWER)
         assert events.kinds == ["Confirmed", "Offer", "RemoteHangup"]
 
     async def test_and_moves_elsewhere(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-moves", ours.address))
-        call, events = await ours.call()
-        (await events.next(Offer)).respond.accept(ANSWER)
-        call.hangup()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-moves", ours.address):
+            call, events = await ours.call()
+            (await events.next(Offer)).respond.accept(ANSWER)
+            call.hangup()
+            await events.next(HungUp)
 
     async def test_and_wants_a_session_interval_that_is_too_short(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
@@ -110,30 +103,28 @@ class TestSippCalls:
 
     async def test_and_refreshes_until_it_falls_silent(self, sipp: Sipp, party: Parties, clock: MovableClock) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-refreshes", ours.address))
-        call, events = await ours.call()
-        await until(lambda: ours.agent.transaction_counters.server_transactions == 2)
-        await until(lambda: call.state is CallState.CONFIRMED)
-        clock.move(50)
-        await until(lambda: ours.agent.transaction_counters.server_transactions == 3)
-        clock.move(50)
-        await asyncio.sleep(0.05)
-        assert not call.ended, "the UPDATE has begun a new interval"
-        clock.move(15)
-        assert await events.next(Failed) == Failed("session_expired")
-        await playing
+        async with sipp.calling("uac-refreshes", ours.address):
+            call, events = await ours.call()
+            await until(lambda: ours.agent.transaction_counters.server_transactions == 2)
+            await until(lambda: call.state is CallState.CONFIRMED)
+            clock.move(50)
+            await until(lambda: ours.agent.transaction_counters.server_transactions == 3)
+            clock.move(50)
+            await asyncio.sleep(0.05)
+            assert not call.ended, "the UPDATE has begun a new interval"
+            clock.move(15)
+            assert await events.next(Failed) == Failed("session_expired")
         assert events.kinds == ["Confirmed", "Failed"], "what changes nothing is not told"
 
     async def test_and_is_refreshed(self, sipp: Sipp, party: Parties, clock: MovableClock) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-is-refreshed", ours.address))
-        _call, events = await ours.call()
-        await events.next(Confirmed)
-        for _ in range(2):
-            before = ours.agent.statistics.messages_received
-            clock.move(46)
-            await until(lambda: ours.agent.statistics.messages_received > before)  # noqa: B023
-        await playing
+        async with sipp.calling("uac-is-refreshed", ours.address):
+            _call, events = await ours.call()
+            await events.next(Confirmed)
+            for _ in range(2):
+                before = ours.agent.statistics.messages_received
+                clock.move(46)
+                await until(lambda: ours.agent.statistics.messages_received > before)  # noqa: B023
         assert events.kinds == ["Confirmed", "RemoteHangup"]
         assert ours.agent.transaction_counters.client_transactions == 2
 

@@ -3,7 +3,6 @@ RFC 3891, RFC 4488)."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -68,32 +67,29 @@ REFERRED = ["ReferAccepted", "ReferProgress", "ReferProgress", "ReferProgress", 
 class TestSippCalls:
     async def test_and_transfers_us(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-refers", ours.address))
-        call, events = await ours.call()
-        await be_referred(ours, call, events)
-        await playing
+        async with sipp.calling("uac-refers", ours.address):
+            call, events = await ours.call()
+            await be_referred(ours, call, events)
         assert events.kinds == ["Confirmed", "Referred", "HungUp"]
 
     async def test_and_transfers_us_twice(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-refers-twice", ours.address))
-        _call, events = await ours.call()
-        for status in (603, 200):
-            referred = await events.next(Referred)
-            referred.respond.accept()
-            referred.respond.notify(status)
-        (await events.next(Referred)).respond.reject()
-        await playing
+        async with sipp.calling("uac-refers-twice", ours.address):
+            _call, events = await ours.call()
+            for status in (603, 200):
+                referred = await events.next(Referred)
+                referred.respond.accept()
+                referred.respond.notify(status)
+            (await events.next(Referred)).respond.reject()
         assert events.kinds == ["Confirmed", "Referred", "Referred", "Referred", "RemoteHangup"]
 
     async def test_and_transfers_us_without_wanting_to_hear_of_it(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-refers-quietly", ours.address))
-        _call, events = await ours.call()
-        referred = await events.next(Referred)
-        referred.respond.accept()
-        referred.respond.notify(200)
-        await playing
+        async with sipp.calling("uac-refers-quietly", ours.address):
+            _call, events = await ours.call()
+            referred = await events.next(Referred)
+            referred.respond.accept()
+            referred.respond.notify(200)
         assert ours.agent.transaction_counters.client_transactions == 0
 
     async def test_and_refers_us_to_nothing(self, sipp: Sipp, party: Parties) -> None:
@@ -107,44 +103,41 @@ class TestSippCalls:
         ours = await party(answer)
         async with sipp.waits("uas-replaces") as target:
             key = ("-key", "target_port", str(target.port))
-            playing = asyncio.create_task(sipp.calls("uac-refers-with-replaces", ours.address, *key))
-            call, events = await ours.call()
-            referred = await events.next(Referred)
-            assert referred.replaces == OTHER
-            referred.respond.accept()
-            assert isinstance(referred.target, SipUri)
-            other, told = ours.place(referred.target)
-            await told.next(Answered)
-            referred.respond.notify(200)
-            await until(lambda: ours.agent.transaction_counters.client_transactions == 3)  # INVITE, NOTIFY, NOTIFY
-            await until(lambda: ours.agent.statistics.messages_received == 6)
-            call.hangup()
-            await events.next(HungUp)
-            other.hangup()
-            await told.next(HungUp)
-            await playing
+            async with sipp.calling("uac-refers-with-replaces", ours.address, *key):
+                call, events = await ours.call()
+                referred = await events.next(Referred)
+                assert referred.replaces == OTHER
+                referred.respond.accept()
+                assert isinstance(referred.target, SipUri)
+                other, told = ours.place(referred.target)
+                await told.next(Answered)
+                referred.respond.notify(200)
+                await until(lambda: ours.agent.transaction_counters.client_transactions == 3)  # INVITE, NOTIFY, NOTIFY
+                await until(lambda: ours.agent.statistics.messages_received == 6)
+                call.hangup()
+                await events.next(HungUp)
+                other.hangup()
+                await told.next(HungUp)
 
     async def test_and_is_transferred(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-is-referred", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        await refer(call, events)
-        await playing
+        async with sipp.calling("uac-is-referred", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            await refer(call, events)
         assert events.kinds == ["Confirmed", *REFERRED]
 
     async def test_and_is_replaced(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(answer)
-        playing = asyncio.create_task(sipp.calls("uac-is-replaced", ours.address))
-        call, events = await ours.call()
-        await events.next(Confirmed)
-        named = Replaces(call.call_id, call.dialog.local_tag, call.dialog.remote_tag or "")
-        await sipp.calls("uac-replaces-too-late", ours.address, "-key", "replaces", str(named))
-        assert events.kinds == ["Confirmed"]
-        await sipp.calls("uac-replaces", ours.address, "-key", "replaces", str(named))
-        other, told = await ours.call()
-        await events.next(HungUp)
-        await playing
+        async with sipp.calling("uac-is-replaced", ours.address):
+            call, events = await ours.call()
+            await events.next(Confirmed)
+            named = Replaces(call.call_id, call.dialog.local_tag, call.dialog.remote_tag or "")
+            await sipp.calls("uac-replaces-too-late", ours.address, "-key", "replaces", str(named))
+            assert events.kinds == ["Confirmed"]
+            await sipp.calls("uac-replaces", ours.address, "-key", "replaces", str(named))
+            other, told = await ours.call()
+            await events.next(HungUp)
         assert events.items == [Confirmed(None), Replaced(other.call_id), HungUp(200)]
         assert told.items == [Confirmed(None), RemoteHangup(None)]
 

@@ -15,35 +15,42 @@ from sip import (
     HungUp,
     IncomingCall,
     Info,
+    MessageReceived,
+    OfferAnswered,
     Progress,
     Rejected,
     RemoteHangup,
+    TimerConfig,
 )
-from tests.interop.sipp_party import ANSWER, OFFER, Party, answer, ring
+from tests.interop.sipp_party import ANSWER, HELD, OFFER, MovableClock, Party, answer, ring, until
 from tests.interop.sipp_run import Sipp
 
 pytestmark = pytest.mark.interop
 
 Parties = Callable[..., Awaitable[Party]]
+SIPP_TRANSPORTS = {"udp": "u1", "tcp": "t1"}
 ALICE = Credentials("alice", "secret")
 
 
 class TestSippCalls:
-    async def test_and_hangs_up(self, sipp: Sipp, party: Parties) -> None:
+    @pytest.mark.parametrize("transport", ["udp", "tcp"])
+    async def test_and_hangs_up(self, sipp: Sipp, party: Parties, transport: str) -> None:
         def take(call: IncomingCall) -> None:
             call.ring()
             call.answer(ANSWER)
 
-        ours = await party(take)
-        await sipp.calls("uac-hangs-up", ours.address)
+        ours = await party(take, tcp=(("127.0.0.1", 0),))
+        await sipp.calls("uac-hangs-up", ours.agent.bound[transport][0], "-t", SIPP_TRANSPORTS[transport])
         call, events = await ours.call()
         assert call.offer is not None
         assert b"m=audio 40000" in call.offer
         assert events.items == [Confirmed(None), RemoteHangup("Q.850;cause=16")]
 
-    async def test_and_is_hung_up(self, sipp: Sipp, party: Parties) -> None:
-        ours = await party(answer)
-        async with sipp.calling("uac-is-hung-up", ours.address):
+    @pytest.mark.parametrize("transport", ["udp", "tcp"])
+    async def test_and_is_hung_up(self, sipp: Sipp, party: Parties, transport: str) -> None:
+        ours = await party(answer, tcp=(("127.0.0.1", 0),))
+        remote = ours.agent.bound[transport][0]
+        async with sipp.calling("uac-is-hung-up", remote, "-t", SIPP_TRANSPORTS[transport]):
             call, events = await ours.call()
             await events.next(Confirmed)
             call.hangup(reason="Q.850;cause=17")
@@ -129,22 +136,54 @@ class TestSippCalls:
         await sipp.calls("uac-proves-nothing", ours.address)
         assert outcomes == [DigestOutcome.MISSING, DigestOutcome.BAD]
 
+    async def test_and_nobody_takes_the_call_for_a_while(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.calling("uac-hears-100", ours.address):
+            call, events = await ours.call()
+            await until(lambda: ours.agent.statistics.messages_sent == 1)
+            call.hangup()
+        assert events.kinds == []
+
+    async def test_and_the_invitation_expires(self, sipp: Sipp, party: Parties, clock: MovableClock) -> None:
+        ours = await party(ring)
+        async with sipp.calling("uac-expires", ours.address):
+            _call, events = await ours.call()
+            clock.move(1.01)
+            assert await events.next(Cancelled) == Cancelled(None)
+        assert events.kinds == ["Cancelled"]
+
+    async def test_and_writes_a_message(self, sipp: Sipp, party: Parties) -> None:
+        taken: list[MessageReceived] = []
+        ours = await party(answer, on_message=taken.append)
+        await sipp.calls("uac-writes-in-call", ours.address)
+        call, events = await ours.call()
+        assert [message.call for message in taken] == [call]
+        assert events.kinds == ["Confirmed", "RemoteHangup"]
+
+    async def test_and_is_turned_away_before_we_stop(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        ours.agent.draining = True
+        await sipp.calls("uac-is-turned-away", ours.address)
+        assert ours.agent.statistics.calls_received == 0
+
 
 class TestWeCallSipp:
-    async def test_and_it_hangs_up(self, sipp: Sipp, party: Parties) -> None:
+    @pytest.mark.parametrize("transport", ["udp", "tcp"])
+    async def test_and_it_hangs_up(self, sipp: Sipp, party: Parties, transport: str) -> None:
         ours = await party()
-        async with sipp.waits("uas-hangs-up") as uri:
-            _call, events = ours.place(uri)
+        async with sipp.waits("uas-hangs-up", "-t", SIPP_TRANSPORTS[transport], transport=transport) as uri:
+            _call, events = ours.place(uri.with_params(transport=transport))
             answered = await events.next(Answered)
             assert answered.body is not None
             assert b"m=audio 40000" in answered.body
             assert await events.next(RemoteHangup) == RemoteHangup("Q.850;cause=16")
         assert events.kinds == ["Progress", "Answered", "RemoteHangup"]
 
-    async def test_and_hang_up(self, sipp: Sipp, party: Parties) -> None:
+    @pytest.mark.parametrize("transport", ["udp", "tcp"])
+    async def test_and_hang_up(self, sipp: Sipp, party: Parties, transport: str) -> None:
         ours = await party()
-        async with sipp.waits("uas-is-hung-up") as uri:
-            call, events = ours.place(uri)
+        async with sipp.waits("uas-is-hung-up", "-t", SIPP_TRANSPORTS[transport], transport=transport) as uri:
+            call, events = ours.place(uri.with_params(transport=transport))
             await events.next(Answered)
             call.hangup(reason="Q.850;cause=17")
             assert await events.next(HungUp) == HungUp(200)
@@ -217,3 +256,23 @@ class TestWeCallSipp:
             rejected = await events.next(Rejected)
         assert rejected.status == 407
         assert ours.agent.transaction_counters.client_transactions == 1
+
+    async def test_and_prove_who_we_are_in_mid_call(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-challenges-in-call") as uri:
+            call, events = ours.place(uri, credentials=ALICE)
+            await events.next(Answered)
+            call.reinvite(HELD)
+            await events.next(OfferAnswered)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(200)
+        assert events.kinds == ["Answered", "OfferAnswered", "HungUp"]
+
+    async def test_and_it_says_nothing(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(timers=TimerConfig(t1=0.01))
+        async with sipp.waits("uas-never-answers", "-nr") as uri:
+            _call, events = ours.place(uri)
+            rejected = await events.next(Rejected)
+        assert (rejected.status, rejected.cause) == (None, "timeout")
+        assert ours.agent.transaction_counters.retransmissions_sent == 6
+        assert ours.agent.transaction_counters.timeouts == 1

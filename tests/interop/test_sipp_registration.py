@@ -29,6 +29,11 @@ Parties = Callable[..., Awaitable[Party]]
 ALICE = Credentials("alice", "secret")
 
 
+def accept(asking: RegisterRequest) -> None:
+    """Ask nobody for a password."""
+    asking.accept("alice")
+
+
 class TestSippRegisters:
     @pytest.mark.parametrize(
         ("scenario", "outcomes"),
@@ -65,7 +70,7 @@ class TestSippRegisters:
     async def test_for_too_short_a_time(self, sipp: Sipp, party: Parties) -> None:
         changes: list[BindingChange] = []
         ours = await party()
-        ours.agent.serve_registrations(lambda asking: asking.accept("alice") and None, changes.append)
+        ours.agent.serve_registrations(accept, changes.append)
         await sipp.calls("uac-registers-shortly", ours.address)
         assert [change.kind for change in changes] == ["bound"]
 
@@ -73,7 +78,7 @@ class TestSippRegisters:
         changes: list[BindingChange] = []
         ours = await party()
         ours.parse_errors = 1  # the wildcard beside another contact
-        registrar = ours.agent.serve_registrations(lambda asking: asking.accept("alice") and None, changes.append)
+        registrar = ours.agent.serve_registrations(accept, changes.append)
         await sipp.calls("uac-registers-twice", ours.address)
         assert [change.kind for change in changes] == ["bound", "bound", "unbound", "unbound"]
         assert [change.binding.contact.user for change in changes] == ["one", "two", "two", "one"]
@@ -82,7 +87,7 @@ class TestSippRegisters:
     async def test_until_its_time_is_over(self, sipp: Sipp, party: Parties, clock: MovableClock) -> None:
         changes: asyncio.Queue[BindingChange] = asyncio.Queue()
         ours = await party()
-        ours.agent.serve_registrations(lambda asking: asking.accept("alice") and None, changes.put_nowait)
+        ours.agent.serve_registrations(accept, changes.put_nowait)
         await sipp.calls("uac-registers-shortly", ours.address)
         assert (await changes.get()).kind == "bound"
         clock.move(61)

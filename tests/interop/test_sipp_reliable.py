@@ -129,7 +129,7 @@ class TestSippCalls:
             call.ring(reliable=True)
             call.answer(ANSWER)
 
-        ours = await party(take)
+        ours = await party(take, timers=TimerConfig(t1=0.1))
         await sipp.calls("uac-prack-crosses-200", ours.address, "-nr")
         _call, events = await ours.call()
         assert events.kinds == ["Confirmed", "RemoteHangup"]

@@ -214,6 +214,8 @@ class TestGlare:
             call.reinvite(HELD)
             await until(lambda: ours.agent.statistics.messages_received == 5)
             clock.move(2.01)
+            await asyncio.sleep(0.02)
+            assert ours.agent.transaction_counters.client_transactions == 2, "sipp owns the Call-ID"
             await events.next(OfferAnswered)
             (await events.next(Offer)).respond.accept(HELD_ANSWER)
             await until(lambda: call.state is CallState.CONFIRMED)
@@ -228,9 +230,10 @@ class TestGlare:
             await events.next(Answered)
             call.reinvite(HELD)
             (await events.next(Offer)).respond.accept(HELD_ANSWER)
-            await asyncio.sleep(0.05)
-            assert ours.agent.transaction_counters.client_transactions == 2, "the owner of the Call-ID waits longer"
-            clock.move(4.01)
+            clock.move(2.02)
+            await asyncio.sleep(0.02)
+            assert ours.agent.transaction_counters.client_transactions == 2, "we own the Call-ID"
+            clock.move(2)
             await events.next(OfferAnswered)
             call.hangup()
             await events.next(HungUp)
@@ -246,6 +249,8 @@ class TestGlare:
             call.update(HELD)
             await until(lambda: ours.agent.statistics.messages_received == 4)
             clock.move(2.01)
+            await asyncio.sleep(0.02)
+            assert ours.agent.transaction_counters.client_transactions == 2, "sipp owns the Call-ID"
             await events.next(OfferAnswered)
             call.hangup()
             await events.next(HungUp)
@@ -258,8 +263,10 @@ class TestGlare:
             await events.next(Answered)
             call.update(HELD)
             await until(lambda: ours.agent.statistics.messages_received == 3)
-            assert ours.agent.transaction_counters.client_transactions == 2
-            clock.move(4.01)
+            clock.move(2.02)
+            await asyncio.sleep(0.02)
+            assert ours.agent.transaction_counters.client_transactions == 2, "we own the Call-ID"
+            clock.move(2)
             await events.next(OfferAnswered)
             call.hangup()
             await events.next(HungUp)

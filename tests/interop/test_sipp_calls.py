@@ -166,6 +166,12 @@ class TestSippCalls:
         await sipp.calls("uac-is-turned-away", ours.address)
         assert ours.agent.statistics.calls_received == 0
 
+    async def test_as_callers_did_before_rfc_3261(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(answer)
+        await sipp.calls("uac-is-of-old", ours.address)
+        _call, events = await ours.call()
+        assert events.kinds == ["Confirmed", "RemoteHangup"]
+
 
 class TestWeCallSipp:
     @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -276,3 +282,11 @@ class TestWeCallSipp:
         assert (rejected.status, rejected.cause) == (None, "timeout")
         assert 3 <= ours.agent.transaction_counters.retransmissions_sent <= 6
         assert ours.agent.transaction_counters.timeouts == 1
+
+    async def test_and_it_answers_as_they_did_before_rfc_3261(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-is-of-old") as uri:
+            call, events = ours.place(uri)
+            await events.next(Answered)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(200)

@@ -200,6 +200,16 @@ class TestBye:
             assert await events.next(Failed) == Failed("gone")
         assert events.kinds == ["Answered", "OfferRejected", "Failed"]
 
+    @pytest.mark.parametrize("scenario", ["uas-answers-reinvite-after-bye", "uas-answers-reinvite-before-bye"])
+    async def test_of_ours_crosses_the_answer_to_our_reinvite(self, sipp: Sipp, party: Parties, scenario: str) -> None:
+        ours = await party()
+        async with sipp.waits(scenario) as uri:
+            call, events = ours.place(uri)
+            await events.next(Answered)
+            call.reinvite(HELD)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(200)
+
 
 class TestGlare:
     """Offers that cross: 491 both ways, and both are made again (§14.1). Who owns the Call-ID waits for 2.1 to 4 s."""

@@ -134,6 +134,17 @@ class TestSippCalls:
         _call, events = await ours.call()
         assert events.kinds == ["Confirmed", "RemoteHangup"]
 
+    async def test_one_reliable_response_waits_for_the_prack_to_another(self, sipp: Sipp, party: Parties) -> None:
+        def take(call: IncomingCall) -> None:
+            call.ring(reliable=True)
+            call.progress(ANSWER)
+            call.answer(b"")
+
+        ours = await party(take)
+        await sipp.calls("uac-acknowledges-in-turn", ours.address)
+        _call, events = await ours.call()
+        assert events.kinds == ["Confirmed", "RemoteHangup"]
+
 
 class TestWeCallSipp:
     @pytest.mark.parametrize(

@@ -210,6 +210,15 @@ class TestBye:
             call.hangup()
             assert await events.next(HungUp) == HungUp(200)
 
+    async def test_of_ours_meets_a_reinvite_that_waits_for_its_answer(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(answer)
+        async with sipp.calling("uac-reinvite-is-hung-up", ours.address):
+            call, events = await ours.call()
+            await events.next(Offer)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(200)
+        assert events.kinds == ["Confirmed", "Offer", "HungUp"]
+
 
 class TestGlare:
     """Offers that cross: 491 both ways, and both are made again (§14.1). Who owns the Call-ID waits for 2.1 to 4 s."""
@@ -281,6 +290,13 @@ class TestGlare:
             call.hangup()
             await events.next(HungUp)
         assert events.kinds == ["Answered", "OfferAnswered", "HungUp"]
+
+    async def test_of_a_reinvite_with_our_200_that_has_no_ack_yet(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(answer)
+        async with sipp.calling("uac-reinvite-overtakes-ack", ours.address):
+            _call, events = await ours.call()
+            (await events.next(Offer)).respond.accept(HELD_ANSWER)
+        assert events.kinds == ["Confirmed", "Offer", "RemoteHangup"]
 
 
 class TestLoss:

@@ -94,6 +94,23 @@ class TestSippRegisters:
         change = await changes.get()
         assert (change.kind, change.reason) == ("unbound", "expired")
 
+    async def test_twice_as_the_answer_is_lost(self, sipp: Sipp, party: Parties) -> None:
+        changes: list[BindingChange] = []
+        ours = await party()
+        ours.agent.serve_registrations(accept, changes.append)
+        await sipp.calls("uac-registers-again", ours.address, "-nr")
+        assert [change.kind for change in changes] == ["bound"]
+        assert ours.agent.transaction_counters.retransmissions_received == 1
+
+    async def test_until_its_connection_is_gone(self, sipp: Sipp, party: Parties) -> None:
+        changes: asyncio.Queue[BindingChange] = asyncio.Queue()
+        ours = await party(tcp=(("127.0.0.1", 0),))
+        ours.agent.serve_registrations(accept, changes.put_nowait)
+        await sipp.calls("uac-registers-shortly", ours.agent.bound["tcp"][0], "-t", "t1")
+        assert (await changes.get()).kind == "bound"
+        change = await changes.get()
+        assert (change.kind, change.reason) == ("unbound", "connection lost")
+
     async def test_where_nobody_keeps_registrations(self, sipp: Sipp, party: Parties) -> None:
         ours = await party()
         await sipp.calls("uac-registers-nowhere", ours.address)
@@ -178,3 +195,13 @@ class TestWeRegisterWithSipp:
             await states.next(Registered)
             registration.stop()
             assert await states.next(Unregistered) == Unregistered(confirmed=True)
+
+    async def test_twice_as_the_request_is_lost(self, sipp: Sipp, party: Parties) -> None:
+        ours, states = await party(), States()
+        async with sipp.waits("uas-registrar-loses-request", "-nr") as uri:
+            registration = ours.agent.register(settings(uri, None), states.queue.put_nowait)
+            await states.next(Registering)
+            await states.next(Registered)
+            registration.stop()
+            assert await states.next(Unregistered) == Unregistered(confirmed=True)
+        assert ours.agent.transaction_counters.retransmissions_sent == 1

@@ -220,3 +220,14 @@ class TestWeCallSipp:
             clock.move(15)
             assert await events.next(Failed) == Failed("session_expired")
         assert events.kinds == ["Answered", "Failed"]
+
+    async def test_and_it_wants_a_longer_session_interval_in_mid_call(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-is-held-for-longer") as uri:
+            call, events = ours.place(uri)
+            await events.next(Answered)
+            call.reinvite(HELD)
+            await events.next(OfferAnswered)
+            call.hangup()
+            await events.next(HungUp)
+        assert events.kinds == ["Answered", "OfferAnswered", "HungUp"]

@@ -172,6 +172,13 @@ class TestSippCalls:
         _call, events = await ours.call()
         assert events.kinds == ["Confirmed", "RemoteHangup"]
 
+    @pytest.mark.parametrize("scenario", ["uac-is-behind-nat", "uac-writes-compactly"])
+    async def test_in_a_way_of_its_own(self, sipp: Sipp, party: Parties, scenario: str) -> None:
+        ours = await party(answer)
+        await sipp.calls(scenario, ours.address)
+        _call, events = await ours.call()
+        assert events.kinds == ["Confirmed", "RemoteHangup"]
+
 
 class TestWeCallSipp:
     @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -290,3 +297,16 @@ class TestWeCallSipp:
             await events.next(Answered)
             call.hangup()
             assert await events.next(HungUp) == HungUp(200)
+
+    @pytest.mark.parametrize(("transport", "refused"), [("tcp", 0), ("udp", 1)])
+    async def test_and_say_more_than_a_datagram_holds(
+        self, sipp: Sipp, party: Parties, transport: str, refused: int
+    ) -> None:
+        ours = await party()
+        ours.send_errors = refused
+        async with sipp.waits("uas-is-hung-up", "-t", SIPP_TRANSPORTS[transport], transport=transport) as uri:
+            call, events = ours.place(uri, body=OFFER + b"a=x-filler:0123456789\r\n" * 50)
+            await events.next(Answered)
+            call.hangup(reason="Q.850;cause=17")
+            assert await events.next(HungUp) == HungUp(200)
+        assert ours.agent.stream_counters.connected == 1 - refused

@@ -91,6 +91,15 @@ class TestCancel:
             second.respond.accept(ANSWER)
         assert events.kinds == ["Confirmed", "Offer", "Offer", "RemoteHangup"]
 
+    async def test_of_ours_is_answered_but_our_invite_is_not(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party(timers=TimerConfig(t1=0.01))
+        async with sipp.waits("uas-ignores-cancel") as uri:
+            call, events = ours.place(uri)
+            await events.next(Progress)
+            call.cancel()
+            rejected = await events.next(Rejected)
+        assert (rejected.status, rejected.cause) == (None, "timeout")
+
 
 class TestBye:
     async def test_of_a_caller_crosses_ours(self, sipp: Sipp, party: Parties) -> None:

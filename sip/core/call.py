@@ -27,7 +27,7 @@ from sip.core.offers import (
     Step,
     retry_delay,
 )
-from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.core.sending import UNATTENDED, Flow, LateAnswer, SentAck
 from sip.core.session_timer import (
     INTERVALS_TRIED,
     LEAST_INTERVAL,
@@ -264,6 +264,9 @@ class Call(ABC):
         for transaction in (offers.transaction, offers.prack):
             if transaction is not None:
                 transaction.user = UNATTENDED
+        if offers.transaction is not None and offers.transaction.request.method == "INVITE":
+            assert offers.dialog is not None
+            offers.transaction.user = LateAnswer(self._sender, offers.dialog, self.flow)
         offers.transaction = offers.prack = None
 
     @property

@@ -332,3 +332,28 @@ class Unattended:
 
 
 UNATTENDED = Unattended()
+
+
+class LateAnswer:
+    """A ClientUser for a re-INVITE whose call is over: a 2xx that comes all the same is acknowledged, each time, or the
+    peer would repeat it for 64*T1 (§13.2.2.4)."""
+
+    __slots__ = ("_ack", "_dialog", "_flow", "_sender")
+
+    def __init__(self, sender: Sender, dialog: Dialog, flow: Flow) -> None:
+        self._sender = sender
+        self._dialog = dialog
+        self._flow = flow
+        self._ack: SentAck | None = None
+
+    def response_received(self, transaction: ClientTransaction, response: Response) -> None:
+        """ClientUser: a response to the re-INVITE."""
+        if not 200 <= response.status < 300:
+            return
+        if self._ack is None:
+            self._ack = self._sender.send_ack(self._dialog, self._flow, transaction.request)
+        else:
+            self._sender.send_ack_again(self._ack)
+
+    def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
+        """ClientUser: no final response, which is as good."""

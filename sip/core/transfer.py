@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sip.core.events import ReferAccepted, ReferEnded, ReferFailed, ReferProgress, Referred
+from sip.core.retry import with_credentials
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipParseError
 from sip.fields import NameAddr, parse_number
@@ -211,7 +212,7 @@ class IncomingRefer:
             return
         self._client = None
         call = self._call
-        again = None if call.ended else call._with_credentials(transaction.request, response)
+        again = None if call.ended else with_credentials(call, transaction.request, response)
         if again is not None:
             self._client = call._sender.send_again(again, call.flow, transaction.remote, self)
         elif response.status >= 300 or (self._over and self._next is None):
@@ -309,7 +310,7 @@ class OutgoingRefer:
         if transaction is not self._client or response.status < 200 or call.ended:
             return
         if response.status >= 300:
-            again = call._with_credentials(transaction.request, response)
+            again = with_credentials(call, transaction.request, response)
             if again is not None:
                 self._client = call._sender.send_again(again, call.flow, transaction.remote, self)
                 return

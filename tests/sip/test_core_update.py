@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.events import Failed, Offer, OfferAnswered, OfferRejected
 from sip.core.incoming import IncomingCall
 from sip.core.offers import GLARE_RETRIES, TABLE, Exchange, Offers, Step

@@ -213,8 +213,8 @@ async def test_a_connection_that_is_dropped_in_mid_dialog_is_made_again_by_the_n
     async with party(**listening) as callee, party(**listening) as caller:
         call = caller.place(callee.uri("tcp"))
         await caller.wait(Answered)
-        assert caller.agent._connections is not None
-        caller.agent._connections.close()
+        assert caller.agent._sockets is not None
+        caller.agent._sockets.connections.close()
         await until(lambda: callee.agent.connections == 0)
         callee.calls[0].reinvite(OFFER)
         (await caller.wait(Offer)).respond.accept(ANSWER)

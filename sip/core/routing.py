@@ -7,6 +7,7 @@ Names are not resolved here: an Endpoint's host may be a name, which the transpo
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from sip.endpoint import Endpoint
 from sip.fields import Via
@@ -43,9 +44,15 @@ def note_source(request: Request, source: Endpoint) -> None:
 def response_endpoint(via: Via, source: Endpoint) -> Endpoint:
     """Where the response to a request goes, by its top Via after `note_source` (§18.2.2).
 
-    Over a reliable transport that is the connection the request came by. `maddr` is not followed: it would let whoever
-    sends a request choose a third party for the answer, and multicast is the only use that the RFC has for it.
+    Over a reliable transport that is the connection the request came by; over TCP and TLS with the address to connect
+    to when it is gone, which is where the request came from, at the port of sent-by. `maddr` is not followed: it would
+    let whoever sends a request choose a third party for the answer, and multicast is the only use that the RFC has for
+    it.
     """
+    if source.transport in {"tcp", "tls"}:
+        port = via.port or DEFAULT_PORTS[source.transport]
+        name = None if is_address(via.host) else via.host
+        return replace(source, fallback=Endpoint(source.transport, source.host, port, name))
     if source.reliable or via.wants_rport:
         return source
     port = via.port or DEFAULT_PORT

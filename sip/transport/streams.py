@@ -91,10 +91,12 @@ class Connector:
     def send(self, datagram: Datagram) -> None:
         """Send one message to a numeric address. Raises OSError when that is impossible at once."""
         remote = datagram.remote
-        connection = self._connections.find(remote)
-        if connection is not None:
-            connection.send(datagram.data)
+        if self._send_over(remote, datagram.data):
             return
+        if remote.fallback is not None:
+            remote = remote.fallback
+            if self._send_over(remote, datagram.data):
+                return
         if remote.transport not in {"tcp", "tls"}:
             raise OSError("a browser is reached over its own connection only, and that has ended")
         pending = self._pending.get(connection_key(remote))
@@ -106,6 +108,19 @@ class Connector:
         if len(pending.waiting) >= WAITING_MESSAGES:
             raise OSError("too many messages wait for the connection")
         pending.waiting.append(datagram)
+
+    def _send_over(self, remote: Endpoint, data: bytes) -> bool:
+        """Send over the connection to this end; False when there is none, or it has just ended."""
+        connection = self._connections.find(remote)
+        if connection is None:
+            return False
+        try:
+            connection.send(data)
+        except ConnectionResetError:
+            if remote.fallback is None:
+                raise
+            return False
+        return True
 
     async def close(self) -> None:
         """Give up the connections that are being made."""

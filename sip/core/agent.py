@@ -42,6 +42,7 @@ from sip.message import Request, Response, is_keepalive
 from sip.registrar import Registrar
 from sip.transaction.layer import Datagram, TransactionLayer
 from sip.transaction.table import Event
+from sip.transaction.transaction import ClientTransaction
 from sip.uri import SipUri
 
 
@@ -49,6 +50,9 @@ from sip.uri import SipUri
 class CallReceived:
     """A new incoming call that has passed the checks of the protocol; the first event of each."""
 
+
+UNREACHABLE_SECONDS = 30
+"""How long an address that a message could not be sent to comes after all others."""
 
 Located: TypeAlias = Callable[[Sequence[Endpoint]], None]
 """Takes the addresses that a URI was resolved to, in the order in which they are to be tried."""
@@ -97,6 +101,7 @@ class UserAgentCore:
         self.sender = Sender(config, self.layer, self.statistics, local_address_for)
         self.unavailable = UnavailablePeers()
         self.locate = locate or self._locate
+        self.sender.locate = self._locate_and_wake
         self._on_message = on_message
         self.methods = ALLOWED_METHODS if on_message is None else (*ALLOWED_METHODS, "MESSAGE")
         self.sender.allow = ", ".join(self.methods)
@@ -211,6 +216,8 @@ class UserAgentCore:
     def transport_failed(self, datagram: Datagram) -> None:
         """A datagram of ours could not be sent (§17.1.4, §17.2.4)."""
         self.statistics.send_errors += 1
+        if isinstance(datagram.transaction, ClientTransaction):
+            self.sender.unreachable.note(datagram.remote, UNREACHABLE_SECONDS, self.clock())
         if datagram.transaction is not None:
             datagram.transaction.handle(Event.TRANSPORT_ERROR)
 
@@ -348,6 +355,15 @@ class UserAgentCore:
         assert self._on_message is not None  # else it is not among our methods
         self.sender.reply(request, source, local, 200, to_tag=None if call is None else call.local_tag)
         self.notify(self._on_message, MessageReceived(request, source, call))
+
+    def _locate_and_wake(self, uri: SipUri, located: Located) -> None:
+        """Find addresses for a request of a dialog, which is sent outside of the core's own doings."""
+
+        def found(remotes: Sequence[Endpoint]) -> None:
+            located(remotes)
+            self.wake()
+
+        self.locate(uri, found)
 
     def _locate(self, uri: SipUri, located: Located) -> None:
         located((self.sender.hop(uri),))

@@ -16,13 +16,14 @@ from sip.core.answer import UnacknowledgedAnswer, receive_ack
 from sip.core.call_state import CallState
 from sip.core.delivery import Delivery, EventsWaiting
 from sip.core.events import CallEvent, Failed, HungUp, OfferAnswered, OfferRejected, RemoteHangup, Replaced
+from sip.core.flows import Flow
 from sip.core.in_dialog import receive_in_dialog
 from sip.core.offering import close_offers, exchange_over, make_offer
 from sip.core.offers import Offers, Responder
 from sip.core.reinvite import reinvite_answered
 from sip.core.responders import ReinviteResponder
 from sip.core.retry import with_credentials
-from sip.core.sending import UNATTENDED, Flow, SentAck
+from sip.core.sending import UNATTENDED, SentAck
 from sip.core.session_terms import LEAST_INTERVAL
 from sip.core.session_timer import SessionTimer
 from sip.core.transfer import OutgoingRefer, Transfers
@@ -324,7 +325,7 @@ class Call(ABC):
             return
         retry = with_credentials(self, transaction.request, response)
         if retry is not None:
-            self._bye = self._sender.send_again(retry, self.flow, transaction.remote, self)
+            self._bye = self._sender.send_again(retry, transaction, self)
             return
         self._close(HungUp(response.status))
 

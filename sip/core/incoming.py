@@ -9,12 +9,12 @@ from sip.core.answer import accept
 from sip.core.call import Call
 from sip.core.call_state import CallState
 from sip.core.events import CallEvent, Cancelled, Confirmed, Failed, Offer, OfferAnswered, RemoteHangup
+from sip.core.flows import Flow
 from sip.core.inspection import session_description
 from sip.core.offering import close_offers
 from sip.core.offers import Exchange, Offers, Step
 from sip.core.reliable import OPTION, ReliableResponses
 from sip.core.responders import RequestResponder
-from sip.core.sending import Flow
 from sip.dialog import Dialog, DialogState
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError

@@ -32,12 +32,6 @@ from sip.uri import SipUri
 if TYPE_CHECKING:
     from sip.core.agent import UserAgentCore
 
-DATAGRAM_BYTES = 1300
-"""§18.1.1: what is longer than this, 200 bytes less than the usual MTU, does not go by UDP."""
-
-ADDED_BYTES = 350
-"""Via, Contact, Allow, Supported and User-Agent, which a request gets when it is sent."""
-
 _UNANSWERED = frozenset({CallState.PROCEEDING, CallState.EARLY})
 _CANCELLED = "Request Terminated"
 
@@ -75,7 +69,7 @@ class OutgoingCall(Call):
         """
         if self.ended:
             return
-        self._candidates = self._by_size(remotes)
+        self._candidates = self._sender.in_order(remotes)
         if self._try_next() or self._try_next_target():
             return
         if self._pause > 0:
@@ -83,22 +77,6 @@ class OutgoingCall(Call):
             self._core.wake()
         else:
             self.fail("no listener for any of its addresses" if remotes else "no address")
-
-    def _by_size(self, remotes: Sequence[Endpoint]) -> list[Endpoint]:
-        """The addresses to try: a request near the size of a datagram goes by TCP first where nobody has asked for
-        UDP, and by UDP where there is no TCP after all (§18.1.1)."""
-        request = self.request
-        if len(bytes(request)) <= DATAGRAM_BYTES - ADDED_BYTES:
-            return list(remotes)
-        uri = request.uri
-        if (isinstance(uri, SipUri) and uri.transport is not None) or "tcp" not in self._sender.transports:
-            return list(remotes)
-        tried: list[Endpoint] = []
-        for remote in remotes:
-            if remote.transport == "udp":
-                tried.append(Endpoint("tcp", remote.host, remote.port, remote.name))
-            tried.append(remote)
-        return tried
 
     def _try_next(self) -> bool:
         """Send the INVITE to the next address that a listener of ours can reach; False when there is none left."""
@@ -276,8 +254,7 @@ class OutgoingCall(Call):
         early = self._early.get(fork)
         if early is None:
             return
-        remote, flow = self._sender.dialog_hop(early.dialog, self.flow)
-        self._sender.send_request(early.dialog.request("BYE"), flow, remote, UNATTENDED)
+        self._sender.send_bye(early.dialog, self.flow, (), UNATTENDED)
         self._early.end(early)
         self._core.wake()
 
@@ -345,7 +322,7 @@ class OutgoingCall(Call):
         retry = None if self._hangup_wanted else amended(self, transaction.request, response)
         if retry is not None:
             self._early.clear()
-            self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
+            self._invite = self._sender.send_again(retry, transaction, self)
             return
         retry_after = parse_retry_after(response.headers)
         if response.status == 503 and retry_after:

@@ -44,8 +44,7 @@ def send_prack(call: OutgoingCall, offers: Offers, rack: str, body: bytes) -> No
         return
     request = dialog.request("PRACK")
     request.headers.add("RAck", rack)
-    remote, flow = call._sender.dialog_hop(dialog, call.flow)
-    offers.prack = call._sender.send_request(request, flow, remote, call, body=body)
+    offers.prack = call._sender.send_in_dialog(dialog, call.flow, request, call, body=body)
     call._core.wake()
 
 
@@ -58,7 +57,7 @@ def prack_answered(call: OutgoingCall, transaction: ClientTransaction, response:
     if offers is not None:
         retry = with_credentials(call, transaction.request, response, offers.dialog)
     if offers is not None and retry is not None:
-        offers.prack = call._sender.send_again(retry, call.flow, transaction.remote, call)
+        offers.prack = call._sender.send_again(retry, transaction, call)
         return
     prack_over(call, transaction)
 

@@ -28,11 +28,12 @@ def send_reinvite(call: Call, body: bytes) -> None:
     call._reinvite_ack = None
     if body:
         call._offers.send(body)
-    remote, flow = call._sender.dialog_hop(call.dialog, call.flow)
     request = call.dialog.request("INVITE")
     if call._session_timer is not None:
         call._session_timer.propose(request)
-    call._offers.transaction = call._sender.send_request(request, flow, remote, call, contact=call._contact, body=body)
+    call._offers.transaction = call._sender.send_in_dialog(
+        call.dialog, call.flow, request, call, contact=call._contact, body=body
+    )
     call._core.wake()
 
 
@@ -86,7 +87,7 @@ def reinvite_answered(call: Call, transaction: ClientTransaction, response: Resp
         return
     retry = amended(call, transaction.request, response)
     if retry is not None:
-        offers.transaction = call._sender.send_again(retry, call.flow, transaction.remote, call)
+        offers.transaction = call._sender.send_again(retry, transaction, call)
         return
     offers.transaction = None
     offers.refuse()

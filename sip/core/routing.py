@@ -12,7 +12,7 @@ from dataclasses import replace
 from sip.endpoint import Endpoint
 from sip.fields import Via
 from sip.message import Request
-from sip.uri import SipUri
+from sip.uri import SipUri, Uri
 
 DEFAULT_PORT = 5060
 DEFAULT_TLS_PORT = 5061
@@ -74,6 +74,18 @@ def hop_endpoint(uri: SipUri, transports: frozenset[str]) -> Endpoint:
     port = uri.port or DEFAULT_PORTS.get(transport, DEFAULT_PORT)
     host = uri.param("maddr") or uri.host
     return Endpoint(transport, host, port, None if is_address(host) else host)
+
+
+def next_hop_uri(request: Request) -> Uri:
+    """The URI that a request is sent to: its first Route where that routes loosely, else the Request-URI (§8.1.2)."""
+    route = next(iter(request.route), None)
+    loose = route is not None and isinstance(route.uri, SipUri) and route.uri.has_param("lr")
+    return route.uri if route is not None and loose else request.uri
+
+
+def leaves_choice(uri: Uri) -> bool:
+    """Whether a next hop leaves the transport to whoever sends."""
+    return isinstance(uri, SipUri) and uri.scheme == "sip" and uri.transport is None
 
 
 def same_family(host: str, remote_host: str) -> bool:

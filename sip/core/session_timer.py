@@ -115,10 +115,11 @@ class SessionTimer:
             return self._try_later()  # nothing was ever agreed on: there is no session to refresh
         request = dialog.request(method)
         self.propose(request)
-        remote, flow = call._sender.dialog_hop(dialog, call.flow)
         if body:
             call._offers.send(body)
-        self._transaction = call._sender.send_request(request, flow, remote, self, contact=call._contact, body=body)
+        self._transaction = call._sender.send_in_dialog(
+            dialog, call.flow, request, self, contact=call._contact, body=body
+        )
         if method == "INVITE":
             call._offers.transaction = (
                 self._transaction
@@ -171,7 +172,7 @@ class SessionTimer:
         again = None if call.ended else amended(call, transaction.request, response)
         if again is None:
             return False
-        self._transaction = call._sender.send_again(again, call.flow, transaction.remote, self)
+        self._transaction = call._sender.send_again(again, transaction, self)
         if transaction is call._offer_out:
             call._offers.transaction = self._transaction
         return True

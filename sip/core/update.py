@@ -29,11 +29,10 @@ def send_update(call: Call, offers: Offers, body: bytes) -> None:
     assert dialog is not None
     if body:
         offers.send(body)
-    remote, flow = call._sender.dialog_hop(dialog, call.flow)
     request = dialog.request("UPDATE")
     if call._session_timer is not None and has_session(call, offers):
         call._session_timer.propose(request)
-    offers.transaction = call._sender.send_request(request, flow, remote, call, contact=call._contact, body=body)
+    offers.transaction = call._sender.send_in_dialog(dialog, call.flow, request, call, contact=call._contact, body=body)
     call._core.wake()
 
 
@@ -92,7 +91,7 @@ def update_answered(call: Call, offers: Offers, transaction: ClientTransaction, 
         return
     retry = amended(call, transaction.request, response, offers.dialog)
     if retry is not None:
-        offers.transaction = call._sender.send_again(retry, call.flow, transaction.remote, call)
+        offers.transaction = call._sender.send_again(retry, transaction, call)
         return
     offers.transaction = None
     offers.refuse()

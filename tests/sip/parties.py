@@ -19,6 +19,7 @@ from sip import (
     UserAgentConfig,
 )
 from sip.message import Response, parse_message
+from sip.transport.resolver import Dns, Naptr, Srv
 from tests.sip.support import ANSWER, OFFER
 from tests.support.certificates import Certificates
 
@@ -33,10 +34,10 @@ OPTIONS = (
 class Party:
     """A user agent that answers each call, and the events of its calls."""
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, *, dns: Dns | None = None, **config: Any) -> None:
         self.calls: list[IncomingCall] = []
         self.events: asyncio.Queue[CallEvent] = asyncio.Queue()
-        self.agent = UserAgent(UserAgentConfig(**config), self._on_call)
+        self.agent = UserAgent(UserAgentConfig(**config), self._on_call, dns=dns)
 
     def _on_call(self, call: IncomingCall) -> None:
         self.calls.append(call)
@@ -65,6 +66,22 @@ class Party:
                 event = await self.events.get()
                 if isinstance(event, kind):
                     return event
+
+
+class Addresses(Dns):
+    """Names that have addresses and nothing else."""
+
+    def __init__(self, **names: list[str]) -> None:
+        self.names = names
+
+    async def naptr(self, name: str) -> tuple[list[Naptr], float]:
+        return [], 60.0
+
+    async def srv(self, name: str) -> tuple[list[Srv], float]:
+        return [], 60.0
+
+    async def addresses(self, name: str) -> tuple[list[str], float]:
+        return self.names.get(name, []), 60.0
 
 
 @asynccontextmanager

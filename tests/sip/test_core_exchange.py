@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from sip.core.exchange import CHALLENGES_ANSWERED, Exchange, ExchangeResult
-from sip.core.sending import Flow
+from sip.core.flows import Flow
 from sip.digest import Credentials, DigestSession, parse_auth_params
 from sip.endpoint import Endpoint
 from sip.headers import Headers

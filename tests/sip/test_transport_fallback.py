@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from sip import IncomingCall, UserAgent, UserAgentConfig
-from tests.sip.parties import read_response, until
+from sip import Answered, IncomingCall, RemoteHangup, UserAgent, UserAgentConfig
+from tests.sip.parties import Addresses, party, read_response, until
 from tests.sip.support import invite
 
 
@@ -41,3 +41,23 @@ class TestResponses:
             ended.set()
             listener.close()
             await agent.close()
+
+
+class TestRequestsOfADialog:
+    async def test_each_address_of_the_name_in_contact_is_tried(self) -> None:
+        """RFC 3263 §4.3."""
+        dns = Addresses(peer=["127.0.0.9", "127.0.0.1"])  # nobody listens on the first
+        listening = {"tcp": (("127.0.0.1", 0),)}
+        async with (
+            party(advertised_address="peer", **listening) as callee,
+            party(dns=dns, **listening) as caller,
+        ):
+            call = caller.place(callee.uri("tcp"))
+            assert (await caller.wait(Answered)).response.contacts[0].uri.host == "peer"
+            await until(lambda: callee.calls[0].state.value == "confirmed")
+            assert caller.agent._sockets is not None
+            caller.agent._sockets.connections.close()
+            await until(lambda: callee.agent.connections == 0)
+            call.hangup()
+            await callee.wait(RemoteHangup)
+            assert caller.agent.statistics.send_errors == 1

@@ -103,9 +103,9 @@ class Call(ABC):
         assert self._flow is not None
         return self._flow
 
-    def _take_flow(self, flow: Flow) -> None:
+    def _take_flow(self, flow: Flow, *, secure: bool) -> None:
         self._flow = flow
-        self._contact = flow.contact(self._contact_user)
+        self._contact = flow.contact(self._contact_user, secure=secure)
 
     def _emit(self, event: CallEvent) -> None:
         if not self._closed:

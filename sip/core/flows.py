@@ -16,8 +16,12 @@ class Flow:
     host: str  # in Via, Contact; no brackets
     peer: Endpoint | None = None  # the other end, where the path is a connection
 
-    def contact(self, user: str | None = None) -> str:
-        """The value of Contact for this flow."""
+    def contact(self, user: str | None = None, *, secure: bool = False) -> str:
+        """The value of Contact for this flow. With `secure` it is a SIPS URI, which a peer must be given that uses one
+        itself (§8.1.1.8, §12.1.1), unless the flow is in the clear."""
         transport = self.local.transport
-        params = () if transport == "udp" else (("transport", transport),)
-        return f"<{SipUri('sip', user, host=self.host, port=self.local.port, params=params)}>"
+        if secure and transport in {"tls", "wss"}:
+            scheme, params = "sips", () if transport == "tls" else (("transport", "ws"),)
+        else:
+            scheme, params = "sip", () if transport == "udp" else (("transport", transport),)
+        return f"<{SipUri(scheme, user, host=self.host, port=self.local.port, params=params)}>"

@@ -15,6 +15,7 @@ from sip.core.offering import close_offers
 from sip.core.offers import Exchange, Offers, Step
 from sip.core.reliable import OPTION, ReliableResponses
 from sip.core.responders import RequestResponder
+from sip.core.routing import caller_wants_sips
 from sip.dialog import Dialog, DialogState
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
@@ -52,7 +53,7 @@ class IncomingCall(Call):
     ) -> None:
         """Raises SipParseError when the INVITE cannot make a dialog."""
         super().__init__(core, request.call_id, request.uri.user if isinstance(request.uri, SipUri) else None)
-        self._take_flow(flow)
+        self._take_flow(flow, secure=caller_wants_sips(request))
         self.request = request
         self.source = source
         self.local = local

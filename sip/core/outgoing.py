@@ -16,6 +16,7 @@ from sip.core.prack import prack_answered, prack_over, reliable_progress
 from sip.core.redirect import Redirects, is_redirection
 from sip.core.reliable import Fork, reliable_sequence
 from sip.core.retry import amended
+from sip.core.routing import target_wants_sips
 from sip.core.sending import UNATTENDED, SentAck
 from sip.core.session_timer import settle
 from sip.core.unavailable import parse_retry_after
@@ -91,7 +92,7 @@ class OutgoingCall(Call):
             except LocalProtocolError:
                 continue
             self._early.restart()
-            self._take_flow(flow)
+            self._take_flow(flow, secure=target_wants_sips(self.request))
             self.state = CallState.PROCEEDING
             template = self.request
             self._invite = self._sender.send_request(

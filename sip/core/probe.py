@@ -144,7 +144,7 @@ class HealthProbe:
             ("To", str(NameAddr(None, self._target))),
             ("Call-ID", call_id),
             ("CSeq", f"{self._sequence} OPTIONS"),
-            ("Contact", flow.contact()),
+            ("Contact", flow.contact(secure=self._target.scheme == "sips")),
             ("Accept", ACCEPT),
         )
         return Request("OPTIONS", self._target, Headers(fields))

@@ -193,7 +193,7 @@ class Registration:
     def _contact(self, flow: Flow) -> NameAddr:
         settings = self.settings
         user = settings.aor.user if settings.contact_user is None else settings.contact_user
-        contact = NameAddr.parse(flow.contact(user), "Contact")
+        contact = NameAddr.parse(flow.contact(user, secure=settings.registrar.scheme == "sips"), "Contact")
         if settings.instance is not None:
             contact = contact.with_params(**{"+sip.instance": f'"<{settings.instance}>"'})
             if self._outbound:

@@ -7,10 +7,11 @@ Names are not resolved here: an Endpoint's host may be a name, which the transpo
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sip.endpoint import Endpoint
-from sip.fields import Via
+from sip.fields import NameAddr, Via
 from sip.message import Request
 from sip.uri import SipUri, Uri
 
@@ -83,6 +84,16 @@ def next_hop_uri(request: Request) -> Uri:
     return route.uri if route is not None and loose else request.uri
 
 
+def caller_wants_sips(request: Request) -> bool:
+    """Whether the Contact of an answer that makes a dialog has to be a SIPS URI (§12.1.1)."""
+    return _is_secure(request, request.record_route[:1] or request.contacts[:1])
+
+
+def target_wants_sips(request: Request) -> bool:
+    """Whether the Contact of a request of ours has to be a SIPS URI (§8.1.1.8)."""
+    return _is_secure(request, request.route[:1])
+
+
 def leaves_choice(uri: Uri) -> bool:
     """Whether a next hop leaves the transport to whoever sends."""
     return isinstance(uri, SipUri) and uri.scheme == "sip" and uri.transport is None
@@ -96,6 +107,10 @@ def same_family(host: str, remote_host: str) -> bool:
 def is_address(host: str) -> bool:
     """Whether a host is an IPv4 or IPv6 address rather than a name."""
     return _parse_address(host) is not None
+
+
+def _is_secure(request: Request, addresses: Sequence[NameAddr]) -> bool:
+    return "sips" in {request.uri.scheme, *(address.uri.scheme for address in addresses)}
 
 
 def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from sip.core.config import UserAgentConfig
 from sip.endpoint import Endpoint
 from sip.transaction.layer import Datagram
-from sip.transport.connection import Connections, Receiver
-from sip.transport.streams import Connector, StreamListener
+from sip.transport.connection import Connection, Connections, Receiver, StreamConnection
+from sip.transport.listener import Listener
+from sip.transport.streams import Connector
 from sip.transport.tls import client_context, server_context
 from sip.transport.udp import UdpCounters, UdpListener
-from sip.transport.websocket import WebSocketListener
+from sip.transport.websocket import WebSocketConnection
 
 
 class Sockets:
@@ -35,7 +36,7 @@ class Sockets:
         self._config = config
         self._receive = receive
         self._udp: dict[Endpoint, UdpListener] = {}
-        self._streams: list[StreamListener | WebSocketListener] = []
+        self._streams: list[Listener] = []
         self._connector = Connector(self.connections, config.limits, receive, self._outgoing_context, on_failure)
         self._client_context: ssl.SSLContext | None = None
 
@@ -51,21 +52,27 @@ class Sockets:
                 listener = UdpListener(self.connections.loop, host, port, self._receive)
                 self._udp[listener.local] = listener
                 self.listening.append(listener.local)
-            await self._open_streams()
+            self._open_streams()
         except OSError:
             await self.close()
             raise
 
-    async def _open_streams(self) -> None:
+    def _open_streams(self) -> None:
         config = self._config
         context = server_context(config.tls_files) if config.tls or config.wss else None
         for transport, addresses in (("tcp", config.tcp), ("tls", config.tls), ("ws", config.ws), ("wss", config.wss)):
-            kind = StreamListener if transport in {"tcp", "tls"} else WebSocketListener
+            make = self._make_stream if transport in {"tcp", "tls"} else self._make_websocket
             secure = context if transport in {"tls", "wss"} else None
             for address in addresses:
-                listener = await kind.open(self.connections, transport, address, config.limits, self._receive, secure)
+                listener = Listener(self.connections, transport, address, make, secure)
                 self._streams.append(listener)
                 self.listening.append(listener.local)
+
+    def _make_stream(self, local: Endpoint, source: str) -> Connection:
+        return StreamConnection(self.connections, local, self._config.limits, self._receive, source=source)
+
+    def _make_websocket(self, local: Endpoint, source: str) -> Connection:
+        return WebSocketConnection(self.connections, local, self._config.limits, self._receive, source=source)
 
     def is_connected(self, remote: Endpoint) -> bool:
         """Whether there is a connection to this end."""
@@ -90,7 +97,7 @@ class Sockets:
         """Give the ports back and end every connection."""
         await self._connector.close()
         for stream in self._streams:
-            stream.close()
+            await stream.close()
         self.connections.close()
         for listener in self._udp.values():
             listener.close()

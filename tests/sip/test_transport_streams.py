@@ -26,7 +26,7 @@ from sip import (
 from sip.endpoint import Endpoint
 from sip.message import Request, Response, parse_message
 from sip.transport import connection as connection_module
-from sip.transport import streams as streams_module
+from sip.transport.listener import listening_socket
 from tests.sip.parties import ME, OPTIONS, Party, party, read_response, tls_files, until
 from tests.sip.support import ANSWER, OFFER
 from tests.support.certificates import Certificates, make_certificates
@@ -155,7 +155,7 @@ async def test_a_connection_that_is_dropped_in_mid_dialog_is_made_again_by_the_n
 
 async def test_nobody_listening_is_told_at_once() -> None:
     async with party(tcp=(("127.0.0.1", 0),)) as caller:
-        port = streams_module.listening_socket("tcp", "127.0.0.1", 0)
+        port = listening_socket("tcp", "127.0.0.1", 0)
         host, number = port.getsockname()
         port.close()
         caller.place(SipUri("sip", "x", host=host, port=number, params=(("transport", "tcp"),)))

@@ -236,7 +236,8 @@ class UserAgentCore:
         """Make a call; it is sent by `OutgoingCall.start`, once its next hop has an address.
 
         Of the header fields in the target URI it takes over those of a transfer: Replaces and Referred-By. At most
-        `follow_redirects` addresses of 3xx responses are tried, with the same credentials; 0: none.
+        `follow_redirects` addresses of 3xx responses are tried; 0: none. Other hosts than that of `target` are not given
+        an answer to their challenges.
 
         Raises LocalProtocolError for header fields that the protocol writes itself, and for text that cannot be a
         header value.

@@ -340,6 +340,10 @@ class Call(ABC):
         self._refresh_target(self.dialog, response)
         return self._sender.send_ack(self.dialog, self.flow, invite, body)
 
+    def _credentials_for(self, response: Response) -> Credentials | None:
+        """The credentials to answer a challenge with; None when it is none of those they were given for."""
+        return self._credentials
+
     def _refresh_target(self, dialog: Dialog | None, message: Request | Response) -> None:
         """Take over the Contact of a 2xx of the peer; one that cannot be used leaves the target that worked
         (§12.2.1.2)."""

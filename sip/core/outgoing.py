@@ -58,6 +58,8 @@ class OutgoingCall(Call):
         self._owns_call_id = True
         self._follow_redirects = follow_redirects
         self._redirects: Redirects | None = None
+        self._home = request.uri.host.lower() if isinstance(request.uri, SipUri) else ""  # who the credentials are for
+        self._strayed = False  # redirected to another host
         self._pause = 0.0  # seconds for which an address that was passed over wants no calls
         self._ack: SentAck | None = None
         self._forks: dict[str | None, SentAck] = {}
@@ -118,6 +120,7 @@ class OutgoingCall(Call):
         last = self.request if self._invite is None else self._invite.request
         headers.set("CSeq", f"{last.cseq.number + 1} INVITE")
         self.request = Request("INVITE", target, headers, self.request.body)
+        self._strayed = target.host.lower() != self._home
         self._invite = None
         self._candidates = []
         self._challenges_answered = 0
@@ -208,6 +211,13 @@ class OutgoingCall(Call):
                 return
         reason = "No response" if failure == "timeout" else "Cannot be reached"
         self._close(Rejected(None, reason, failure, Headers()))
+
+    def _credentials_for(self, response: Response) -> Credentials | None:
+        """A 3xx may send the call to anybody, who must not be given a hash of the password by claiming the realm: after
+        one to another host, only the outbound proxy in between is answered."""
+        if self._strayed and (response.status != 407 or not self.request.route):
+            return None
+        return self._credentials
 
     def _progress(self, transaction: ClientTransaction, response: Response) -> None:
         if self._hangup_wanted:

@@ -41,13 +41,16 @@ def amended(call: Call, request: Request, response: Response, dialog: Dialog | N
 def with_credentials(call: Call, request: Request, response: Response, dialog: Dialog | None = None) -> Request | None:
     """The request again, with an answer to the challenge in the response; None when there is none to give
     (§22.2)."""
-    if call._credentials is None or response.status not in {401, 407}:
+    if response.status not in {401, 407}:
+        return None
+    credentials = call._credentials_for(response)
+    if credentials is None:
         return None
     if call._challenges_answered >= CHALLENGES_ANSWERED:
         return None
     call._challenges_answered += 1
     if call._digest is None or not ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
-        call._digest = DigestSession(call._credentials)
+        call._digest = DigestSession(credentials)
     again = call._sender.answer_challenge(request, response, call._digest)
     dialog = dialog or call.dialog
     if again is not None and dialog is not None:

@@ -173,12 +173,12 @@ class EngineProcess:
 
     async def _open_sip(self) -> None:
         self.user_agent = UserAgent(
-            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self.directory.trusts
+            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self._is_trusted
         )
         self.incoming.bind(self.user_agent)
         self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
         self.account_registrations = AccountRegistrations(
-            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self.directory.trusts)
+            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted)
         )
         self.account_registrations.bind(self.user_agent)
         await self.user_agent.start()
@@ -186,6 +186,10 @@ class EngineProcess:
         self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
         self.carrier_registrations.start(self.user_agent)
         self._exit.callback(self.carrier_registrations.stop)
+
+    def _is_trusted(self, host: str) -> bool:
+        """Whether the configuration names an address as that of a carrier or of an outbound trunk."""
+        return self.directory.trusts(host) or self.sip_accounts.trusts(host)
 
     async def _open_http(self) -> None:
         bind = self.config.http.bind

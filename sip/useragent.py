@@ -249,6 +249,10 @@ class UserAgent:
         loop and has to challenge, accept or reject then or later."""
         return self._core.serve_registrations(on_register, on_change, registrar)
 
+    def end_registrations(self, aor_key: str) -> None:
+        """Remove what is registered for an account that may register no more; calls go on."""
+        self._core.end_registrations(aor_key)
+
     def register(self, settings: RegistrationSettings, on_state: Callable[[RegistrationState], None]) -> Registration:
         """Register at a carrier and stay so until `Registration.stop`; `on_state` is called in the event loop.
 

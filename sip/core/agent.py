@@ -213,6 +213,11 @@ class UserAgentCore:
         self.registering = RegisterService(self, registrar, on_register, on_change)
         return registrar
 
+    def end_registrations(self, aor_key: str) -> None:
+        """Remove all bindings of an account."""
+        if self.registering is not None:
+            self.registering.remove_all(aor_key)
+
     def transport_failed(self, datagram: Datagram) -> None:
         """A datagram of ours could not be sent (§17.1.4, §17.2.4)."""
         self.statistics.send_errors += 1
@@ -236,8 +241,8 @@ class UserAgentCore:
         """Make a call; it is sent by `OutgoingCall.start`, once its next hop has an address.
 
         Of the header fields in the target URI it takes over those of a transfer: Replaces and Referred-By. At most
-        `follow_redirects` addresses of 3xx responses are tried; 0: none. Other hosts than that of `target` are not given
-        an answer to their challenges.
+        `follow_redirects` addresses of 3xx responses are tried; 0: none. Challenges of other hosts than that of
+        `target` are not answered.
 
         Raises LocalProtocolError for header fields that the protocol writes itself, and for text that cannot be a
         header value.

@@ -71,7 +71,6 @@ class Call(ABC):
         self._reinvite_ack: SentAck | None = None
         self._bye: ClientTransaction | None = None
         self._challenges_answered = 0
-        self._peer_allow: tuple[str, ...] = ()  # lines of its Allow
         self._session_timer: SessionTimer | None = None
         self._least_interval = max(LEAST_INTERVAL, core.config.min_se)
         self._intervals_raised = 0
@@ -154,10 +153,11 @@ class Call(ABC):
 
     def update(self, body: bytes = b"", *, fork: str | None = None) -> None:
         """Send UPDATE with this SDP, or without one to tell the peer our address again; OfferAnswered or OfferRejected
-        tells what came of the offer (RFC 3311 §5.1). `fork` names the early dialog, where there are several.
+        tells what came of the offer (RFC 3311 §5.1). `fork` names the early dialog, where there are several. An offer
+        to a peer that does not allow UPDATE goes into a re-INVITE, where the call is confirmed.
 
-        Raises LocalProtocolError where there is no dialog, another offer is under way, or the first offer has had no
-        answer yet that is sure to arrive: one in a reliable provisional response.
+        Raises LocalProtocolError where there is no dialog, another offer is under way, the peer does not allow UPDATE,
+        or the first offer has had no answer yet that is sure to arrive: one in a reliable provisional response.
         """
         if self.ended:
             return
@@ -166,7 +166,12 @@ class Call(ABC):
             raise LocalProtocolError("no such dialog")
         if body and not offers.established:
             raise LocalProtocolError("the first offer has no answer yet")
-        make_offer(self, offers, "UPDATE", body)
+        if offers.allows_update:
+            make_offer(self, offers, "UPDATE", body)
+        elif body and self.state is CallState.CONFIRMED:
+            make_offer(self, offers, "INVITE", body)
+        else:
+            raise LocalProtocolError("the peer does not allow UPDATE")
 
     def _is_held_up(self, offers: Offers) -> bool:
         """Whether an offer has to wait for an ACK or a PRACK: a request that overtakes it would have it refused as out

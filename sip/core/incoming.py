@@ -64,6 +64,7 @@ class IncomingCall(Call):
         self.transaction: ServerTransaction = self._sender.serve(request, source, local, self)
         self._confirmed = False
         self._offers = Offers(self.dialog)
+        self._offers.peer_allow = request.headers.lines("Allow")
         if (offer := session_description(request)) is not None:
             self._offers.take(Step.OFFER_RECEIVED)
             self._offers.remote = offer

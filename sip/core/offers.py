@@ -8,6 +8,7 @@ given to answer an offer with. SDP itself is not looked at here.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,7 +62,7 @@ class Responder(Protocol):
     def accept(self, body: bytes) -> None:
         """Answer with this SDP."""
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Refuse."""
 
 
@@ -78,6 +79,7 @@ class Offers:
         "dialog",
         "established",
         "local",
+        "peer_allow",
         "prack",
         "remote",
         "responder",
@@ -92,6 +94,7 @@ class Offers:
         self.dialog = dialog
         self.state = Exchange.IDLE
         self.established = False  # whether an answer has been given, one way or the other
+        self.peer_allow: tuple[str, ...] = ()  # lines of the peer's Allow
         self.remote: bytes | None = None  # the latest SDP of the peer
         self.local: bytes | None = None  # ours that holds
         self.sent = b""  # our offer that waits for its answer
@@ -106,6 +109,11 @@ class Offers:
     def is_free(self) -> bool:
         """Whether neither side has an offer or a request that may carry one under way."""
         return self.state is Exchange.IDLE and self.responder is None and self.transaction is None
+
+    @property
+    def allows_update(self) -> bool:
+        """Whether the peer has said that it knows UPDATE (RFC 3311 §4)."""
+        return any(method.strip(" \t") == "UPDATE" for line in self.peer_allow for method in line.split(","))
 
     def take(self, step: Step) -> None:
         """Move on; raises LocalProtocolError for what RFC 3264 §4 forbids."""

@@ -231,6 +231,8 @@ class OutgoingCall(Call):
         self.state = CallState.EARLY
         fork = self._early.of(transaction, response)
         body = session_description(response)
+        if fork is not None:
+            fork.offers.peer_allow = response.headers.lines("Allow") or fork.offers.peer_allow
         sequence = None if fork is None else reliable_sequence(response)
         if fork is None or sequence is None:
             if fork is not None and body is not None and fork.offers.state is Exchange.LOCAL:

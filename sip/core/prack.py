@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.core.events import Offer, Progress
@@ -92,7 +93,7 @@ class PrackResponder:
             offers.refuse()
         send_prack(self._call, offers, self._rack, body)
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         """There is no refusal in a PRACK: it leaves without SDP, and the call is given up (RFC 3262 §5)."""
         check_refusal(status)
         if self._offers.responder is not self:

@@ -3,6 +3,7 @@ RFC 3262 §5, RFC 3311 §5.2). See events.OfferResponder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.core.answer import accept
@@ -38,15 +39,16 @@ class ReinviteResponder:
             call._offers.refuse()
         call._core.wake()
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Refuse the offer with a final status."""
         call = self._call
         if call._offer_in is not self:
             return
         check_refusal(status)
+        response = call._sender.response(self._request, status, reason, headers=headers)
         call._offers.responder = None
         call._offers.refuse()
-        self.transaction.respond(call._sender.response(self._request, status, reason))
+        self.transaction.respond(response)
         call._exchange_over(call._offers)
         call._core.wake()
 
@@ -92,15 +94,16 @@ class RequestResponder:
         call._exchange_over(offers)
         call._core.wake()
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Refuse; the session goes on as it was (RFC 3311 §5.2)."""
         call, offers = self._call, self._offers
         if offers.responder is not self:
             return
         check_refusal(status)
+        response = call._sender.response(self._request, status, reason, headers=headers)
         offers.responder = None
         offers.refuse()
-        self._transaction.respond(call._sender.response(self._request, status, reason))
+        self._transaction.respond(response)
         call._exchange_over(offers)
         call._core.wake()
 
@@ -119,7 +122,7 @@ class AckResponder:
         if self._acknowledge(body):
             self._call._exchange_over(self._call._offers)
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         """There is no refusal in an ACK: it leaves without SDP, and the call ends (§13.2.2.4)."""
         check_refusal(status)
         if self._acknowledge(b""):

@@ -130,8 +130,7 @@ class SessionTimer:
         """§7.4: UPDATE without SDP disturbs nothing, so it is preferred where the peer allows it."""
         if self._update_refused:
             return "INVITE"
-        allowed = {method.strip(" \t") for line in self._call._peer_allow for method in line.split(",")}
-        return "UPDATE" if "UPDATE" in allowed else "INVITE"
+        return "UPDATE" if self._call._offers.allows_update else "INVITE"
 
     def response_received(self, transaction: ClientTransaction, response: Response) -> None:
         """ClientUser: a response to a refresh."""
@@ -194,7 +193,7 @@ class SessionTimer:
 def settle(call: Call, message: Request | Response, terms: SessionTerms | None = None) -> None:
     """What an INVITE or UPDATE and its 2xx settle beside SDP: what the peer allows, and the session timer (RFC 4028
     §7.2, §9). `message` is the peer's; a request goes with the terms of our 2xx."""
-    call._peer_allow = message.headers.lines("Allow") or call._peer_allow
+    call._offers.peer_allow = message.headers.lines("Allow") or call._offers.peer_allow
     if isinstance(message, Response):
         expires, ours = agreed_terms(message), "uac"
     else:

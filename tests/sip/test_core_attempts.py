@@ -59,7 +59,7 @@ class TestLength:
     @pytest.mark.parametrize("method", ["reinvite", "update"])
     def test_a_long_request_of_a_dialog_goes_over_tcp(self, method: str) -> None:
         made = InCall()
-        made.call._peer_allow = ("INVITE, UPDATE",)
+        made.call._offers.peer_allow = ("INVITE, UPDATE",)
         getattr(made.call, method)(LONG)
         request, remote = made.sent()
         assert (request.top_via.transport, remote) == ("TCP", PEER_TCP)

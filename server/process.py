@@ -44,6 +44,7 @@ from server.config import Config
 from server.data_lock import DataLock
 from server.embedded_http import EmbeddedHttpServer
 from server.logs import configure_logging, effective_format
+from server.reloading import reload_on_hangup
 from sip import UserAgent
 
 logger = structlog.get_logger(__name__)
@@ -294,6 +295,7 @@ async def serve(config: Config, *, demo: bool) -> int:
         return 1
     if process.first_start is not None:
         print_first_start(process.first_start, bound.http, as_json=as_json)
+    reload_on_hangup(process.user_agent.reload_certificates)
     print_ready(bound, as_json=as_json)
     demonstration = asyncio.create_task(_demonstrate(process)) if demo else None
     try:

@@ -167,6 +167,14 @@ class UserAgent:
     def _take_call(self, call: IncomingCall) -> None:
         self._on_call(call)
 
+    def reload_certificates(self) -> None:
+        """Show the certificate that is in the files from now on, and trust the authorities in them, on new connections.
+
+        Raises OSError that names the file, with nothing changed, when one cannot be used.
+        """
+        if self._sockets is not None:
+            self._sockets.reload_certificates()
+
     def local_address_for(self, remote_host: str) -> str:
         """Our address as a peer can reach it, for SDP: the advertised one, else what the routing table says."""
         advertised = self.config.advertised_address

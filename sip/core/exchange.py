@@ -93,6 +93,9 @@ class Exchange:
             return
         if response.status == 503 and self._try_next():
             return
+        if self._digest is not None and response.status < 300:
+            for name, proxy in (("Authentication-Info", False), ("Proxy-Authentication-Info", True)):
+                self._digest.take_next_nonce(response.headers.get_all(name), proxy=proxy)
         self._end(self._result(response, None))
 
     def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:

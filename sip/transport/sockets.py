@@ -74,6 +74,18 @@ class Sockets:
     def _make_websocket(self, local: Endpoint, source: str) -> Connection:
         return WebSocketConnection(self.connections, local, self._config.limits, self._receive, source=source)
 
+    def reload_certificates(self) -> None:
+        """Read the files of TLS again, for the connections to come; those that are there keep what they have.
+
+        Raises OSError that names the file, with nothing changed, when one cannot be used.
+        """
+        secure = [listener for listener in self._streams if listener.context is not None]
+        ours = server_context(self._config.tls_files) if secure else None
+        theirs = client_context(self._config.tls_files) if self._client_context is not None else None
+        for listener in secure:
+            listener.context = ours
+        self._client_context = theirs
+
     def is_connected(self, remote: Endpoint) -> bool:
         """Whether there is a connection to this end."""
         return self.connections.find(remote) is not None

@@ -81,8 +81,6 @@ class Connector:
         try:
             connection.send(data)
         except ConnectionResetError:
-            if remote.fallback is None:
-                raise
             return False
         return True
 

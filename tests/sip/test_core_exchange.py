@@ -62,6 +62,30 @@ def challenge(nonce: str, realm: str = "r", more: str = "") -> tuple[str, str]:
     return ("WWW-Authenticate", f'Digest realm="{realm}", nonce="{nonce}", qop="auth"{more}')
 
 
+class TestNextNonce:
+    """RFC 7616 §3.5."""
+
+    @pytest.mark.parametrize(
+        ("status", "asks", "info", "answers"),
+        [
+            (401, "WWW-Authenticate", "Authentication-Info", "Authorization"),
+            (407, "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization"),
+        ],
+    )
+    def test_the_next_request_answers_the_nonce_that_was_passed_on(
+        self, status: int, asks: str, info: str, answers: str
+    ) -> None:
+        bench = Bench(credentials=Credentials("bob", "zanzibar"))
+        bench.start(PEER)
+        bench.answer(status, [(asks, 'Digest realm="r", nonce="n1", qop="auth"')])
+        bench.answer(200, [(info, 'nextnonce="n2"')])
+        again = Exchange(bench.agent.core, bench.compose, bench.results.append, digest=bench.exchange._digest)
+        again.start([PEER])
+        request, _ = bench.taken()
+        _, params = parse_auth_params(request.headers.get(answers) or "")
+        assert (params["nonce"], params["nc"]) == ("n2", "00000001")
+
+
 class TestAnswer:
     @pytest.mark.parametrize("status", [200, 302, 404, 486, 600])
     def test_a_final_response_is_the_end(self, status: int) -> None:

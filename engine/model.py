@@ -7,6 +7,7 @@ UTC; money is integer ten-thousandths of the currency's unit; secrets are clear 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,13 +69,21 @@ def money(amount: int) -> str:
     return f"{'-' if amount < 0 else ''}{whole}.{rest:04d}"
 
 
+@functools.lru_cache(maxsize=4096)
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
 def is_within(networks: Iterable[Network], address: str | IPv4Address | IPv6Address) -> bool:
     """Whether `address` is in one of `networks`; an IPv4-mapped IPv6 address counts as IPv4, other text as outside."""
     if isinstance(address, str):
-        try:
-            address = ip_address(address.partition("%")[0])
-        except ValueError:
+        found = _address(address)
+        if found is None:
             return False
+        address = found
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return any(address in network for network in networks)

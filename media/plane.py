@@ -28,6 +28,10 @@ TIMEOUT_LIMIT_SECONDS = 86_400
 _OTHER_DESCRIPTORS = 1024
 
 
+RESTING_ROWS = 64
+"""Rows of ended sessions that are left alone before the next one is used again."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
     """What an operator may set: `media.rtp_ports` (inclusive), `media.timeout_seconds`, and how far it may grow.
@@ -62,8 +66,8 @@ class MediaPlane:
             on_failure=self._fail,
         )
         self._sessions: list[MediaSession | None] = [None] * config.capacity
-        # The row that has been free for longest is used next, so that old statistics stay readable for a while.
-        self._free = deque(range(config.capacity))
+        self._untouched = deque(range(config.capacity))
+        self._rested: deque[int] = deque()
         self._generation = 0
         self._running = False
 
@@ -96,10 +100,10 @@ class MediaPlane:
         ip_address(address)
         if not self._running:
             raise PortsExhausted("the media plane is not running")
-        if not self._free:
+        if not self._untouched and not self._rested:
             raise PortsExhausted(f"all {self._config.capacity} media sessions are in use")
         sockets = self._ports.bind(address)
-        slot = self._free.popleft()
+        slot = self._take_row()
         self._generation += 1
         session = MediaSession(
             self._core, slot, self._generation, sockets, on_event, self._release, self._config.timeout_seconds
@@ -107,9 +111,15 @@ class MediaPlane:
         self._sessions[slot] = session
         return session
 
+    def _take_row(self) -> int:
+        """A row that rested for long, so that old statistics stay readable for a while; a new one costs memory."""
+        if self._untouched and len(self._rested) < RESTING_ROWS:
+            return self._untouched.popleft()
+        return self._rested.popleft()
+
     def _release(self, session: MediaSession) -> None:
         self._sessions[session.slot] = None
-        self._free.append(session.slot)
+        self._rested.append(session.slot)
         self._ports.release(session.local[1])
 
     def statistics(self) -> PlaneStatistics:

@@ -230,6 +230,14 @@ class MediaSession:
         self._listener = listener
         self._command(c.COMMAND_TAP, 0 if listener is None else 1)
 
+    def hear(self, other: "MediaSession | None") -> None:
+        """Send what another session of the same plane receives, from the next tick on; None ends it.
+
+        As it is where both speak the same codec. What is queued to be played goes first.
+        """
+        slot, generation = (-1, 0) if other is None or other.closed else (other.slot, other.generation)
+        self._command(c.COMMAND_HEAR, slot, generation)
+
     def statistics(self) -> SessionStatistics:
         """Return what has been measured so far; of a closed session, what was measured to its end."""
         if self._closing is not None and self._closing.done():

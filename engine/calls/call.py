@@ -63,7 +63,8 @@ class Call:
     """An inbound call to a number of a workspace.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
-    `on_released` is called when the leg and its audio are gone, while the record may still be waiting for the store.
+    `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
+    while the end of the record may still be waiting for the store.
     """
 
     def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
@@ -73,6 +74,7 @@ class Call:
         self.leg: InboundLeg
         self._services = services
         self._control = LegControl(self, services.sources)
+        self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._end: End | None = None
@@ -80,7 +82,11 @@ class Call:
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
-        self._log = logger.bind(call=new.public_id)
+
+    @property
+    def _log(self) -> structlog.typing.FilteringBoundLogger:
+        bound: structlog.typing.FilteringBoundLogger = logger.bind(call=self.new.public_id)
+        return bound
 
     @property
     def answered(self) -> bool:
@@ -161,6 +167,7 @@ class Call:
                 await self._services.records.create(self.new)
         except TimeoutError:
             raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
+        self.on_stored()
         if self._end is not None:
             raise asyncio.CancelledError
 
@@ -226,7 +233,13 @@ class Call:
             self._log.exception("call.audio_not_closed")
         self.on_released()
         await self._store_end(self._outcome(end, answered_at, ended_at, ended))
-        self._log.info("call.ended", outcome="answered" if answered_at else end.outcome, by=end.by, cause=end.cause)
+        logger.info(
+            "call.ended",
+            call=self.new.public_id,
+            outcome="answered" if answered_at else end.outcome,
+            by=end.by,
+            cause=end.cause,
+        )
 
     async def _store_end(self, ended: CallOutcome) -> None:
         if self._answer_stored is not None:

@@ -6,6 +6,7 @@ destination, its channels. What is refused before the peer is known leaves no re
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,10 @@ from engine.refusals import RefusalLog
 from media import MediaPlane
 from sip import Credentials, DigestOutcome, IncomingCall, NameAddr, SipParseError, SipUri, UserAgent
 from sip.sdp import MediaEncryption, SdpRejected
+
+OVERLOAD_RETRY_SECONDS = 4
+"""The longest wait that a refused caller is asked for while calls begin too slowly; spread, so that not all return at
+the same moment."""
 
 logger = structlog.get_logger(__name__)
 
@@ -78,28 +83,33 @@ class IncomingCalls:
             return
         if not self._authenticated(incoming, number):
             return
+        if self._switchboard.behind:
+            self._refusals.refused("call.overloaded", incoming.source.host, hint="fewer calls, or a faster machine")
+            retry_after = str(1 + secrets.randbelow(OVERLOAD_RETRY_SECONDS))
+            incoming.reject(503, headers=(("Retry-After", retry_after),), stateless=True)
+            return
         admitted = self._route(number)
         call_uuid, public_id = new_call_id()
         new = self._describe(incoming, admitted, call_uuid, public_id, self._services.now())
-        log = logger.bind(call=public_id, number=number.e164, source=incoming.source.host)
+        known = {"call": public_id, "number": number.e164, "source": incoming.source.host}
         if admitted.refusal is not None or admitted.application is None:
             refusal = admitted.refusal or outcome.NO_APPLICATION
-            log.info("call.refused", cause=refusal.cause, sip_code=refusal.sip_code)
+            logger.info("call.refused", **known, cause=refusal.cause, sip_code=refusal.sip_code)
             self._refuse(incoming, new, refusal)
             return
         call = Call(new, number, admitted.application, self._services)
         try:
             leg = InboundLeg(incoming, self._user_agent, self._plane, self._legs_of(number), call.on_media)
         except SdpRejected as error:
-            log.info("call.refused", cause="no_common_media", sip_code=error.status, reason=str(error))
+            logger.info("call.refused", **known, cause="no_common_media", sip_code=error.status, reason=str(error))
             warning = error.warning_header(self._user_agent.local_address_for(incoming.source.host))
             self._refuse(incoming, new, outcome.NO_COMMON_MEDIA, (warning,))
             return
         except SipParseError as error:
-            log.info("call.bad_sdp", reason=str(error))
+            logger.info("call.bad_sdp", **known, reason=str(error))
             incoming.reject(error.status, error.reason)
             return
-        log.info("call.received", caller=new.from_, application=admitted.application.id)
+        logger.info("call.received", **known, caller=new.from_, application=admitted.application.id)
         call.attach(leg)
         self._switchboard.connect(call)
 

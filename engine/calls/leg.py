@@ -20,12 +20,15 @@ from sip.sdp import (
     LocalAudio,
     MediaEncryption,
     NegotiatedAudio,
+    OfferAgreement,
     SdpRejected,
     SessionDescription,
     accept_answer,
+    agree_offer,
     answer_offer,
     make_offer,
     parse_sdp,
+    write_answer,
 )
 
 log = structlog.get_logger(__name__)
@@ -70,14 +73,15 @@ class InboundLeg:
         self._on_media = on_media
         self._session: MediaSession | None = None
         self._offer: SessionDescription | None = None
+        self._agreement: OfferAgreement | None = None
         self._sent: SessionDescription | None = None
         self._local: LocalAudio | None = None
         self.answered = False
         self.negotiated: NegotiatedAudio | None = None
         if incoming.offer:
             self._offer = parse_sdp(incoming.offer)
-            _, audio = answer_offer(self._offer, self._describe("127.0.0.1", 9))
-            stream_parameters(audio)
+            self._agreement = agree_offer(self._offer, self._describe("127.0.0.1", 9))
+            stream_parameters(self._agreement.audio)
 
     @property
     def session(self) -> MediaSession:
@@ -99,10 +103,11 @@ class InboundLeg:
         advertised = self._settings.media_address or address
         self._session = self._plane.open(self.incoming.local.host, self._on_media)
         self._local = self._describe(advertised, self._session.local[1])
-        if self._offer is None:
+        if self._offer is None or self._agreement is None:
             self._sent = make_offer(self._local)
         else:
-            self._sent, self.negotiated = answer_offer(self._offer, self._local)
+            self._sent = write_answer(self._offer, self._agreement, self._local)
+            self.negotiated = self._agreement.audio
             self._start(self.negotiated)
         self.answered = True
         self.incoming.answer(bytes(self._sent))

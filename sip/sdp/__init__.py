@@ -22,7 +22,15 @@ from sip.sdp.dtls import Dtls, Fingerprint, dtls_of
 from sip.sdp.formats import OpusParameters, opus_parameters, telephone_events
 from sip.sdp.ice import Ice, IceCandidate, ice_of
 from sip.sdp.keying import MediaEncryption, SrtpKeys
-from sip.sdp.negotiation import accept_answer, answer_offer, make_offer, same_session
+from sip.sdp.negotiation import (
+    OfferAgreement,
+    accept_answer,
+    agree_offer,
+    answer_offer,
+    make_offer,
+    same_session,
+    write_answer,
+)
 from sip.sdp.parser import DEFAULT_LIMITS, SdpLimits, parse_sdp
 from sip.sdp.rejection import SdpRejected
 
@@ -51,6 +59,7 @@ __all__ = [
     "MediaEncryption",
     "Mki",
     "NegotiatedAudio",
+    "OfferAgreement",
     "OpusParameters",
     "Origin",
     "RtcpAddress",
@@ -60,6 +69,7 @@ __all__ = [
     "SessionDescription",
     "SrtpKeys",
     "accept_answer",
+    "agree_offer",
     "answer_offer",
     "codecs_named",
     "dtls_of",
@@ -69,4 +79,5 @@ __all__ = [
     "parse_sdp",
     "same_session",
     "telephone_events",
+    "write_answer",
 ]

@@ -69,6 +69,51 @@ def make_offer(local: LocalAudio, *, previous: SessionDescription | None = None)
     return _description(local, tuple(media), "0 0", previous)
 
 
+@dataclass(frozen=True, slots=True)
+class OfferAgreement:
+    """What can be agreed on an offer: `audio`, on the media line with the index `place`."""
+
+    place: int
+    audio: NegotiatedAudio
+
+
+def agree_offer(
+    offer: SessionDescription, local: LocalAudio, *, in_force: NegotiatedAudio | None = None
+) -> OfferAgreement:
+    """What an offer leaves for us, before anything is opened for it: neither address nor port of `local` count.
+
+    The first audio line we can speak is taken. `in_force` is what was agreed before in the session, whose SRTP key of
+    ours stays while the peer's does. Raises `SdpRejected` when no line can be taken.
+    """
+    refusal: SdpRejected | None = None
+    keys = in_force.srtp if in_force is not None else None
+    for place, medium in enumerate(offer.media):
+        if medium.kind == AUDIO:
+            try:
+                return OfferAgreement(place, _agree(offer, place, local, in_force=keys))
+            except SdpRejected as error:
+                refusal = refusal or error
+    raise refusal or SdpRejected("no audio offered", warning=MEDIA_TYPE_UNAVAILABLE)
+
+
+def write_answer(
+    offer: SessionDescription,
+    agreement: OfferAgreement,
+    local: LocalAudio,
+    *,
+    previous: SessionDescription | None = None,
+) -> SessionDescription:
+    """The answer that says what was agreed; every other line is refused with port 0 in its place (RFC 3264 §6).
+
+    Payload types are those of the offer. `previous` as in `make_offer`.
+    """
+    media = tuple(
+        answering_line(medium, agreement.audio, local) if place == agreement.place else refused_line(medium)
+        for place, medium in enumerate(offer.media)
+    )
+    return _description(local, media, offer.timing, previous)
+
+
 def answer_offer(
     offer: SessionDescription,
     local: LocalAudio,
@@ -76,29 +121,9 @@ def answer_offer(
     previous: SessionDescription | None = None,
     in_force: NegotiatedAudio | None = None,
 ) -> tuple[SessionDescription, NegotiatedAudio]:
-    """The answer to an offer, and what it settles (RFC 3264 §6).
-
-    The first audio line we can speak is taken; every other line is refused with port 0 in its place. Payload types are
-    those of the offer. `previous` as in `make_offer`; `in_force` is what was agreed before in the session, whose SRTP
-    key of ours stays while the peer's does. Raises `SdpRejected` when no line can be taken.
-    """
-    agreed: NegotiatedAudio | None = None
-    refusal: SdpRejected | None = None
-    media = []
-    keys = in_force.srtp if in_force is not None else None
-    for place, medium in enumerate(offer.media):
-        if agreed is None and medium.kind == AUDIO:
-            try:
-                agreed = _agree(offer, place, local, in_force=keys)
-            except SdpRejected as error:
-                refusal = refusal or error
-            else:
-                media.append(answering_line(medium, agreed, local))
-                continue
-        media.append(refused_line(medium))
-    if agreed is None:
-        raise refusal or SdpRejected("no audio offered", warning=MEDIA_TYPE_UNAVAILABLE)
-    return _description(local, tuple(media), offer.timing, previous), agreed
+    """The answer to an offer, and what it settles: `agree_offer` and `write_answer` in one step."""
+    agreement = agree_offer(offer, local, in_force=in_force)
+    return write_answer(offer, agreement, local, previous=previous), agreement.audio
 
 
 def accept_answer(offer: SessionDescription, answer: SessionDescription, local: LocalAudio) -> NegotiatedAudio:

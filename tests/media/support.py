@@ -255,7 +255,7 @@ class Desk:
         for _ in range(count):
             self.now += 20 * MS
             self.tick_number += 1
-            self.k.loop.advance_session(self.row, self.sock, self.core, self.tick_number)
+            self.k.loop.advance_session(self.sessions, self.row, self.sock, self.core, self.tick_number)
 
     def sent(self) -> list[bytes]:
         """Return the datagrams sent to `far_address` since the last call."""

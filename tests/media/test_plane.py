@@ -20,6 +20,7 @@ from media import (
     StreamParameters,
 )
 from media.kernel import constants
+from media.plane import RESTING_ROWS
 from tests.media.support import Phone, compiled_only, tone
 
 PORTS = (44_000, 44_199)
@@ -84,6 +85,18 @@ async def test_rows_are_limited_by_the_capacity() -> None:
         plane.open("127.0.0.1", ignore)
     await session.close()
     plane.open("127.0.0.1", ignore)
+    await plane.close()
+
+
+async def test_calls_one_after_the_other_use_few_rows_and_the_same_one_late() -> None:
+    plane = await started(capacity=400)
+    slots = []
+    for _ in range(300):
+        session = plane.open("127.0.0.1", ignore)
+        slots.append(session.slot)
+        await session.close()
+    assert set(slots) == set(range(RESTING_ROWS))
+    assert slots.index(slots[0], 1) == RESTING_ROWS
     await plane.close()
 
 

@@ -7,11 +7,8 @@ import struct
 
 import pytest
 
-from tests.media.kernel.test_rtcp import BLOCK, packets_of
+from tests.media.kernel.report_support import BLOCK, OURS, THEIRS, packets_of, receiver_report
 from tests.media.support import SECOND, Desk, Kernel, rtp
-
-OURS = 0xABCDEF01
-THEIRS = 0x1234
 
 
 @pytest.fixture
@@ -33,13 +30,6 @@ def reports(desk: Desk) -> list[list[dict]]:
 def rtcp_target(desk: Desk) -> tuple[str, int]:
     desk.k.reports.send_report(desk.row, desk.sock, desk.core, 0, desk.now, 0)
     return desk.k.addresses.address_text(*desk.row["rtcp_remote"].tolist()[:3])
-
-
-def receiver_report(
-    ssrc: int, *, lsr: int = 0, dlsr: int = 0, fraction: int = 0, lost: int = 0, jitter: int = 0
-) -> bytes:
-    block = BLOCK.pack(ssrc, fraction << 24 | lost & 0xFFFFFF, 0, jitter, lsr, dlsr)
-    return struct.pack("!BBHI", 0x81, 201, 7, THEIRS) + block
 
 
 def test_reports_come_about_every_five_seconds_and_not_in_step(phone: Desk) -> None:

@@ -7,30 +7,11 @@ import struct
 import numpy as np
 import pytest
 
+from tests.media.kernel.report_support import BLOCK, packets_of
 from tests.media.kernel.test_rtp import derived, derived_bytes, files
 from tests.media.support import FIXTURES, Kernel, fixture_index, kernel_form
 
 INDEX = fixture_index("rtp")
-BLOCK = struct.Struct("!IIIIII")
-
-
-def packets_of(kernel: Kernel, data: bytes) -> list[dict] | None:
-    """Return what the kernel finds in a compound packet, in the words of the index; None where it refuses it."""
-    m = kernel.rtcp
-    out = np.zeros(8, np.int64)
-    buffer = np.full(4096, 0xEE, np.uint8)
-    buffer[60 : 60 + len(data)] = np.frombuffer(data, np.uint8)
-    count = m.check_compound(buffer, 60, len(data), out)
-    if count < 0:
-        return None
-    packets, at, end = [], 60, 60 + len(data)
-    while at < end:
-        assert m.read_packet(buffer, at, end, out)
-        body = buffer[out[m.BODY_AT] : out[m.BODY_AT] + out[m.BODY_LENGTH]].tobytes()
-        packets.append({"type": int(out[m.TYPE]), "count_or_fmt": int(out[m.COUNT]), "body": body})
-        at = out[m.NEXT_AT]
-    assert len(packets) == count
-    return packets
 
 
 @pytest.mark.parametrize("name", files("rtcp"))

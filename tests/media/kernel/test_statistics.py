@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from media.kernel.statistics import SessionStatistics, read_session
-from tests.media.kernel.test_reports import OURS, receiver_report
+from tests.media.kernel.report_support import OURS, receiver_report
 from tests.media.support import MS, Desk, kernel_form, opened_desk, rtp
 
 

@@ -6,6 +6,7 @@ RemoteHangup, HungUp and Failed; nothing follows them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -24,8 +25,9 @@ class OfferResponder(Protocol):
     def accept(self, body: bytes) -> None:
         """Answer 200 with this SDP: the answer, or our offer when the Offer's body was empty."""
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
-        """Refuse; the session goes on as it was (RFC 3264 §8)."""
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Refuse; the session goes on as it was (RFC 3264 §8). `headers`, such as Warning, go into the response where
+        there is one; raises LocalProtocolError for text that cannot be a header value."""
 
 
 @dataclass(frozen=True, slots=True)

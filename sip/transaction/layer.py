@@ -113,12 +113,28 @@ class TransactionLayer:
 
     def send_request(self, request: Request, remote: Endpoint, local: Endpoint, user: ClientUser) -> ClientTransaction:
         """Start the client transaction of a request whose top Via has a fresh branch."""
+        transaction = self.prepare_request(request, remote, local, user)
+        transaction.handle(Event.START)
+        return transaction
+
+    def prepare_request(
+        self, request: Request, remote: Endpoint, local: Endpoint, user: ClientUser
+    ) -> ClientTransaction:
+        """Make the client transaction of a request that is sent by `restart_request`, once its address is known."""
         key = (request.top_via.branch, request.method)
         transaction = ClientTransaction(self, request, key, remote, local, user)
         self._clients[key] = transaction
         self.counters.client_transactions += 1
-        transaction.handle(Event.START)
         return transaction
+
+    def restart_request(
+        self, transaction: ClientTransaction, request: Request, remote: Endpoint, local: Endpoint
+    ) -> None:
+        """Start a client transaction at this address, whatever became of it at others; `request` has a fresh branch."""
+        self._clients.pop(transaction.key, None)
+        key = (request.top_via.branch, request.method)
+        self._clients[key] = transaction
+        transaction.restart(request, key, remote, local)
 
     def find_client(self, response: Response) -> ClientTransaction | None:
         """The transaction that a response belongs to: same branch and same CSeq method (§17.1.3)."""

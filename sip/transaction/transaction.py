@@ -163,6 +163,21 @@ class ClientTransaction(Transaction):
         self.user = user
         self._ack: bytes | None = None
 
+    def restart(self, request: Request, key: TransactionKey, remote: Endpoint, local: Endpoint) -> None:
+        """Begin anew with another request and address; responses to the one before are strays from now on."""
+        self._stop_all()
+        self.key = key
+        self.request = request
+        self.data = bytes(request)
+        self.remote = remote
+        self.local = local
+        self._lengths = self.layer.lengths(reliable=remote.reliable)
+        self._interval = 0.0
+        self._sent = False
+        self._ack = None
+        self.state = State.INITIAL
+        self.handle(Event.START)
+
     def receive(self, response: Response) -> bool:
         """Feed a response that was matched to this transaction; False when it is ignored."""
         if response.status < 200:

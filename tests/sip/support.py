@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sip.core.agent import CallReceived, UserAgentCore
+from sip.core.agent import CallReceived, Located, UserAgentCore
 from sip.core.call import Call
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
@@ -53,6 +53,7 @@ class Agent:
         local: Endpoint = LOCAL,
         on_call: Callable[[IncomingCall], None] | None = None,
         on_message: Callable[[MessageReceived], None] | None = None,
+        locate: Callable[[SipUri, Located], None] | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.local = local
@@ -63,6 +64,7 @@ class Agent:
             local_address_for=lambda _host: local.host,
             on_ban=lambda host, _seconds: self.bans.append(host),
             on_message=on_message,
+            locate=locate,
         )
         self.core.sender.add_listener(local)
         self.calls: list[IncomingCall] = []
@@ -102,6 +104,15 @@ class Agent:
     def sent(self) -> list[Request | Response]:
         """What was sent since the last time."""
         return [message for message, _remote in self.take()]
+
+    def fail_to_send(self) -> list[tuple[Request | Response, Endpoint]]:
+        """Report all that was sent since the last time as impossible to send, and return it."""
+        self.deliver()
+        sent = self.core.data_to_send()
+        for datagram in sent:
+            self.core.transport_failed(datagram)
+        self.deliver()
+        return [(parse_message(datagram.data), datagram.remote) for datagram in sent]
 
     def statuses(self) -> list[int]:
         """The status codes of the responses sent since the last time."""

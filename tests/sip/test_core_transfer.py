@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip.core.call import Call, CallState
+from sip.core.call import Call
+from sip.core.call_state import CallState
 from sip.core.events import (
     Cancelled,
     HungUp,

@@ -138,7 +138,8 @@ class InboundLeg:
             self._start(negotiated)
         except (SdpRejected, SipParseError) as error:
             log.info("sip.reinvite_refused", call_id=self.incoming.call_id, reason=str(error))
-            event.respond.reject(488)
+            warnings = () if isinstance(error, SipParseError) else (error.warning_header(self._local.address),)
+            event.respond.reject(488, headers=warnings)
             return
         self._sent, self.negotiated = sent, negotiated
         event.respond.accept(bytes(sent))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.calls.leg import InboundLeg
 from sip import Offer
-from sip.sdp import SessionDescription
+from sip.sdp import SessionDescription, make_offer
 from tests.support.engine import TestEngine, running_engine
 from tests.support.phone import Phone, PhoneCall, a_phone
 
@@ -70,3 +71,26 @@ async def test_a_refused_reinvite_says_why(engine: TestEngine, phone: Phone) -> 
     assert value.startswith('305 127.0.0.1 "')
     assert renegotiated(leg, b"v=0\r\nm=audio x RTP/AVP 0\r\n").refused == [(488, ())]
     assert leg.negotiated is before
+
+
+async def test_a_refresh_is_answered_with_what_holds_and_leaves_the_audio_alone(
+    engine: TestEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, leg = await answered(engine, phone)
+    negotiated = leg.negotiated
+    monkeypatch.setattr(leg.session, "start", lambda _parameters: pytest.fail("the audio was started again"))
+    (first,) = renegotiated(leg, call.offer).accepted
+    (second,) = renegotiated(leg, replace(call.offer, name="another")).accepted
+    assert first == second
+    assert leg.negotiated is negotiated
+
+
+async def test_an_offer_that_differs_is_no_refresh(engine: TestEngine, phone: Phone) -> None:
+    call, leg = await answered(engine, phone)
+    held = make_offer(replace(call.local, direction="sendonly"), previous=call.offer)
+    assert b"a=recvonly" in renegotiated(leg, held).accepted[0]
+    # after an offer of ours in between, the same description is an offer like any other
+    renegotiated(leg, b"")
+    assert b"a=recvonly" in renegotiated(leg, held).accepted[0]
+    assert leg.negotiated is not None
+    assert not leg.negotiated.sends

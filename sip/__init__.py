@@ -13,6 +13,7 @@ from sip.core.call_state import CallState
 from sip.core.config import TlsConfig, UserAgentConfig
 from sip.core.events import (
     Answered,
+    AsideAnswered,
     CallEvent,
     Cancelled,
     Confirmed,
@@ -65,6 +66,7 @@ from sip.useragent import UserAgent
 
 __all__ = [
     "Answered",
+    "AsideAnswered",
     "Binding",
     "BindingChange",
     "BindingTarget",

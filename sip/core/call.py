@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sip.core.answer import UnacknowledgedAnswer, receive_ack
+from sip.core.asides import Aside
 from sip.core.call_state import CallState
 from sip.core.delivery import Delivery, EventsWaiting
 from sip.core.events import CallEvent, Failed, HungUp, OfferAnswered, OfferRejected, RemoteHangup, Replaced
@@ -214,6 +215,18 @@ class Call(ABC):
             raise LocalProtocolError("a REFER can be sent in a confirmed call, one at a time")
         self._transfers = transfers
         transfers.outgoing = OutgoingRefer(transfers, target, replaces, referred_by)
+        self._core.wake()
+
+    def aside(self, method: Literal["INFO", "MESSAGE"], content_type: str, body: bytes) -> None:
+        """Tell the peer something that changes nothing in the call; AsideAnswered says what came of it.
+
+        Raises LocalProtocolError unless the call is confirmed.
+        """
+        if self.ended:
+            return
+        if self.state is not CallState.CONFIRMED:
+            raise LocalProtocolError(f"{method} can be sent in a confirmed call")
+        Aside(self).send(method, content_type, body)
         self._core.wake()
 
     @property

@@ -152,6 +152,14 @@ class Info:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class AsideAnswered:
+    """What came of an INFO or MESSAGE of ours: the final status, None where there was no answer."""
+
+    method: str
+    status: int | None
+
+
 class ReferResponder(Protocol):
     """How a REFER of the peer is answered: once, by `accept` or `reject`; then reported on. After the end of the call
     nothing has an effect. Without a decision within 10 s it is declined."""
@@ -242,6 +250,7 @@ CallEvent: TypeAlias = (
     | OfferAnswered
     | OfferRejected
     | Info
+    | AsideAnswered
     | Referred
     | ReferAccepted
     | ReferProgress

@@ -24,7 +24,7 @@ from sip.core.offers import Offers, Responder
 from sip.core.reinvite import reinvite_answered
 from sip.core.responders import ReinviteResponder
 from sip.core.retry import with_credentials
-from sip.core.sending import UNATTENDED, SentAck
+from sip.core.sending import SentAck
 from sip.core.session_terms import LEAST_INTERVAL
 from sip.core.session_timer import SessionTimer
 from sip.core.transfer import OutgoingRefer, Transfers
@@ -37,7 +37,7 @@ from sip.fields import NameAddr
 from sip.headers import Headers
 from sip.message import Request, Response
 from sip.replaces import Replaces
-from sip.transaction.transaction import ClientTransaction, Failure, ServerTransaction
+from sip.transaction.transaction import UNATTENDED, ClientTransaction, Failure, ServerTransaction
 from sip.uri import Uri
 
 if TYPE_CHECKING:

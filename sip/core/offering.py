@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from sip.core.offers import Offers
 from sip.core.reinvite import send_reinvite
-from sip.core.sending import UNATTENDED, LateAnswer
+from sip.core.sending import LateAnswer
 from sip.core.update import send_update
 from sip.errors import LocalProtocolError
+from sip.transaction.transaction import UNATTENDED
 
 if TYPE_CHECKING:
     from sip.core.call import Call

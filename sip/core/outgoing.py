@@ -17,7 +17,7 @@ from sip.core.redirect import Redirects, is_redirection
 from sip.core.reliable import Fork, reliable_sequence
 from sip.core.retry import amended
 from sip.core.routing import target_wants_sips
-from sip.core.sending import UNATTENDED, SentAck
+from sip.core.sending import SentAck
 from sip.core.session_timer import settle
 from sip.core.unavailable import parse_retry_after
 from sip.dialog import Dialog
@@ -27,7 +27,7 @@ from sip.errors import LocalProtocolError
 from sip.headers import Headers
 from sip.message import Request, Response
 from sip.transaction.table import Event, State
-from sip.transaction.transaction import ClientTransaction, Failure, cancel_for
+from sip.transaction.transaction import UNATTENDED, ClientTransaction, Failure, cancel_for
 from sip.uri import SipUri
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ class OutgoingCall(Call):
             self._close(Rejected(487, _CANCELLED, "response", Headers()))
         elif self._invite.state is State.PROCEEDING:
             self._send_cancel(self._invite)
+        else:
+            self._invite.user = self  # no other address is tried any more
         self._core.wake()
 
     def hangup(self, *, reason: str | None = None) -> None:

@@ -29,7 +29,7 @@ from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
 from sip.message import Request, Response
 from sip.transaction.layer import TransactionLayer, new_branch
-from sip.transaction.transaction import ClientTransaction, ClientUser, Failure
+from sip.transaction.transaction import ClientTransaction, ClientUser
 from sip.uri import SipUri, write_host_port
 
 DATAGRAM_BYTES = 1300
@@ -178,7 +178,7 @@ class Sender(Responses):
     def _start(self, request: Request, flow: Flow, remote: Endpoint, user: ClientUser) -> ClientTransaction:
         """Start the client transaction of a request that lacks its Via only."""
         self._push_via(request, flow)
-        if not (self.is_long(request, remote) and leaves_choice(next_hop_uri(request))):
+        if not (leaves_choice(next_hop_uri(request)) and self.is_long(request, remote)):
             return self.layer.send_request(request, remote, flow.local, user)
         transaction = self.layer.prepare_request(request, remote, flow.local, user)
         Attempts(self, transaction, flow, free=True).start([remote])
@@ -270,21 +270,6 @@ class Sender(Responses):
     def _push_via(self, request: Request, flow: Flow) -> None:
         sent_by = write_host_port(flow.host, flow.local.port)
         request.headers.prepend("Via", f"SIP/2.0/{flow.local.transport.upper()} {sent_by};rport;branch={new_branch()}")
-
-
-class Unattended:
-    """A ClientUser for requests whose outcome changes nothing: the BYE to a fork that lost."""
-
-    __slots__ = ()
-
-    def response_received(self, transaction: ClientTransaction, response: Response) -> None:
-        """Whatever the answer, the transaction has ended its retransmissions."""
-
-    def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
-        """The peer is gone, which is as good."""
-
-
-UNATTENDED = Unattended()
 
 
 class LateAnswer:

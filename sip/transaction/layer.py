@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sip.endpoint import Endpoint
 from sip.message import Request, Response
-from sip.transaction.table import Event
+from sip.transaction.table import Event, State
 from sip.transaction.timers import TimerConfig, TimerQueue
 from sip.transaction.transaction import ClientTransaction, ClientUser, ServerTransaction, ServerUser, Transaction
 
@@ -131,7 +131,10 @@ class TransactionLayer:
         self, transaction: ClientTransaction, request: Request, remote: Endpoint, local: Endpoint
     ) -> None:
         """Start a client transaction at this address, whatever became of it at others; `request` has a fresh branch."""
-        self._clients.pop(transaction.key, None)
+        if transaction.state is State.COMPLETED and transaction.request.method == "INVITE":
+            self._clients[transaction.key] = transaction.leave_behind()
+        else:
+            self._clients.pop(transaction.key, None)
         key = (request.top_via.branch, request.method)
         self._clients[key] = transaction
         transaction.restart(request, key, remote, local)

@@ -150,6 +150,9 @@ class Connection(asyncio.Protocol, ABC):
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
         peer = transport.get_extra_info("peername")
+        if peer is None:  # gone already
+            transport.abort()  # type: ignore[attr-defined]
+            return
         self.remote = Endpoint(self.local.transport, peer[0], peer[1], self._name)
         transport.set_write_buffer_limits(OUTPUT_BYTES)  # type: ignore[attr-defined]
         self._last_heard = self._connections.loop.time()

@@ -130,6 +130,13 @@ class Agent:
         self.receive(message, source)
         return self.sent()
 
+    def answer_and_take(
+        self, message: bytes | str | Request | Response, source: Endpoint = PEER
+    ) -> list[tuple[Request | Response, Endpoint]]:
+        """Let a message arrive and take what is sent at once, with where it went."""
+        self.receive(message, source)
+        return self.take()
+
     def pass_time(self, seconds: float) -> None:
         """Let time pass, every timer running at its own time."""
         end = self.clock.now + seconds

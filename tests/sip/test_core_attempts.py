@@ -123,6 +123,16 @@ class TestLength:
         made.agent.sent()
         assert made.events == [OfferRejected(503, "Service Unavailable")]
 
+    def test_a_call_that_is_given_up_is_not_tried_by_udp(self) -> None:
+        agent = Agent()
+        agent.core.sender.add_listener(TCP)
+        call = agent.place(body=LONG)
+        call.cancel()
+        ((_, remote),) = agent.fail_to_send()
+        assert remote == PEER_TCP
+        assert agent.sent() == []
+        assert isinstance(agent.events[call][-1], Rejected)
+
     def test_credentials_may_make_an_invite_too_long(self) -> None:
         agent = Agent()
         agent.core.sender.add_listener(TCP)
@@ -199,6 +209,20 @@ class TestNames:
         made.agent.pass_time(33)
         made.agent.sent()
         assert made.events[0] == OfferRejected(None, "timeout")
+
+    def test_a_503_that_is_repeated_is_acknowledged_again(self) -> None:
+        """RFC 3261 §17.1.1.3."""
+        made = InCall(NAMED, Directory(FIRST, SECOND))
+        made.call.reinvite(OFFER)
+        refusal = response(made.sent()[0], 503)
+        made.agent.receive(refusal, FIRST)
+        made.agent.take()
+        ((ack, remote),) = made.agent.answer_and_take(refusal, FIRST)
+        assert isinstance(ack, Request)
+        assert (ack.method, remote) == ("ACK", FIRST)
+        made.agent.pass_time(33)
+        made.agent.take()
+        assert made.agent.answer_and_take(refusal, FIRST) == []
 
     def test_a_route_is_looked_up_instead_of_the_target(self) -> None:
         directory = Directory(FIRST)

@@ -38,7 +38,7 @@ modparam("usrloc", "db_mode", 0)
 modparam("auth", "algorithm", "{algorithm}")
 
 request_route {{
-  xlog("L_NOTICE", "seen $rm $rU $proto:$sp $(hdr(Route))\\n");
+  xlog("L_NOTICE", "seen $rm $rU $proto:$sp $(hdr(Route)[*])\\n");
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (has_totag()) {{
     if (loose_route()) {{ t_relay(); exit; }}
@@ -49,7 +49,7 @@ request_route {{
   if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
   if (is_method("REGISTER")) {{
     if (!pv_www_authenticate("lab.test", "{password}", "0")) {{ www_challenge("lab.test", "1"); exit; }}
-    save("location");
+    if (save("location")) xlog("L_NOTICE", "bound $tU\\n");
     exit;
   }}
   if (is_method("INVITE") && {challenges}) {{
@@ -97,6 +97,13 @@ class Kamailio:
         return [
             Seen(found, user, source, routes.count("<sip:")) for found, user, source, routes in lines if found == method
         ]
+
+    async def bound(self, user: str, count: int = 1, seconds: float = 10.0) -> None:
+        """Waits until REGISTERs of this user were accepted so many times: phones report theirs only to whoever is
+        there already."""
+        async with asyncio.timeout(seconds):
+            while self._log.read_text().count(f"bound {user}\n") < count:
+                await asyncio.sleep(0.02)
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:

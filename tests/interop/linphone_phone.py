@@ -47,7 +47,6 @@ publish=0
 [auth_info_0]
 username={user}
 passwd={password}
-realm={realm}
 """
 
 
@@ -137,7 +136,6 @@ async def linphone(
     registrar: str | None = None,
     transport: str = "udp",
     domain: str = "127.0.0.1",
-    realm: str = "",
     authority: Path | None = None,
     answers: bool = False,
 ) -> AsyncIterator[LinphonePhone]:
@@ -155,13 +153,11 @@ async def linphone(
         rtp=rtp,
     )
     if registrar is not None:
-        text += ACCOUNT.format(
-            registrar=registrar, transport=transport, user=user, domain=domain, password=password, realm=realm
-        )
+        text += ACCOUNT.format(registrar=registrar, transport=transport, user=user, domain=domain, password=password)
     config = folder / "linphonerc"
     config.write_text(text)
     process = await asyncio.create_subprocess_exec(
-        program, "-c", str(config), *(["-a"] if answers else []), "-d", "6", "-l", str(folder / "log"),
+        program, "-c", str(config), *(["-a"] if answers else []),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "HOME": str(home)},
     )  # fmt: skip

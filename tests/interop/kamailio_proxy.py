@@ -36,6 +36,8 @@ loadmodule "registrar.so"
 loadmodule "auth.so"
 modparam("usrloc", "db_mode", 0)
 modparam("auth", "algorithm", "{algorithm}")
+modparam("auth", "qop", "auth")
+modparam("auth", "nonce_count", 1)
 
 request_route {{
   xlog("L_NOTICE", "seen $rm $rU $proto:$sp $(hdr(Route)[*])\\n");

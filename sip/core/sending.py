@@ -29,7 +29,7 @@ from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
 from sip.message import Request, Response
 from sip.transaction.layer import TransactionLayer, new_branch
-from sip.transaction.transaction import ClientTransaction, ClientUser
+from sip.transaction.transaction import ClientTransaction, ClientUser, Failure
 from sip.uri import SipUri, write_host_port
 
 DATAGRAM_BYTES = 1300

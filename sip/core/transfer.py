@@ -329,10 +329,9 @@ class OutgoingRefer:
     def notified(self, request: Request) -> None:
         """A NOTIFY about this REFER, which may overtake the 2xx (RFC 6665 §4.1.2.4)."""
         self._accept()
-        if request.content_type == SIPFRAG:
-            said = parse_sipfrag(request.body)
-            if said is not None:
-                self._call._emit(ReferProgress(*said))
+        said = parse_sipfrag(request.body) if request.content_type == SIPFRAG else None
+        if said is not None:
+            self._call._emit(ReferProgress(*said))
         state, semicolon, rest = (request.headers.get("Subscription-State") or "active").partition(";")
         try:
             params = parse_params(semicolon + rest, "Subscription-State")
@@ -340,6 +339,10 @@ class OutgoingRefer:
             params = ()
         if state.strip(" \t").lower() == "terminated":
             self._end(ReferEnded(get_param(params, "reason") or "noresource"))
+            return
+        if said is not None and said[0] >= 200:
+            # RFC 3515 §2.4.5: it had to terminate with this. linphone leaves a failure active and says nothing more
+            self._end(ReferEnded("noresource"))
             return
         try:
             expires = parse_number(get_param(params, "expires") or "", "Subscription-State", 2**32 - 1)

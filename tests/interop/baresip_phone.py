@@ -101,15 +101,20 @@ async def baresip(
     codec: str = "PCMU",
     registrar: str | None = None,
     transport: str = "udp",
+    media_encryption: str | None = None,
 ) -> AsyncIterator[BaresipPhone]:
     """A baresip that sends the sound of `tone` (8 kHz mono WAV) in its calls, and registers with `registrar`, host and
-    port, where there is one."""
+    port, where there is one. `media_encryption` is a mode of its srtp module, such as `srtp-mand`."""
     folder.mkdir()
     control, rtp = port(), port()
     (folder / "config").write_text(
         CONFIG.format(sip=port(), control=control, rtp=rtp, rtp_end=rtp + 40, name=user, tone=tone, folder=folder)
     )
     account = ACCOUNT if registrar is None else REGISTERING
+    if media_encryption is not None:
+        with (folder / "config").open("a") as config:
+            config.write("module srtp.so\n")
+        account = account.replace("\n", f";mediaenc={media_encryption}\n")
     (folder / "accounts").write_text(
         account.format(user=user, password=password, codec=codec, registrar=registrar, transport=transport)
     )

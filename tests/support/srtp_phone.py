@@ -326,5 +326,6 @@ async def an_srtp_phone() -> AsyncIterator[SrtpPhone]:
         yield phone
     finally:
         for call in phone.calls:
+            call.outgoing.hangup()
             call.close()
         await agent.close()

@@ -28,7 +28,7 @@ _RTCP_HEADER_BYTES = 8
 _RTCP_SSRC_AT = 4
 
 
-def _srtp_function(name: str) -> Callable[..., Any]:
+def srtp_function(name: str) -> Callable[..., Any]:
     """Return a function of libsrtp, in the form that the callers' mode needs: context, packet, place of its length."""
     address = binding_address(name)
     if not JIT_DISABLED:
@@ -48,10 +48,10 @@ def _srtp_function(name: str) -> Callable[..., Any]:
     return call
 
 
-_protect = _srtp_function("srtp_protect")
-_protect_rtcp = _srtp_function("srtp_protect_rtcp")
-_unprotect = _srtp_function("srtp_unprotect")
-_unprotect_rtcp = _srtp_function("srtp_unprotect_rtcp")
+_protect = srtp_function("srtp_protect")
+_protect_rtcp = srtp_function("srtp_protect_rtcp")
+_unprotect = srtp_function("srtp_unprotect")
+_unprotect_rtcp = srtp_function("srtp_unprotect_rtcp")
 
 
 @compiled

@@ -51,6 +51,8 @@ _HEADER_LINE = re.compile(r"((?:proxy-)?authorization|(?:set-)?cookie)([ \t]*:[ 
 # Too short or too plain for any of these: most values of most records.
 _HARMLESS = re.compile(r"[A-Za-z0-9 .+-]{0,256}|[A-Za-z0-9 ._+-]{0,13}|cl_[0-9a-f]{12}|[0-9T:.-]{0,40}Z")
 _QUERY_VALUE = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
+# SRTP keys in SDP (RFC 4568 §9.2), should a description be logged.
+_INLINE_KEY = re.compile(r"\b(inline:)[A-Za-z0-9+/]{16,}={0,2}", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 # Level → ANSI colour, for terminals only.
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
@@ -113,11 +115,13 @@ def is_sensitive(name: str) -> bool:
 
 
 def mask_text(text: str) -> str:
-    """Return text with API keys, tokens, credentials in header lines, query strings and URLs masked."""
+    """Return text with API keys, tokens, SRTP keys, credentials in header lines, query strings and URLs masked."""
     if "_" in text and _CREDENTIAL.search(text):
         text = _CREDENTIAL.sub(rf"\1{MASK}", text)
     if ":" in text and _HEADER_LINE.search(text):
         text = _HEADER_LINE.sub(rf"\1\2{MASK}", text)
+    if ":" in text and _INLINE_KEY.search(text):
+        text = _INLINE_KEY.sub(rf"\1{MASK}", text)
     if "=" in text:
         text = _QUERY_VALUE.sub(rf"\1{MASK}", text)
     if "://" in text:

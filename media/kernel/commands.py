@@ -16,6 +16,7 @@ from media.kernel.native import copy_octets, fill_octets, load_acquire, store_re
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
+from media.kernel.srtp import use_contexts
 from media.kernel.transmit import timestamp_at
 
 # Where the arguments stand. Open:
@@ -41,6 +42,10 @@ START_PACKET_SAMPLES = 16
 START_SEND = 17
 START_RECEIVE = 18
 START_RTCP_MUX = 19
+START_SRTP_NUMBER = 20
+START_SRTP_SEND = 21
+START_SRTP_RECEIVE = 22
+START_SRTP_TRAILER = 23
 
 # Play and recode:
 PLAY_ID = 3
@@ -169,6 +174,16 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.timed_out = 0
         reset_jitter(row)
     row.receiving = command[START_RECEIVE]
+    if command[START_SRTP_NUMBER] != row.srtp_number:
+        row.srtp_number = command[START_SRTP_NUMBER]
+        use_contexts(
+            row,
+            core.now,
+            command[START_SRTP_NUMBER],
+            command[START_SRTP_SEND],
+            command[START_SRTP_RECEIVE],
+            command[START_SRTP_TRAILER],
+        )
     if row.next_report == 0:
         schedule_report(row, core, core.now)
 

@@ -158,6 +158,15 @@ REASON_STOPPED = 2
 # The key that stopped the playback is added to this.
 REASON_KEY = 16
 
+# SRTP.
+
+# SSRCs of the far end under one key. Phones take a new one with a hold or a transfer, and seldom otherwise.
+SRTP_SOURCES = 64
+# So long after a change of keys are packets under the old one still taken: they were on their way.
+SRTP_OLD_KEY_NS = 2 * NANOSECONDS
+# A stream under a new key does not begin with so few packets left before its sequence number wraps: 10 s.
+SRTP_WRAP_MARGIN = 500
+
 # RTCP.
 
 # RFC 3550 §6.2: five seconds, varied by a half either way so that reports of many sessions spread.
@@ -212,6 +221,7 @@ EVENT_BYE = 7
 EVENT_DIGITS_SENT = 8
 EVENT_CLOSED = 9
 EVENT_STARTED = 10
+EVENT_KEYS_DROPPED = 11
 
 # Statistics.
 
@@ -228,7 +238,9 @@ DROP_SEQUENCE = 5
 DROP_SSRC = 6
 DROP_EARLY = 7
 DROP_RTCP = 8
-DROPS = 9
+DROP_AUTHENTICATION = 9
+DROP_REPLAY = 10
+DROPS = 11
 DROP_NAMES = (
     "malformed",
     "foreign",
@@ -239,4 +251,6 @@ DROP_NAMES = (
     "ssrc",
     "early",
     "rtcp",
+    "authentication",
+    "replay",
 )

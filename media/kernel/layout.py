@@ -56,6 +56,9 @@ class SessionRow:
     packets_sent: int
     octets_sent: int
     send_errors: int
+    # libsrtp's contexts, 0 for plain RTP.
+    srtp_send: int
+    srtp_receive: int
 
     item_head: int
     item_tail: int
@@ -155,6 +158,20 @@ class SessionRow:
     candidate_sequence: int
     first_packet_seen: int
 
+    # The numbers of the start commands that brought the contexts; the oldest is that of the previous one while it is
+    # kept.
+    srtp_number: int
+    srtp_send_number: int
+    srtp_receive_number: int
+    srtp_oldest: int
+    srtp_untold: int
+    # Octets of the key identifier, of an RTP packet's tag and of a report's, in this order from the lowest.
+    srtp_trailer: int
+    srtp_previous: int
+    srtp_previous_trailer: int
+    srtp_previous_until: int
+    srtp_sources: int
+
     sender_report_middle: int
     sender_report_arrival: int
     report_expected: int
@@ -173,6 +190,7 @@ class SessionRow:
     flushed: Annotated[Words, (c.FLUSHED_GROUPS,)]
     flushed_next: int
     digits: Annotated[Octets, (c.DIGITS_MAX,)]
+    srtp_ssrcs: Annotated[Words, (c.SRTP_SOURCES,)]
     # Address (3 words), SSRC, last sequence, count, last heard.
     candidates: Annotated[Words, (c.LATCH_CANDIDATES, 8)]
     # Extended sequence + 1 (0: empty), extended timestamp, samples, whether the payload was kept.
@@ -229,6 +247,8 @@ class CoreRow:
     clock: Annotated[Words, (2,)]
     poll: Annotated[Words, (1,)]
     wake_value: Annotated[Words, (1,)]
+    # An int of C's in the lower half.
+    srtp_length: Annotated[Words, (1,)]
     headers: Annotated[Words, (c.BATCH, 8)]
     vectors: Annotated[Words, (c.BATCH, 2)]
     names: Annotated[Words, (c.BATCH, 4)]
@@ -237,6 +257,7 @@ class CoreRow:
     frame: Annotated[Octets, (c.TICK_SAMPLES,)]
     samples: Annotated[Samples, (c.TICK_SAMPLES,)]
     datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
+    protected: Annotated[Octets, (c.DATAGRAM_BYTES,)]
 
     # Written by asyncio as well: the head of events and taps, the tail of commands and the commands themselves.
     cursors: Annotated[Words, (c.CURSOR_WORDS,)]
@@ -294,6 +315,8 @@ CONTROLS_AT = _place(CoreRow, "controls")
 PACKET_AT = _place(CoreRow, "packet")
 FRAME_AT = _place(CoreRow, "frame")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
+PROTECTED_AT = _place(CoreRow, "protected")
+SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")
 COMMANDS_AT = _place(CoreRow, "commands")
 
 

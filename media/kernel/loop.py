@@ -24,6 +24,7 @@ from media.kernel.player import report_items
 from media.kernel.receive import prepare_receiving, receive_reports, receive_tick
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post, post_frame
+from media.kernel.srtp import forget_previous
 from media.kernel.telephone_events import give_up_event
 from media.kernel.transmit import send_tick, timestamp_at
 
@@ -38,6 +39,11 @@ def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> N
     if core.now >= row.next_report:
         send_report(row, sock, core, timestamp_at(row, tick), core.now, c.NO)
         schedule_report(row, core, core.now)
+    forget_previous(row, core.now)
+    if row.srtp_untold and post(
+        core, row, c.EVENT_KEYS_DROPPED, core.now, row.srtp_send_number, row.srtp_oldest, c.NONE, c.NONE
+    ):
+        row.srtp_untold = 0
     if row.receiving and row.timed_out == 0 and core.now - row.alive_since > row.timeout_ns:
         row.timed_out = 1
         if not post(core, row, c.EVENT_MEDIA_TIMEOUT, core.now, c.NONE, c.NONE, c.NONE, c.EVENT_RESERVE):

@@ -13,6 +13,7 @@ from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, Sess
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, sendto
 from media.kernel.player import fill_audio, plays_nothing
 from media.kernel.rtp import write_rtp_header
+from media.kernel.srtp import protect
 
 _FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 
@@ -25,9 +26,16 @@ def timestamp_at(row: SessionRow, tick: int) -> int:
 
 @compiled
 def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -> None:
-    core.syscalls += 1
     row.sequence = (row.sequence + 1) & 0xFFFF
     row.marker_due = 0
+    octets = length - c.RTP_HEADER_BYTES
+    if row.srtp_send:
+        length = protect(row, core, length)
+        if length == 0:
+            row.send_errors += 1
+            core.send_errors += 1
+            return
+    core.syscalls += 1
     sent = sendto(sock.rtp_fd, core.address + PACKET_AT, length, _FLAGS, row.address + REMOTE_AT, row.remote_length)
     if sent < 0:
         # A full queue or an unreachable network: this packet is lost like any other, the next one is tried again.
@@ -35,7 +43,7 @@ def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -
         core.send_errors += 1
         return
     row.packets_sent += 1
-    row.octets_sent += length - c.RTP_HEADER_BYTES
+    row.octets_sent += octets
     core.packets_out += 1
 
 

@@ -141,15 +141,21 @@ async def baresip(
     registrar: str | None = None,
     transport: str = "udp",
     answers: str = "manual",
+    media_encryption: str | None = None,
 ) -> AsyncIterator[BaresipPhone]:
     """A baresip that sends the sound of `tone` (8 kHz mono WAV) in its calls, and registers with `registrar`, host and
-    port, where there is one. `answers` is `auto` for one that picks up by itself."""
+    port, where there is one. `answers` is `auto` for one that picks up by itself, `media_encryption` a mode of its srtp
+    module, such as `srtp-mand`."""
     folder.mkdir()
     control, rtp, sip = port(), port(), port()
     (folder / "config").write_text(
         CONFIG.format(sip=sip, control=control, rtp=rtp, rtp_end=rtp + 40, name=user, tone=tone, folder=folder)
     )
     account = ACCOUNT if registrar is None else REGISTERING
+    if media_encryption is not None:
+        with (folder / "config").open("a") as config:
+            config.write("module srtp.so\n")
+        account = account.replace("\n", f";mediaenc={media_encryption}\n")
     (folder / "accounts").write_text(
         account.format(
             user=user, password=password, codec=codec, registrar=registrar, transport=transport, answers=answers

@@ -173,6 +173,7 @@ class Desk:
         self._far.setblocking(False)
         self._near = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
         self.generation = 0
+        self.keyring = kernel.keys.Keyring()
         self.row = self.sessions[0]
         self.sock = self.sockets[0]
 
@@ -192,6 +193,7 @@ class Desk:
     def close(self) -> None:
         for sock in (self._far, *self._near):
             sock.close()
+        self.keyring.close()
 
     def command(self, *words: int) -> None:
         staged = np.zeros((1, self.c.COMMAND_WORDS), np.int64)
@@ -237,7 +239,8 @@ class Desk:
         }
         parameters = self.k.stream.StreamParameters(**{**values, **changes})
         arguments = self.k.stream.start_arguments(parameters, 4 if ":" not in host else 6)
-        self.command(self.c.COMMAND_START, slot, self.generation, *arguments)
+        contexts = self.keyring.use(parameters.srtp)
+        self.command(self.c.COMMAND_START, slot, self.generation, *arguments, *contexts)
 
     def give(self, data: bytes, *, source: tuple[str, int] | None = None, at: int | None = None) -> None:
         """Let a datagram arrive on the RTP socket, now or at a time in ns."""

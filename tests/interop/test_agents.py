@@ -27,9 +27,10 @@ pytestmark = pytest.mark.interop
 
 Program = Callable[[str], str]
 Port = Callable[[], int]
+GREETING = "<Response><Play>/tone-440.wav</Play><Redirect>/menu</Redirect></Response>"
 MENU = """
 <Response>
-  <Gather numDigits="2" timeout="20" action="/pressed"><Play loop="20">/tone-440.wav</Play></Gather>
+  <Gather numDigits="2" timeout="20" action="/pressed"><Play loop="20">/tone-660.wav</Play></Gather>
 </Response>
 """
 PRESSED = "<Response><Play>/tone-880.wav</Play><Hangup/></Response>"
@@ -112,16 +113,17 @@ async def test_an_agents_phone_calls_a_number_holds_it_and_presses_keys(
         "tcp": "127.0.0.1:0", "tls": "127.0.0.1:0", "tls_cert": str(made.certificate), "tls_key": str(made.key)
     }  # fmt: skip
     async with (
-        Flow({"/menu": MENU, "/pressed": PRESSED}) as flow,
+        Flow({"/greeting": GREETING, "/menu": MENU, "/pressed": PRESSED}) as flow,
         running_engine(tmp_path / "data", sip=listening) as engine,
         agent_phone(kind, transport, program, free_port, tmp_path, engine, made.authority) as phone,
     ):
-        await engine.number("+15550100", await engine.application(actionUrl=flow.url("/menu")))
+        await engine.number("+15550100", await engine.application(actionUrl=flow.url("/greeting")))
         await phone.dial(f"sip:15550100@{address(engine, kind, transport)};transport={transport}")
         call = await answered_call(engine)
         assert call.leg.incoming.source.transport == transport
         ear = Ear(call)
-        await ear.hears(VOICE, 1.0)
+        await ear.hears(VOICE, 0.5)
+        await flow.wait_for("/menu")  # the greeting is over
 
         await phone.hold()
         async with asyncio.timeout(5):
@@ -141,7 +143,8 @@ async def test_an_agents_phone_calls_a_number_holds_it_and_presses_keys(
         record = await engine.ended_call()
     assert pressed.form["Digits"] == "42"
     samples, rate = read_wav(phone.heard())
-    assert seconds_of(samples, 440, rate) >= 0.5, "the phone must hear the menu"
+    assert seconds_of(samples, 440, rate) >= 0.5, "the phone must hear the greeting"
     assert level(samples, VOICE, rate) < 0.01, "and never itself"
     assert level(np.concatenate(ear.frames), 440) < 0.01
+    assert level(np.concatenate(ear.frames), 660) < 0.01
     assert (record["outcome"], record["hangupBy"], record["sipCode"]) == ("answered", "platform", 200)

@@ -14,7 +14,7 @@ import structlog
 from engine.model import Number
 from engine.number_registrations import NumberRegistrations
 from engine.refusals import RefusalLog
-from engine.sip_accounts import AccountRegistration, SipAccountDirectory, SipDomain
+from engine.sip_accounts import AccountRegistration, SipAccount, SipAccountDirectory, SipDomain
 from sip import (
     Binding,
     BindingChange,
@@ -52,10 +52,13 @@ class AccountRegistrations:
         self._domain = domain
         self._refusals = refusals
         self._registrar: Registrar
+        self._user_agent: UserAgent
 
     def bind(self, user_agent: UserAgent) -> None:
         """The user agent whose REGISTERs arrive here."""
+        self._user_agent = user_agent
         self._registrar = user_agent.serve_registrations(self.arrived, self.changed)
+        self._accounts.watch(self._account_changed)
 
     def registration(self, account_id: str) -> AccountRegistration | None:
         """The best registration of the agent or trunk with this id (contract §9.2, §17)."""
@@ -99,6 +102,14 @@ class AccountRegistrations:
             asking.reject(403)
         else:
             asking.accept(account.id)
+
+    def _account_changed(self, before: SipAccount, after: SipAccount | None) -> None:
+        """Who could not register any more as it is registered is not registered any more."""
+        bindings = self.bindings(before.id)
+        if after is not None and after.enabled and after.password == before.password:
+            bindings = tuple(it for it in bindings if not after.allows_source(it.source.host))
+        if bindings:
+            self._user_agent.end_registrations(before.id)
 
     def changed(self, change: BindingChange) -> None:
         """What became of a binding."""

@@ -156,6 +156,11 @@ class MediaSession:
         )
         self._feed_digits()
 
+    async def prepare(self, audio: PromptAudio) -> None:
+        """Encode audio for the session's codec before it is played, on another thread where that takes long."""
+        if self.parameters is not None and audio.slow_to_encode(self.parameters.codec):
+            await asyncio.to_thread(audio.encoded, self.parameters.codec)
+
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:
         """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
 
@@ -237,6 +242,14 @@ class MediaSession:
         """
         self._listener = listener
         self._command(c.COMMAND_TAP, 0 if listener is None else 1)
+
+    def hear(self, other: "MediaSession | None") -> None:
+        """Send what another session of the same plane receives, from the next tick on; None ends it.
+
+        As it is where both speak the same codec. What is queued to be played goes first.
+        """
+        slot, generation = (-1, 0) if other is None or other.closed else (other.slot, other.generation)
+        self._command(c.COMMAND_HEAR, slot, generation)
 
     def statistics(self) -> SessionStatistics:
         """Return what has been measured so far; of a closed session, what was measured to its end."""

@@ -44,6 +44,7 @@ from server.config import Config
 from server.data_lock import DataLock
 from server.embedded_http import EmbeddedHttpServer
 from server.logs import configure_logging, effective_format
+from server.reloading import reload_on_hangup
 from sip import UserAgent
 
 logger = structlog.get_logger(__name__)
@@ -173,12 +174,12 @@ class EngineProcess:
 
     async def _open_sip(self) -> None:
         self.user_agent = UserAgent(
-            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self.directory.trusts
+            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self._is_trusted
         )
         self.incoming.bind(self.user_agent)
         self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
         self.account_registrations = AccountRegistrations(
-            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self.directory.trusts)
+            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted)
         )
         self.account_registrations.bind(self.user_agent)
         await self.user_agent.start()
@@ -186,6 +187,10 @@ class EngineProcess:
         self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
         self.carrier_registrations.start(self.user_agent)
         self._exit.callback(self.carrier_registrations.stop)
+
+    def _is_trusted(self, host: str) -> bool:
+        """Whether the configuration names an address as that of a carrier or of an outbound trunk."""
+        return self.directory.trusts(host) or self.sip_accounts.trusts(host)
 
     async def _open_http(self) -> None:
         bind = self.config.http.bind
@@ -291,6 +296,7 @@ async def serve(config: Config, *, demo: bool) -> int:
     gc.enable()
     if process.first_start is not None:
         print_first_start(process.first_start, bound.http, as_json=as_json)
+    reload_on_hangup(process.user_agent.reload_certificates)
     print_ready(bound, as_json=as_json)
     demonstration = asyncio.create_task(_demonstrate(process)) if demo else None
     try:

@@ -17,7 +17,7 @@ from sip.sdp import codecs_named
 
 logger = structlog.get_logger(__name__)
 
-SPOKEN_CODECS = frozenset({"PCMU", "PCMA"})
+SPOKEN_CODECS = frozenset({"PCMU", "PCMA", "G722"})
 """What the media plane speaks; other configured codecs are not offered."""
 
 
@@ -66,7 +66,7 @@ def leg_settings(config: Config) -> LegSettings:
     """Codecs in the configured order, as far as they are spoken, and the address in SDP. Raises SettingError."""
     names = [name for name in config.media.codecs if name in SPOKEN_CODECS]
     if not names:
-        raise SettingError(f"media.codecs: this version speaks {' and '.join(sorted(SPOKEN_CODECS))} only; name one")
+        raise SettingError(f"media.codecs: this version speaks {', '.join(sorted(SPOKEN_CODECS))}; name one of them")
     return LegSettings(codecs=codecs_named(names), media_address=config.media_address)
 
 

@@ -39,6 +39,7 @@ from sip.sdp import (
     answer_offer,
     make_offer,
     parse_sdp,
+    same_session,
     write_answer,
 )
 
@@ -143,18 +144,22 @@ class InboundLeg:
             return
         if not event.body:
             self._sent = make_offer(self._local, previous=self._sent)
-            self.negotiated = None
+            self.negotiated = self._offer = None
             event.respond.accept(bytes(self._sent))
             return
         try:
             offer = parse_sdp(event.body)
+            if self._sent is not None and self._offer is not None and same_session(self._offer, offer):
+                event.respond.accept(bytes(self._sent))  # a refresh: nothing is agreed on anew
+                return
             sent, negotiated = answer_offer(offer, self._local, previous=self._sent, in_force=self.negotiated)
             self._start(negotiated)
         except (SdpRejected, SipParseError) as error:
             log.info("sip.reinvite_refused", call_id=self.incoming.call_id, reason=str(error))
-            event.respond.reject(488)
+            warnings = () if isinstance(error, SipParseError) else (error.warning_header(self._local.address),)
+            event.respond.reject(488, headers=warnings)
             return
-        self._sent, self.negotiated = sent, negotiated
+        self._offer, self._sent, self.negotiated = offer, sent, negotiated
         event.respond.accept(bytes(sent))
 
     def _start(self, audio: NegotiatedAudio) -> None:

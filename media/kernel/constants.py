@@ -30,8 +30,13 @@ HOUSEKEEPING_TICKS = 25
 
 PCMU = 0
 PCMA = 1
+G722 = 2
 PCMU_SILENCE = 0xFF
 PCMA_SILENCE = 0xD5
+# Decoded again and again it comes to rest within a thousandth of full scale, also after speech.
+G722_SILENCE = 0xFC
+# What a coder or decoder remembers of its stream.
+CODEC_STATE_WORDS = 72
 COMFORT_NOISE = 13  # static payload type, RFC 3551 §6; RFC 3389
 
 PTIME_MIN_MS = 10
@@ -53,6 +58,11 @@ RTP_TIMESTAMP_AT = 4
 RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
+
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it.
+
+TAPPED_LISTENER = 1
+TAPPED_BRIDGE = 2
 
 # Jitter buffer.
 
@@ -199,6 +209,7 @@ COMMAND_RECODE = 6
 COMMAND_DIGITS = 7
 COMMAND_TAP = 8
 COMMAND_CLOSE = 9
+COMMAND_HEAR = 10
 
 EVENT_DIGIT_STARTED = 1
 EVENT_DIGIT_ENDED = 2

@@ -70,6 +70,14 @@ class SessionRow:
     receive_payload_type: int
     event_payload_type: int
     tapped: int
+    # Whom this session hears (a slot, or -1), and how many hear it.
+    hears: int
+    hears_generation: int
+    hears_frame: int
+    hears_codec: int
+    hearers: int
+    heard_codec: int
+    heard_frames: int
     source: Address
     source_rank: int
 
@@ -188,6 +196,10 @@ class SessionRow:
     # Extended sequence + 1 (0: empty), extended timestamp, samples, whether the payload was kept.
     jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
+    heard: Annotated[Octets, (c.TICK_SAMPLES,)]
+    tap_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
 
@@ -243,6 +255,7 @@ class CoreRow:
     controls: Annotated[Words, (c.BATCH, c.CONTROL_BYTES // 8)]
     packet: Annotated[Octets, (c.PACKET_BYTES,)]
     frame: Annotated[Octets, (c.TICK_SAMPLES,)]
+    samples: Annotated[Samples, (c.TICK_SAMPLES,)]
     datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
     protected: Annotated[Octets, (c.DATAGRAM_BYTES,)]
 
@@ -289,6 +302,7 @@ REMOTE_AT = _place(SessionRow, "remote")
 RTCP_REMOTE_AT = _place(SessionRow, "rtcp_remote")
 CNAME_AT = _place(SessionRow, "cname")
 DIGITS_AT = _place(SessionRow, "digits")
+HEARD_AT = _place(SessionRow, "heard")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
 CLOCK_AT = _place(CoreRow, "clock")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from media.kernel import commands as at
 from media.kernel import constants as c
 from media.kernel.addresses import address_words, ip_address
-from media.kernel.g711 import CODECS, SILENCE
+from media.kernel.codecs import CODECS, SILENCE
 from media.kernel.keys import SRTP_SUITES, SUITES, SrtpParameters
 
 # RFC 4568 §6.1.

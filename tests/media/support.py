@@ -26,6 +26,7 @@ from numba.core import config
 
 import media
 from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
+from media.kernel.warm import is_warm
 
 PACKAGE = "media.kernel"
 compiled_only = pytest.mark.skipif(JIT_DISABLED, reason="compilation is disabled")
@@ -36,7 +37,7 @@ MS = 1_000_000
 
 def _compile_ahead() -> None:
     """Fill a cold cache while tests are collected: no single test shall pay for it."""
-    if CACHE_DIRECTORY is not None and not any(CACHE_DIRECTORY.iterdir()):
+    if CACHE_DIRECTORY is not None and not is_warm():
         project = Path(media.__file__).parents[1]
         subprocess.run([sys.executable, "-m", "media.kernel.warm"], cwd=project, check=True, stdout=subprocess.DEVNULL)
 
@@ -258,7 +259,7 @@ class Desk:
         for _ in range(count):
             self.now += 20 * MS
             self.tick_number += 1
-            self.k.loop.advance_session(self.row, self.sock, self.core, self.tick_number)
+            self.k.loop.advance_session(self.sessions, self.row, self.sock, self.core, self.tick_number)
 
     def sent(self) -> list[bytes]:
         """Return the datagrams sent to `far_address` since the last call."""

@@ -34,7 +34,7 @@ EVERY_ANSWER: Final[HeaderList] = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
-JSON_TYPE: Final = (b"content-type", b"application/json")
+JSON: Final = "application/json"
 XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
 
 
@@ -69,7 +69,8 @@ class Endpoint:
             if status == 500:
                 logger.exception("api.engine_error", operation=operation.name)
             headers += more
-        await respond(send, status, body, headers, head=scope["method"] == "HEAD")
+        media_type = operation.media_type if status == operation.status else JSON
+        await respond(send, status, body, headers, head=scope["method"] == "HEAD", media_type=media_type)
 
     async def _run(
         self, operation: Operation, scope: Scope, receive: Receive, headers: HeaderList
@@ -92,6 +93,8 @@ class Endpoint:
         result = await operation.handler(request)
         if operation.out is None:
             return operation.status, b""
+        if operation.media_type != JSON:
+            return operation.status, str(result).encode()
         return operation.status, operation.adapter.dump_json(result, by_alias=True)
 
     async def _take_body(
@@ -164,10 +167,12 @@ def _check_path(operation: Operation, request: ApiRequest) -> list[FieldError]:
     return errors
 
 
-async def respond(send: Send, status: int, body: bytes, headers: HeaderList, *, head: bool = False) -> None:
-    """Sends a whole JSON response, or only its head."""
+async def respond(
+    send: Send, status: int, body: bytes, headers: HeaderList, *, head: bool = False, media_type: str = JSON
+) -> None:
+    """Sends a whole response, JSON unless said, or only its head."""
     headers = [*EVERY_ANSWER, *headers]
     if status != 204:
-        headers += [JSON_TYPE, (b"content-length", str(len(body)).encode())]
+        headers += [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})

@@ -181,7 +181,7 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     headers = _REQUEST_ID if operation.access == "public" else _REQUEST_ID | _RATE_LIMIT
     success: dict[str, Any] = {"description": REASON_OF_SUCCESS[operation.status], "headers": headers}
     if operation.out is not None:
-        success["content"] = {"application/json": {"schema": schemas[((operation.name, "out"), "serialization")]}}
+        success["content"] = {operation.media_type: {"schema": schemas[((operation.name, "out"), "serialization")]}}
     responses = {str(operation.status): success}
     for status in operation.statuses:
         responses[str(status)] = _error(status, schemas)

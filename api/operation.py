@@ -76,7 +76,10 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has."""
+    """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
+
+    With a `media_type` other than JSON the handler returns the text itself, and `out` is `str`.
+    """
 
     method: Method
     path: str
@@ -94,6 +97,7 @@ class Operation:
     xml_body: bool = False
     check: Check | None = None
     out: Any = None
+    media_type: str = "application/json"
     errors: Sequence[int] = ()
     adapter: TypeAdapter[Any] = field(init=False, repr=False)
 

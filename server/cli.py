@@ -166,12 +166,32 @@ def user_create(
 @app.command(short_help="Lint VoyloML documents.")
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="VoyloML documents; - is stdin.")],
+    twiml: Annotated[
+        bool, typer.Option("--twiml", help="Also say of each name of Twilio's how it stands here.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Lint VoyloML documents; print `file:line:column: severity code message`."""
     from server.commands.validate import validate as run
 
-    raise typer.Exit(run(files, as_json=as_json))
+    raise typer.Exit(run(files, as_json=as_json, twiml=twiml))
+
+
+@app.command(short_help="Run a document against a scripted caller, or with the terminal as the phone.")
+def simulate(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="A VoyloML document; with --http, an action URL.")],
+    script: Annotated[
+        str | None, typer.Option("--script", metavar="S", help="What the caller and the others do; else the terminal.")
+    ] = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="FILE is a URL: ask the server there, over the network.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a document against a scripted caller on a virtual clock; print what happened, moment by moment."""
+    from server.commands.simulate import run_simulation as run
+
+    raise typer.Exit(run(source, script, as_json=as_json, http=http))
 
 
 @app.command(short_help="Check this machine, say what to change.")

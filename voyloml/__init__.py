@@ -1,7 +1,8 @@
 """VoyloML: the verbs, the parser, the linter, variables, signatures, and the interpreter that runs documents on a call.
 
-The room does no I/O. It knows a call as `CallControl`, the network as `HttpExchange`, and imports none of the other
-rooms. What follows is all that they use of it.
+The room does no I/O. It knows a call as `CallControl` and the small protocols of `voyloml.capabilities`, the network as
+`HttpExchange`, and imports none of the other rooms. What follows is all that they use of it, beside `voyloml.simulate`,
+`voyloml.compatibility` and `voyloml.xsd`, which are loaded when somebody asks for them.
 """
 
 from voyloml.binding import Severity

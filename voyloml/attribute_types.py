@@ -19,6 +19,7 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 URL_CHARS: Final = 2048
 SIP_HEADERS: Final = 20
 SIP_HEADER_CHARS: Final = 256
+WRONG_WORDS_CHARS: Final = 80
 
 _PHONE_FILLER = str.maketrans("", "", " .-()")
 _PHONE = re.compile(r"\+?[1-9][0-9]{2,14}")
@@ -146,8 +147,11 @@ class Words:
 
     def parse(self, text: str) -> tuple[str, ...]:
         """The words found. Raises ValueError."""
-        found = set(text.split())
-        if not found or not found.issubset(self.words):
+        found = dict.fromkeys(text.split())
+        wrong = [word for word in found if word not in self.words]
+        if wrong and len(wrong) < len(found):
+            raise ValueError(f"must be {self.expected}; not offered are {' '.join(wrong)[:WRONG_WORDS_CHARS]}")
+        if not found or wrong:
             raise ValueError
         return tuple(word for word in self.words if word in found)
 

@@ -17,7 +17,8 @@ from voyloml.attribute_types import AttributeType, Text, Value, error_code
 from voyloml.document import Element
 from voyloml.errors import Code
 from voyloml.schema import Attribute, Content, ElementSpec
-from voyloml.verbs import BY_NAME, TWIML_NOT_OFFERED, VERB_NAMES, parents_of
+from voyloml.twiml import NOT_OFFERED, TwimlAttribute, TwimlElement, missing_attribute, twiml_element
+from voyloml.verbs import BY_NAME, VERB_NAMES, parents_of
 
 PROBLEMS: Final = 500
 """Errors, and warnings, collected of one document; what a hostile document has beyond them is not kept."""
@@ -120,7 +121,6 @@ class Binder:
         spec = BY_NAME.get(element.name)
         if spec is None:
             self._unknown(element, "a verb", VERB_NAMES)
-            self._unknown_below(element)
             return None
         if not spec.verb:
             self._misplaced(element, spec, "Response")
@@ -174,8 +174,15 @@ class Binder:
             return attribute.default
 
     def _unknown_attribute(self, element: Element, spec: ElementSpec, name: str) -> None:
-        candidates = tuple(spec.attribute_by_name)
-        message = f"<{element.name}> has no attribute {_shown(name)}{_did_you_mean(name, candidates)}"
+        missing = missing_attribute(element.name, name)
+        if missing is None:
+            hint = _did_you_mean(name, tuple(spec.attribute_by_name))
+        elif missing.with_ in element.attributes and missing_attribute(element.name, missing.with_ or ""):
+            # Said with the attribute that it belongs to.
+            return
+        else:
+            hint = _not_offered(missing)
+        message = f"<{element.name}> has no attribute {_shown(name)}{hint}"
         self.add(element, Code.UNKNOWN_ATTRIBUTE, message, Severity.WARNING, name)
 
     def _children(self, element: Element, spec: ElementSpec) -> tuple[Bound, ...]:
@@ -183,6 +190,9 @@ class Binder:
         counts: dict[str, int] = {}
         for child in element.children:
             child_spec = BY_NAME.get(child.name)
+            if child.name in spec.markup:
+                self._check_markup(child, spec)
+                continue
             if child_spec is None:
                 self._unknown_child(child, element, spec)
                 continue
@@ -209,12 +219,12 @@ class Binder:
         if content is None:
             if element.text:
                 self._stray_text(element)
-            return None, True
+            return None, self._has_needed_child(element, spec, has_children)
         text = element.full_text if content.cut else element.text
         if has_children:
             if text:
                 self.add(element, Code.BAD_NESTING, f"<{element.name}> holds either text or elements, not both")
-            return None, True
+            return None, self._has_needed_child(element, spec, has_children)
         if text:
             return self._judge_text(element, content, text)
         if content.unless is not None and (values[content.unless] is not None or content.unless in element.attributes):
@@ -223,6 +233,14 @@ class Binder:
             return None, False
         self.add(element, Code.MISSING_CONTENT, f"<{element.name}> must contain {content.meaning}")
         return None, False
+
+    def _has_needed_child(self, element: Element, spec: ElementSpec, has_children: bool) -> bool:
+        if spec.needs_child is None or any(child.name == spec.needs_child for child in element.children):
+            return spec.needs_child is None or has_children
+        # What stands there instead has been reported already.
+        if has_children or not element.children:
+            self.add(element, Code.MISSING_CONTENT, f"<{element.name}> must contain a <{spec.needs_child}>")
+        return False
 
     def _judge_text(self, element: Element, content: Content, text: str) -> tuple[str | None, bool]:
         if self._is_open is not None and self._is_open(text):
@@ -244,23 +262,39 @@ class Binder:
         return value, True
 
     def _unknown(self, element: Element, kind: str, candidates: tuple[str, ...], otherwise: str = "") -> None:
-        if element.name in TWIML_NOT_OFFERED:
-            hint = "; it is TwiML that is not offered here"
-        else:
-            hint = _did_you_mean(element.name, candidates, "<{}>") or otherwise
+        if element.name in NOT_OFFERED:
+            hint = _not_offered(twiml_element(element.name))
+            inside = dict.fromkeys(below.name for below in element.walk() if below.name in NOT_OFFERED)
+            if len(inside) > 1:
+                hint += f"; with it falls {_listed(f'<{name}>' for name in list(inside)[1:])}"
+            self.add(element, Code.UNKNOWN_VERB, f"<{element.name}> is not {kind} of VoyloML{hint}")
+            return
+        hint = _did_you_mean(element.name, candidates, "<{}>") or otherwise
         self.add(element, Code.UNKNOWN_VERB, f"<{_name(element)}> is not {kind} of VoyloML{hint}")
-
-    def _unknown_child(self, element: Element, parent: Element, spec: ElementSpec) -> None:
-        allowed = tuple(name for name, known in BY_NAME.items() if known.name in spec.child_by_name)
-        inside = _listed([f"<{name}>" for name in spec.child_by_name]) if spec.child_by_name else "no elements"
-        self._unknown(element, "an element", allowed, f"; <{parent.name}> may contain {inside}")
         self._unknown_below(element)
 
     def _unknown_below(self, element: Element) -> None:
         # What is known says nothing wrong where nobody knows its parent.
-        for below in element.walk():
-            if below is not element and below.name not in BY_NAME:
+        for below in element.children:
+            if below.name in BY_NAME:
+                self._unknown_below(below)
+            else:
                 self._unknown(below, "an element", ())
+
+    def _unknown_child(self, element: Element, parent: Element, spec: ElementSpec) -> None:
+        if spec.markup:
+            allowed, inside = tuple(sorted(spec.markup)), "SSML such as <break>"
+        else:
+            allowed = tuple(name for name, known in BY_NAME.items() if known.name in spec.child_by_name)
+            inside = _listed([f"<{name}>" for name in spec.child_by_name]) if spec.child_by_name else "no elements"
+        self._unknown(element, "an element", allowed, f"; <{parent.name}> may contain {inside}")
+
+    def _check_markup(self, element: Element, spec: ElementSpec) -> None:
+        for below in element.children:
+            if below.name in spec.markup:
+                self._check_markup(below, spec)
+            else:
+                self._unknown_child(below, element, spec)
 
     def _misplaced(self, element: Element, spec: ElementSpec, parent: str) -> None:
         places = _listed([f"<{name}>" for name in parents_of(spec.name)])
@@ -271,6 +305,11 @@ class Binder:
         text = element.text if self._written is None else self._written(element.text)
         message = f"text is not allowed directly in <{element.name}>: {_shown(text)}"
         self.add(element, Code.BAD_NESTING, message)
+
+
+def _not_offered(missing: TwimlElement | TwimlAttribute | None) -> str:
+    note = "" if missing is None or not missing.note else f" ({missing.note})"
+    return f"; it is TwiML that is not offered here{note}"
 
 
 def _wrong(label: str, of: AttributeType, text: str, error: ValueError) -> str:

@@ -28,6 +28,8 @@ class Element:
     column: int
     path: str
     """Such as `/Response/Gather[1]/Say[2]`: the position counts siblings of the same name."""
+    mixed: tuple[str | Element, ...] = ()
+    """Text and children in their order, where there are both; otherwise empty."""
 
     @property
     def place(self) -> dict[str, int | str]:

@@ -178,7 +178,8 @@ class Documents:
             ("WorkspaceId", facts.workspace_id),
             ("Step", step),
         ]
-        if facts.answered_by is not None:
+        parameters = tuple(parameters)
+        if facts.answered_by is not None and all(name != "AnsweredBy" for name, _ in parameters):
             form.append(("AnsweredBy", facts.answered_by))
         form.extend(parameters)
         form.extend((f"var_{key}", as_text(value) or "") for key, value in facts.variables.items())

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from voyloml.binding import Bound, Problem
-from voyloml.control import CallControl, PlayDigits, PlayFile, PromptItem, Silence, Speak
+from voyloml.control import CallControl, PlayDigits, PlayFile, PromptItem, Silence
 from voyloml.documents import Documents, DocumentUnavailable, Page, Parameters
 from voyloml.errors import Code
+from voyloml.speech_markup import spoken
 
 WARNINGS_LOGGED: Final = 50
 """Warnings about one document that are put in the call's log."""
@@ -36,13 +37,29 @@ class RunResult:
 Outcome: TypeAlias = Page | RunResult | None
 
 
-class Execution:
-    """The run of a call through its documents, as a verb sees it. `page` is the document being run."""
+class LeaveQueue(Exception):
+    """`Leave` in a document that runs while its caller waits in a queue."""
 
-    def __init__(self, control: CallControl, documents: Documents) -> None:
+
+class Execution:
+    """The run of a call through its documents, as a verb sees it.
+
+    `page` is the document being run. `replacing` is true while a verb is cancelled because another document takes
+    over, so that it can tell this from a hang-up. `waiting` is true for the documents of a caller in a queue. `verbs`
+    counts those that have run, against their limit.
+    """
+
+    def __init__(
+        self, control: CallControl, documents: Documents, run_page: Callable[[Page], Awaitable[Outcome]]
+    ) -> None:
         self.control = control
         self.documents = documents
+        self.run_page = run_page
         self.page: Page | None = None
+        self.replacing = False
+        self.waiting = False
+        self.verbs = 0
+        self._owed: list[Callable[[], Awaitable[None]]] = []
         self._warnings = 0
 
     def enter(self, page: Page) -> None:
@@ -73,33 +90,77 @@ class Execution:
             return None
         step = verb.spec.step
         assert step is not None
-        return await self.documents.fetch(url, verb.text("method") or "POST", step, parameters)
+        return await self.documents.fetch(url, verb.text("method") or "POST", step, verb.spec.named(parameters))
 
-    def prompt_items(self, verbs: Sequence[Bound]) -> list[PromptItem]:
-        """What `Play`, `Say` and `Pause` elements let the caller hear; what cannot be played is logged and left out."""
-        items: list[PromptItem] = []
-        for verb in verbs:
-            item = self._prompt_item(verb) if verb.usable else None
-            if item is not None:
-                items.append(item)
-        return items
+    async def act(self, verb: Bound, parameters: Parameters) -> Page | None:
+        """Requests the verb's action, where it has one; otherwise the next verb runs. Raises DocumentUnavailable."""
+        action = verb.text("action")
+        return None if action is None else await self.follow(verb, action, parameters)
 
-    def _prompt_item(self, verb: Bound) -> PromptItem | None:
-        if verb.spec.name == "Pause":
-            return Silence(verb.integer("length"))
-        loop = verb.integer("loop")
-        if verb.spec.name == "Say":
-            text = " ".join((verb.content or "").split())
-            return Speak(text, verb.text("voice"), verb.text("language") or "", loop)
-        digits = verb.text("digits")
-        if digits is not None:
-            return PlayDigits(digits, loop)
+    def owe(self, verb: Bound, parameters: Callable[[], Awaitable[Parameters | None]]) -> None:
+        """For a verb that a hang-up cancels: its action is still to be requested, and the answer ignored.
+
+        `parameters` is awaited first, after the hang-up; None: there is nothing to request after all. Where another
+        document takes over instead, only that much is done.
+        """
+        page, replacing = self.page, self.replacing
+
+        async def request() -> None:
+            given = await parameters()
+            action = verb.text("action")
+            if replacing or given is None or action is None or page is None:
+                return
+            try:
+                step = verb.spec.step
+                assert step is not None
+                url = page.resolve(action)
+                await self.documents.fetch(url, verb.text("method") or "POST", step, verb.spec.named(given))
+            except DocumentUnavailable as error:
+                self.control.log("action_failed", {"verb": verb.spec.name, "message": str(error)})
+
+        self._owed.append(request)
+
+    async def pay(self) -> None:
+        """Does what is owed."""
+        while self._owed:
+            await self._owed.pop(0)()
+
+    async def drop_keys(self) -> None:
+        """Forgets the keys that nobody has consumed: those of a conversation are not for the next verb."""
+        while self.control.pending_keys():
+            await self.control.key()
+
+    def url(self, verb: Bound, name: str) -> str | None:
+        """The URL in an attribute, made absolute; None where it is absent, empty, or relative to nothing (logged)."""
         assert self.page is not None
+        reference = verb.text(name)
+        if not reference:
+            return None
         try:
-            return PlayFile(self.page.resolve(verb.content or ""), loop)
+            return self.page.resolve(reference)
         except DocumentUnavailable as error:
             self.warn(Problem(verb.element, Code.RELATIVE_URL_WITHOUT_BASE, str(error)))
             return None
+
+    def prompt_items(self, verbs: Sequence[Bound]) -> list[PromptItem]:
+        """What `Play`, `Say` and `Pause` elements let the caller hear; what cannot be played is logged and left out."""
+        return [item for verb in verbs if verb.usable for item in self._prompt_items(verb)]
+
+    def _prompt_items(self, verb: Bound) -> Sequence[PromptItem]:
+        if verb.spec.name == "Pause":
+            return (Silence(verb.integer("length")),)
+        loop = verb.integer("loop")
+        if verb.spec.name == "Say":
+            return spoken(verb)
+        digits = verb.text("digits")
+        if digits is not None:
+            return (PlayDigits(digits, loop),)
+        assert self.page is not None
+        try:
+            return (PlayFile(self.page.resolve(verb.content or ""), loop),)
+        except DocumentUnavailable as error:
+            self.warn(Problem(verb.element, Code.RELATIVE_URL_WITHOUT_BASE, str(error)))
+            return ()
 
 
 Runner: TypeAlias = Callable[[Execution, Bound], Awaitable[Outcome]]

@@ -8,35 +8,68 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from voyloml.binding import Binder, Bound
+from voyloml.binding import Binder, Bound, Problem
+from voyloml.capabilities import Conferences, Dialler, EarlyMedia, Queues, Recorder, Referrer, Streams
 from voyloml.control import ApplicationScript, CallControl, CallFacts, RefusalReason
 from voyloml.documents import Documents, DocumentUnavailable, Page
+from voyloml.errors import Code
 from voyloml.exchange import HttpExchange
 from voyloml.execution import Execution, Outcome, Runner, RunResult
 from voyloml.limits import DEFAULT_LIMITS, LanguageLimits
+from voyloml.run_conference import run_conference, run_dialled_conference
+from voyloml.run_dial import run_dial
 from voyloml.run_flow import run_hangup, run_redirect, run_unavailable
 from voyloml.run_gather import run_gather
-from voyloml.run_prompts import run_pause, run_prompt
+from voyloml.run_prompts import run_pause, run_pre_answer, run_prompt, run_send_digits
+from voyloml.run_queue import WAITING_VERBS, run_enqueue, run_leave
+from voyloml.run_record import run_record
+from voyloml.run_refer import run_refer
+from voyloml.run_stream import run_connect, run_start, run_stream
 
-RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
-    {
-        "Play": run_prompt,
-        "Say": run_prompt,
-        "Pause": run_pause,
-        "Gather": run_gather,
-        "Redirect": run_redirect,
-        "Hangup": run_hangup,
-        "Reject": run_hangup,
-    }
-)
-"""What carries out each verb that the table says `runs`."""
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """What carries a verb out, and the protocol that a control must implement for it, beyond `CallControl`."""
+
+    run: Runner
+    needs: type | None = None
+
+
+DIALLED_CONFERENCE: Final = "Dial/Conference"
+
+RUNNERS: Final[Mapping[str, Carrying]] = MappingProxyType({
+    "Play": Carrying(run_prompt),
+    "Say": Carrying(run_prompt),
+    "Pause": Carrying(run_pause),
+    "Gather": Carrying(run_gather),
+    "Dial": Carrying(run_dial, Dialler),
+    DIALLED_CONFERENCE: Carrying(run_dialled_conference, Conferences),
+    "Record": Carrying(run_record, Recorder),
+    "Conference": Carrying(run_conference, Conferences),
+    "Hangup": Carrying(run_hangup),
+    "Reject": Carrying(run_hangup),
+    "Redirect": Carrying(run_redirect),
+    "PreAnswer": Carrying(run_pre_answer, EarlyMedia),
+    "Stream": Carrying(run_stream, Streams),
+    "Connect": Carrying(run_connect, Streams),
+    "Start": Carrying(run_start, Streams),
+    "Refer": Carrying(run_refer, Referrer),
+    "Enqueue": Carrying(run_enqueue, Queues),
+    "Leave": Carrying(run_leave, Queues),
+    "SendDigits": Carrying(run_send_digits),
+})  # fmt: skip
+"""What carries out each verb of the table."""
 
 
 class Interpreter:
     """One call's run. `run` is awaited once; a hang-up from outside cancels it, and every verb cleans up behind itself.
+
+    Whoever cancels it then awaits `finish`, once the call's status says how it ended: the verb that was running may
+    still have its action to request (contract §10.6, §10.7).
 
     `clock` gives unix seconds for signatures. All waiting goes by the running loop's time.
     """
@@ -54,8 +87,7 @@ class Interpreter:
         self._control = control
         self._limits = limits
         self._documents = Documents(facts, script, exchange, control.log, limits, clock)
-        self._execution = Execution(control, self._documents)
-        self._verbs = 0
+        self._execution = Execution(control, self._documents, self._run_page)
         self._redirects = 0
         self._scope: asyncio.Timeout | None = None
         self._replacement: Callable[[], Awaitable[Page]] | None = None
@@ -73,8 +105,16 @@ class Interpreter:
             finally:
                 self._scope = None
             if self._replacement is None:
-                return await self._end(result)
+                result = await self._end(result)
+                await self.finish()
+                return result
             start, self._replacement = self._replacement, None
+            await self.finish()
+            self._execution.replacing = False
+
+    async def finish(self) -> None:
+        """Makes the requests that are still due after the run; they may take as long as requests do."""
+        await self._execution.pay()
 
     def replace(self, *, url: str | None = None, xml: str | None = None) -> bool:
         """Interrupts the running verb and goes on with another document (contract §6.5): at an absolute `url`, or
@@ -99,6 +139,7 @@ class Interpreter:
 
         if self._scope is None:
             return False
+        self._execution.replacing = True
         if self._replacement is None:
             self._scope.reschedule(asyncio.get_running_loop().time())
         self._replacement = start
@@ -131,15 +172,24 @@ class Interpreter:
         return None
 
     async def _run_verb(self, verb: Bound) -> Outcome:
-        self._control.log("verb", {"verb": verb.spec.name, **verb.element.place})
-        runner = RUNNERS[verb.spec.name] if verb.spec.runs else run_unavailable
-        return await runner(self._execution, verb)
+        name = verb.spec.name
+        self._control.log("verb", {"verb": name, **verb.element.place})
+        if self._execution.waiting and name not in WAITING_VERBS:
+            message = f"<{name}> is not allowed while the caller waits in a queue"
+            self._execution.warn(Problem(verb.element, Code.BAD_NESTING, message))
+            return None
+        if name == "Dial" and any(child.spec.name == "Conference" and child.usable for child in verb.children):
+            name = DIALLED_CONFERENCE
+        carrying = RUNNERS[name]
+        if carrying.needs is not None and not isinstance(self._control, carrying.needs):
+            return await run_unavailable(self._execution, verb)
+        return await carrying.run(self._execution, verb)
 
     def _exceeded(self, verb: Bound) -> RunResult | None:
         """Counts the verb, and ends the run when it is one too many (contract §10.1, §10.8)."""
         limits = self._limits
-        self._verbs += 1
-        if self._verbs > limits.verbs_per_call:
+        self._execution.verbs += 1
+        if self._execution.verbs > limits.verbs_per_call:
             return RunResult("application_error", f"more than {limits.verbs_per_call} verbs in one call")
         self._redirects = self._redirects + 1 if verb.spec.name == "Redirect" else 0
         if self._redirects > limits.redirects:

@@ -118,7 +118,7 @@ def _root_message(name: str) -> str:
 class _Open:
     """An element whose end tag has not come yet."""
 
-    __slots__ = ("attributes", "children", "column", "full_text", "line", "name", "path", "seen", "text")
+    __slots__ = ("attributes", "children", "column", "full_text", "line", "marks", "name", "path", "seen", "text")
 
     def __init__(self, name: str, attributes: Mapping[str, str], line: int, column: int, path: str) -> None:
         self.name = name
@@ -129,7 +129,17 @@ class _Open:
         self.text: list[str] = _NO_TEXT
         self.full_text: list[str] = _NO_TEXT
         self.children: list[Element] = []
+        self.marks: list[int] = []
         self.seen: dict[str, int] = {}
+
+    def mixed(self) -> tuple[str | Element, ...]:
+        """Text and children in their order."""
+        parts: list[str | Element] = []
+        start = 0
+        for child, mark in zip(self.children, self.marks, strict=True):
+            parts += ["".join(self.text[start:mark]), child]
+            start = mark
+        return (*parts, "".join(self.text[start:]))
 
 
 class _Reader:
@@ -202,13 +212,22 @@ class _Reader:
         text = "".join(done.text).strip()
         full_text = "".join(done.full_text).strip() if done.full_text is not _NO_TEXT else text
         element = Element(
-            done.name, done.attributes, text, full_text, tuple(done.children), done.line, done.column, done.path
+            done.name,
+            done.attributes,
+            text,
+            full_text,
+            tuple(done.children),
+            done.line,
+            done.column,
+            done.path,
+            done.mixed() if text and done.children else (),
         )
         if not self._open:
             self.root = element
             return
         parent = self._open[-1]
         parent.children.append(element)
+        parent.marks.append(len(parent.text))
         if full_text:
             if parent.full_text is _NO_TEXT:
                 parent.full_text = list(parent.text)

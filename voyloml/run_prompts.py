@@ -1,10 +1,15 @@
-"""Carries out `Play`, `Say` and `Pause` (contract §10.4, §10.8)."""
+"""Carries out `Play`, `Say`, `Pause`, `PreAnswer` and `SendDigits` (contract §10.4, §10.8)."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import cast
 
-from voyloml.binding import Bound
+from voyloml.binding import Bound, Problem
+from voyloml.capabilities import EarlyMedia
+from voyloml.control import PlayDigits, PromptItem
+from voyloml.errors import Code
 from voyloml.execution import Execution
 
 
@@ -14,13 +19,36 @@ async def run_prompt(run: Execution, verb: Bound) -> None:
     if not items:
         return
     await run.answer()
-    prompting = run.control.prompt(items)
-    try:
-        await prompting.wait()
-    finally:
-        prompting.stop()
+    await _hear(run, items)
 
 
 async def run_pause(run: Execution, verb: Bound) -> None:
     """`Pause`: time passes, in whatever state the call is."""
     await asyncio.sleep(verb.integer("length"))
+
+
+async def run_pre_answer(run: Execution, verb: Bound) -> None:
+    """`PreAnswer`: its prompts as early media; on an answered call they are prompts like any other."""
+    items = run.prompt_items(verb.children)
+    if not items:
+        return
+    if not run.control.answered:
+        await cast("EarlyMedia", run.control).pre_answer()
+    await _hear(run, items)
+
+
+async def run_send_digits(run: Execution, verb: Bound) -> None:
+    """`SendDigits`: it does not answer, and before the answer nobody could hear the digits."""
+    if not run.control.answered:
+        message = "<SendDigits> sends nothing: the call is not answered"
+        run.warn(Problem(verb.element, Code.BAD_NESTING, message))
+        return
+    await _hear(run, [PlayDigits(verb.content or "")])
+
+
+async def _hear(run: Execution, items: Sequence[PromptItem]) -> None:
+    prompting = run.control.prompt(items)
+    try:
+        await prompting.wait()
+    finally:
+        prompting.stop()

@@ -6,7 +6,7 @@ all read it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -50,10 +50,11 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter the verb adds to its action request."""
+    """A parameter the verb adds to its action request; it is sent under its names in `also` too."""
 
     name: str
     meaning: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,11 @@ class ElementSpec:
 
     `verb` elements stand in `Response`; the others only where a parent names them. An inbound call is answered by a
     verb with `answers`, except when its attribute `answers_unless` is true (contract §10.2). After a verb that
-    `ends_document` nothing can run. `runs` is false for a verb this version does not carry out: it ends with
-    `unavailable` as its action parameters where it has an action, else it is passed over.
+    `ends_document` nothing can run. On a call that cannot carry the verb out it ends with `unavailable` as its action
+    parameters where it has an action, else it is passed over.
+
+    Without text, an element with `needs_child` must hold a child of that name. `markup` are elements that may stand
+    in the text at any depth.
     """
 
     name: str
@@ -77,14 +81,20 @@ class ElementSpec:
     answers: bool = False
     answers_unless: str | None = None
     ends_document: bool = False
-    runs: bool = False
     step: str | None = None
     parameters: tuple[Parameter, ...] = ()
     unavailable: tuple[tuple[str, str], ...] = ()
+    needs_child: str | None = None
+    markup: frozenset[str] = frozenset()
     attribute_by_name: Mapping[str, Attribute] = field(init=False, repr=False, compare=False)
     child_by_name: Mapping[str, Child] = field(init=False, repr=False, compare=False)
     defaults: Mapping[str, Value] = field(init=False, repr=False, compare=False)
     required: tuple[Attribute, ...] = field(init=False, repr=False, compare=False)
+
+    def named(self, parameters: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Action parameters under every name they have."""
+        also = {parameter.name: parameter.also for parameter in self.parameters}
+        return [(each, value) for name, value in parameters for each in (name, *also.get(name, ()))]
 
     def __post_init__(self) -> None:
         by_name = {name: attribute for attribute in self.attributes for name in (attribute.name, *attribute.aliases)}

@@ -1,4 +1,4 @@
-"""`/v1/voyloml/validate` (contract §10.9)."""
+"""`/v1/voyloml/validate` (contract §10.9), and the schema of the language for editors."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ async def validate_document(request: ApiRequest) -> Validation:
     return Validation.model_validate(result)
 
 
+async def read_schema(request: ApiRequest) -> str:
+    """The XML schema that the verb table makes."""
+    from voyloml.xsd import schema
+
+    return schema()
+
+
 async def check_variables(
     services: ApiServices, principal: Principal, values: Mapping[str, Any]
 ) -> Sequence[FieldError]:
@@ -45,5 +52,17 @@ OPERATIONS: Final[Sequence[Operation]] = (
         xml_body=True,
         check=check_variables,
         out=Validation,
+    ),
+    Operation(
+        "GET",
+        "/voyloml.xsd",
+        "readVoyloMLSchema",
+        "The XML schema of VoyloML",
+        "VoyloML",
+        read_schema,
+        access="public",
+        description="For editors that complete and check documents.",
+        out=str,
+        media_type="application/xml",
     ),
 )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.client import Api, error, invalid
 from tests.engine.opened import Opened, opened  # noqa: F401
+from voyloml.xsd import schema
 
 PATH = "/v1/voyloml/validate"
 XML = {"Content-Type": "application/xml"}
@@ -123,3 +124,10 @@ async def test_another_type_of_body_is_not_understood(api: Api) -> None:
 async def test_a_viewer_may_check_documents(api: Api) -> None:
     answer = await api.post(PATH, {"xml": "<Response/>"}, key=await api.key_of("viewer"))
     assert answer.status == 200
+
+
+async def test_the_schema_is_served_to_anybody(api: Api) -> None:
+    answer = await api.get("/voyloml.xsd", key=None, parse=False)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/xml"
+    assert answer.body.decode() == schema()

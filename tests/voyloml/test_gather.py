@@ -118,7 +118,7 @@ class TestRules:
 
     def test_from_attributes(self) -> None:
         given = 'timeout="9" numDigits="4" finishOnKey="*" validDigits="12" bargeIn="false" input="speech"'
-        assert self.rules(given) == GatherRules(9, 4, "*", "12", barge_in=False, takes_keys=False)
+        assert self.rules(given) == GatherRules(9, 4, "*", "12", barge_in=False, takes_keys=False, takes_speech=True)
         assert self.rules('input="dtmf speech"').takes_keys
 
     @pytest.mark.parametrize(

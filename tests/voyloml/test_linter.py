@@ -174,20 +174,39 @@ class TestMessages:
             ("<gather/>", "<gather> is not a verb of VoyloML; did you mean <Gather>?"),
             ("<Plya>x</Plya>", "<Plya> is not a verb of VoyloML; did you mean <Play>?"),
             ("<Transfer/>", "<Transfer> is not a verb of VoyloML"),
-            ("<Pay/>", "<Pay> is not a verb of VoyloML; it is TwiML that is not offered here"),
+            (
+                "<Pay/>",
+                "<Pay> is not a verb of VoyloML; it is TwiML that is not offered here "
+                "(there are no payments; collect digits with <Gather>)",
+            ),
+            ("<Echo/>", "<Echo> is not a verb of VoyloML; it is TwiML that is not offered here"),
+            (
+                "<Stop><Siprec/></Stop>",
+                "<Stop> is not a verb of VoyloML; it is TwiML that is not offered here "
+                "(a stream ends with the call or when its socket closes); with it falls <Siprec>",
+            ),
             ("<x:Say>a</x:Say>", "<x:Say> is not a verb of VoyloML; did you mean <Say>?"),
             (
                 "<Gather><Sleep/></Gather>",
                 "<Sleep> is not an element of VoyloML; <Gather> may contain <Play>, <Say> or <Pause>",
             ),
-            ("<Say>a <b>c</b></Say>", "<b> is not an element of VoyloML; <Say> may contain no elements"),
+            ("<Say>a <b>c</b></Say>", "<b> is not an element of VoyloML; <Say> may contain SSML such as <break>"),
             (
                 "<Dial><number>1002</number></Dial>",
                 "<number> is not an element of VoyloML; did you mean <Number>?",
             ),
             (
-                "<Dial><Client>joe</Client></Dial>",
-                "<Client> is not an element of VoyloML; it is TwiML that is not offered here",
+                "<Dial><Sim>joe</Sim></Dial>",
+                "<Sim> is not an element of VoyloML; it is TwiML that is not offered here",
+            ),
+            (
+                "<Say>a <p>b <b>c</b></p></Say>",
+                "<b> is not an element of VoyloML; <p> may contain SSML such as <break>",
+            ),
+            ("<Connect/>", "<Connect> must contain a <Stream>"),
+            (
+                '<Dial><Client><Parameter name="a" value="b"/></Client></Dial>',
+                "<Client> must contain a <Identity>",
             ),
             ("<Number>+20100</Number>", "<Number> is not allowed in <Response>; it belongs in <Dial>"),
             (

@@ -16,7 +16,7 @@ from tests.voyloml.scripted import (
     run,
     run_template,
 )
-from voyloml import ApplicationScript, Interpreter, PlayDigits, PlayFile, RunResult, Speak
+from voyloml import ApplicationScript, Interpreter, PlayDigits, PlayFile, RunResult, Silence, Speak
 from voyloml.virtual_time import run_in_virtual_time
 
 
@@ -67,7 +67,33 @@ class TestSay:
     def test_speaks_the_words_inside_elements_it_does_not_know(self) -> None:
         ran = run("<Response><Say>one <emphasis>two <b>three</b></emphasis> four</Say></Response>")
         assert ran.spoken == ["one two three four"]
-        assert ran.call.warnings() == ["unknown_verb", "unknown_verb"]
+        assert ran.call.warnings() == ["unknown_verb"]
+
+    @pytest.mark.parametrize(
+        ("inside", "heard"),
+        [
+            ("One <break time='2s'/> two", ["One", 2.0, "two"]),
+            ("One<break time='1500ms'/><break time='500ms'/>two<break/>", ["One", 2.0, "two"]),
+            ("<break strength='strong'/>One<break time='99s'/>two", [1.0, "One", 10.0, "two"]),
+            (
+                "<sub alias='World Wide Web'>WWW</sub> is <prosody>slow</prosody>",
+                ["World Wide Web is slow"],
+            ),
+            ("<p>One.</p><p><s>Two.</s></p>Three.", ["One.", 0.5, "Two.", 0.8, "Three."]),
+            ("<break time='soon'/>One", [0.5, "One"]),
+            ("<![CDATA[One ]]><emphasis>two</emphasis>", ["One two"]),
+        ],
+    )
+    def test_carries_out_ssml(self, inside: str, heard: list[str | float]) -> None:
+        ran = run(f"<Response><Say voice='v'>{inside}</Say></Response>")
+        expected = [Speak(one, "v", "en-US") if isinstance(one, str) else Silence(one) for one in heard]
+        assert ran.call.heard[0].items == tuple(expected)
+        assert ran.call.warnings() == []
+
+    def test_repeats_a_text_with_breaks_as_a_whole(self) -> None:
+        ran = run("<Response><Say loop='2'>One<break time='1s'/>two</Say></Response>")
+        one, two = Speak("One", None, "en-US"), Speak("two", None, "en-US")
+        assert ran.call.heard[0].items == (one, Silence(1.0), two) * 2
 
     def test_speaks_as_much_as_may_be(self) -> None:
         ran = run(f"<Response><Say>{'x' * 5000}</Say></Response>")

@@ -1,0 +1,32 @@
+"""Carries out `Refer` (contract §10.8)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from voyloml.binding import Bound
+from voyloml.capabilities import Referred, Referrer
+from voyloml.execution import Execution, Outcome, RunResult
+
+
+async def run_refer(run: Execution, verb: Bound) -> Outcome:
+    """Transfers an answered caller; one who is not answered has no dialog to refer in. Raises DocumentUnavailable.
+
+    Once it is accepted the leg is over: the action is requested and its answer ignored.
+    """
+    uri = verb.content or next((child.content for child in verb.children if child.usable), None)
+    referred = Referred(accepted=False, code=0)
+    if uri is not None and run.control.answered:
+        referred = await cast("Referrer", run.control).refer(uri)
+    run.control.log("refer", {"accepted": referred.accepted, "code": referred.code, **verb.element.place})
+    parameters = [("ReferStatus", "accepted" if referred.accepted else "failed")]
+    if referred.code:
+        parameters.append(("ReferSipCode", str(referred.code)))
+    if not referred.accepted:
+        return await run.act(verb, parameters)
+
+    async def given() -> list[tuple[str, str]]:
+        return parameters
+
+    run.owe(verb, given)
+    return RunResult("hangup", "referred")

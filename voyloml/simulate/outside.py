@@ -1,0 +1,295 @@
+"""Whom and what a simulated call reaches: dialled parties, conferences, queues, sockets, transfers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from voyloml.capabilities import (
+    AnsweredBy,
+    ConferenceOrder,
+    DialRefused,
+    DialTarget,
+    Recorded,
+    Referred,
+    StreamFailed,
+    StreamOrder,
+    Unreached,
+)
+from voyloml.control import PromptItem
+from voyloml.simulate.phone import ENDLESS, Keys, Phone, Playing
+from voyloml.simulate.script import ConferenceScript, PartyScript, QueueScript, ReferScript, StreamScript
+from voyloml.simulate.timeline import What
+
+_CAUSES = {404: "unallocated_number", 486: "busy", 603: "rejected", 480: "unreachable", 503: "unreachable"}
+
+
+class SimulatedCall(Phone):
+    """A call with everything around it: also `Dialler`, `Conferences`, `Queues`, `Streams` and `Referrer`."""
+
+    _legs = 0
+
+    async def parties(
+        self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
+    ) -> Sequence[SimulatedParty]:
+        """A party for each target, out of the script."""
+        allowed = self.world.caller_ids
+        by_number = any(target.kind == "number" for target in targets)
+        if by_number and caller_id is not None and allowed is not None and caller_id not in allowed:
+            message = f"callerId {caller_id} must not be shown: nothing is dialled"
+            raise DialRefused("caller_id_not_allowed", message, 403)
+        return [SimulatedParty(self, target, [*headers, *target.headers]) for target in targets]
+
+    def next_leg(self) -> int:
+        """A number for one more leg."""
+        self._legs += 1
+        return self._legs
+
+    def ringback(self, *, real: bool) -> Ringing:
+        """What the caller hears meanwhile."""
+        self.note(What.HEARS, "the far side's early media" if real else "ringing")
+        return Ringing()
+
+    async def bridge(self, party: SimulatedParty, *, record: bool) -> SimulatedBridge:
+        """Connects the two."""
+        self.note(What.CALL, f"bridged with {party.address}", {"party": party.address, "recorded": record})
+        self.changed()
+        return SimulatedBridge(self, record=record)
+
+    async def join(self, order: ConferenceOrder) -> SimulatedMembership | None:
+        """Enters a room."""
+        script = self.world.conferences.get(order.room) or self.world.conferences.get("*") or ConferenceScript()
+        if script.full:
+            return None
+        how = ", muted" if order.muted else ""
+        self.note(What.CALL, f"in conference {order.room}{how}", {"room": order.room, "muted": order.muted})
+        return SimulatedMembership(self, order, script)
+
+    async def enqueue(self, queue: str, *, most: int) -> SimulatedWaiting | None:
+        """Waits in a queue."""
+        script = self.world.queues.get(queue) or self.world.queues.get("*") or QueueScript()
+        if script.ahead >= most:
+            return None
+        self.note(What.CALL, f"in queue {queue} at {script.ahead + 1}", {"queue": queue, "position": script.ahead + 1})
+        return SimulatedWaiting(self, queue, script)
+
+    async def stream(self, order: StreamOrder) -> SimulatedStream:
+        """Opens a socket."""
+        script = self.world.streams.get(order.url) or self.world.streams.get("*") or StreamScript()
+        if script.fails:
+            raise StreamFailed(f"{order.url} cannot be reached")
+        self.note(What.CALL, f"streams to {order.url}", {"url": order.url, "parameters": dict(order.parameters)})
+        return SimulatedStream(script)
+
+    async def refer(self, uri: str) -> Referred:
+        """Transfers the caller."""
+        script = self.world.refers.get(uri) or self.world.refers.get("*") or ReferScript()
+        self.note(What.CALL, f"REFER to {uri}", {"refer": uri})
+        await asyncio.sleep(script.after)
+        return Referred(200 <= script.code < 300, script.code)
+
+
+class Ringing:
+    """A ringing tone."""
+
+    interrupted = False
+
+    async def wait(self) -> None:
+        """Never ends by itself."""
+        await asyncio.get_running_loop().create_future()
+
+    def stop(self) -> None:
+        """Nothing to do."""
+
+
+class SimulatedParty:
+    """Someone who is dialled, and does what the script says."""
+
+    def __init__(self, call: SimulatedCall, target: DialTarget, headers: Sequence[str]) -> None:
+        self.address = target.address
+        self.sid = f"cl_leg{call.next_leg()}"
+        self._call = call
+        self._headers = headers
+        self._script: PartyScript = call.world.party(
+            f"queue:{self.address}" if target.kind == "queue" else self.address
+        )
+        self._keys = Keys()
+        self._playing: Playing | None = None
+        self._rung = False
+        self._answered = False
+        self._over = asyncio.Event()
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def _note(self, text: str) -> None:
+        self._call.note(What.PARTY, f"{self.address} {text}", {"party": self.address})
+
+    async def ring(self) -> Unreached | None:
+        """Rings."""
+        script = self._script
+        self._rung = True
+        with_headers = f" with {', '.join(self._headers)}" if self._headers else ""
+        self._note(f"is dialled{with_headers}")
+        if script.answers_after is None:
+            await _after(script.fails_after)
+            self._note(f"gives {script.code}")
+            self._over.set()
+            status: Literal["busy", "no-answer", "failed"] = "no-answer" if script.rings else "failed"
+            if script.code == 486:
+                status = "busy"
+            return Unreached(status, _CAUSES.get(script.code, "unreachable"), script.code, rang=script.rings)
+        await asyncio.sleep(script.answers_after)
+        self._answered = True
+        self._note("answers")
+        loop = asyncio.get_running_loop()
+        self._timers = [loop.call_later(at, self._press, key) for at, key in script.presses]
+        if script.hangs_up_after is not None:
+            self._timers.append(loop.call_later(script.hangs_up_after, self._hang_up))
+        return None
+
+    def _press(self, key: str) -> None:
+        self._note(f"presses {key}")
+        if self._playing is not None and key in self._playing.interrupt_keys:
+            self._playing.interrupt()
+        self._keys.press(key)
+
+    def _hang_up(self) -> None:
+        if not self._over.is_set():
+            self._note("hangs up")
+            self._end()
+
+    def _end(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._over.set()
+
+    def prompt(self, items: Sequence[PromptItem], *, interrupt_keys: str = "") -> Playing:
+        """The party hears something."""
+        self._playing = Playing(self._call, items, interrupt_keys, f"{self.address} hears ")
+        return self._playing
+
+    async def key(self) -> str:
+        """The next key."""
+        return await self._keys.next()
+
+    async def detect(self, *, message_end: bool, timeout: float) -> AnsweredBy:
+        """Who answered, as the script has it."""
+        script = self._script
+        machine = script.answered_by == "machine"
+        needed = script.message_ends_after if machine and message_end else script.decides_after
+        if script.answered_by == "unknown":
+            needed = ENDLESS
+        await asyncio.sleep(min(needed, timeout))
+        found: AnsweredBy = script.answered_by if script.decides_after <= timeout else "unknown"
+        self._note(f"is taken for {found}")
+        return found
+
+    async def gone(self) -> None:
+        """Waits for the party to hang up."""
+        await self._over.wait()
+
+    async def hangup(self) -> None:
+        """Ends the leg."""
+        if not self._rung or self._over.is_set():
+            return
+        self._note("is hung up" if self._answered else "is cancelled")
+        if self._playing is not None:
+            self._playing.stop()
+        self._end()
+
+
+class SimulatedBridge:
+    """Two who talk."""
+
+    def __init__(self, call: SimulatedCall, *, record: bool) -> None:
+        self._call = call
+        self._began = call.now
+        self._record = record
+
+    async def stop(self) -> Recorded | None:
+        """Parts them."""
+        if not self._record:
+            return None
+        self._record = False
+        return self._call.recorded(self._call.now - self._began)
+
+
+class SimulatedMembership:
+    """A caller in a room."""
+
+    def __init__(self, call: SimulatedCall, order: ConferenceOrder, script: ConferenceScript) -> None:
+        self.sid = f"cf_{order.room}"
+        self._call = call
+        self._order = order
+        self._script = script
+        self._began = call.now
+
+    async def ended(self) -> None:
+        """Waits for the end that the script has."""
+        await _after(self._script.ends_after)
+
+    async def leave(self) -> Recorded | None:
+        """Leaves."""
+        self._call.note(What.CALL, f"out of conference {self._order.room}", {"room": self._order.room})
+        return self._call.recorded(self._call.now - self._began) if self._order.record else None
+
+
+class SimulatedWaiting:
+    """A caller in a queue, who moves up evenly until his turn."""
+
+    def __init__(self, call: SimulatedCall, queue: str, script: QueueScript) -> None:
+        self._call = call
+        self._queue = queue
+        self._script = script
+        self._began = call.now
+        self._in = True
+
+    @property
+    def position(self) -> int:
+        """Place in the queue."""
+        ahead, turn = self._script.ahead, self._script.taken_after
+        if not turn:
+            return ahead + 1
+        return max(1, ahead + 1 - int((ahead + 1) * (self._call.now - self._began) / turn))
+
+    @property
+    def size(self) -> int:
+        """Callers in the queue."""
+        return self.position
+
+    async def taken(self) -> None:
+        """Waits for the turn."""
+        await _after(self._script.taken_after)
+        self._call.note(What.CALL, f"taken out of queue {self._queue}", {"queue": self._queue})
+
+    async def bridge_over(self) -> None:
+        """Talks."""
+        await asyncio.sleep(self._script.talk)
+
+    async def leave(self) -> None:
+        """Leaves."""
+        if self._in:
+            self._in = False
+            self._call.note(What.CALL, f"out of queue {self._queue}", {"queue": self._queue})
+
+
+class SimulatedStream:
+    """A socket."""
+
+    def __init__(self, script: StreamScript) -> None:
+        self._script = script
+
+    async def closed(self) -> None:
+        """Waits for the other side to close it."""
+        await _after(self._script.closes_after)
+
+    async def stop(self) -> None:
+        """Nothing to do."""
+
+
+async def _after(seconds: float | None) -> None:
+    """Waits so many seconds, for ever with None."""
+    if seconds is None:
+        await asyncio.get_running_loop().create_future()
+    else:
+        await asyncio.sleep(seconds)

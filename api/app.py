@@ -17,7 +17,19 @@ from api.errors import error_body
 from api.openapi import openapi_operations
 from api.operation import Operation
 from api.rate_limit import RateLimiter
-from api.resources import agents, applications, calls, health, numbers, outbound_trunks, voyloml, workspaces
+from api.resources import (
+    agents,
+    api_keys,
+    applications,
+    calls,
+    health,
+    members,
+    numbers,
+    outbound_trunks,
+    sessions,
+    voyloml,
+    workspaces,
+)
 from api.services import ApiServices
 
 logger = structlog.get_logger(__name__)
@@ -35,6 +47,9 @@ OPERATIONS: Final[Sequence[Operation]] = (
     *calls.OPERATIONS,
     *voyloml.OPERATIONS,
     *workspaces.OPERATIONS,
+    *members.OPERATIONS,
+    *api_keys.OPERATIONS,
+    *sessions.OPERATIONS,
     *health.OPERATIONS,
 )
 

@@ -77,8 +77,8 @@ class Endpoint:
         fields = _headers(scope)
         principal = None
         if operation.access != "public":
-            principal = await authenticate(self._services, fields)
-            headers += self._limiter.take(principal.key_id)
+            principal = await authenticate(self._services, fields, operation)
+            headers += self._limiter.take(principal.id)
             authorize(operation, principal)
         request = ApiRequest(self._services, principal, scope.get("path_params", {}))
         errors = _check_path(operation, request)
@@ -90,6 +90,7 @@ class Endpoint:
         if errors:
             raise ValidationFailed(errors)
         result = await operation.handler(request)
+        headers += request.answer_headers
         if operation.out is None:
             return operation.status, b""
         return operation.status, operation.adapter.dump_json(result, by_alias=True)

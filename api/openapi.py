@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from api.authentication import SESSION_COOKIE, SIGNED_IN
 from api.errors import REASONS
 from api.operation import ApiRequest, Operation
 from api.schemas.common import Error
@@ -99,6 +100,7 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
             "schemas": definitions["$defs"],
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: vlx_live_…"},
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
                 "workspace": {"type": "apiKey", "in": "header", "name": "X-Workspace-Id"},
             },
         },
@@ -112,7 +114,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         "tags": [operation.tag],
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": _responses(operation, schemas),
-        "security": [] if operation.access == "public" else [{"apiKey": []}, {"apiKey": [], "workspace": []}],
+        "security": _security(operation),
     }
     if operation.description:
         shown["description"] = operation.description
@@ -125,6 +127,17 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
             content |= {media_type: {"schema": {"type": "string"}} for media_type in ("application/xml", "text/xml")}
         shown["requestBody"] = {"required": True, "content": content}
     return shown
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.access == "public":
+        return []
+    by_key: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "workspace": []}]
+    if operation.access == "account":
+        return [{"session": [], "workspace": []}]
+    if operation.access == "user":
+        return [{"session": []}] if operation.name in SIGNED_IN else [*by_key, {"session": []}]
+    return [*by_key, {"session": [], "workspace": []}]
 
 
 def _links(creating: Operation, operations: Sequence[Operation]) -> dict[str, Any]:
@@ -146,6 +159,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
             "pattern": "^(?:cl_[0-9a-f]{12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
         },
     }
+    kinds["workspace"] = {"type": "string", "pattern": "^ws_[0-9a-f]{12}$"}
     return [
         {"name": name, "in": "path", "required": True, "schema": kinds[kind]}
         for name, kind in operation.path_parameters.items()

@@ -9,10 +9,13 @@ from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
 from engine.limits import Limits
+from engine.members import Members
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
+from engine.sessions import Sessions
 from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
+from engine.workspaces import Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class ApiServices:
     """
 
     accounts: Accounts
+    sessions: Sessions
+    members: Members
+    workspaces: Workspaces
     applications: Applications
     numbers: Numbers
     agents: Agents

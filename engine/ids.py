@@ -64,6 +64,16 @@ def new_signing_secret() -> str:
     return SECRET_PREFIX + _random_text(SECRET_LENGTH)
 
 
+def new_session_token() -> str:
+    """The token of a console session, 40 letters and digits (238 random bits)."""
+    return _random_text(SECRET_LENGTH)
+
+
+def new_invitation_token() -> str:
+    """The token that accepts an invitation, 40 letters and digits (238 random bits)."""
+    return _random_text(SECRET_LENGTH)
+
+
 def new_password(length: int = 20) -> str:
     """A generated password of `length` letters and digits; 20 of them are 119 random bits."""
     return _random_text(length)

@@ -55,6 +55,13 @@ VariableValue = str | int | float | bool
 
 T = TypeVar("T")
 
+_RANKS: Mapping[Role, int] = {"owner": 3, "admin": 2, "developer": 1, "billing": 1, "viewer": 0}
+
+
+def may_grant(own: Role, granted: Role) -> bool:
+    """Whether `granted` is not above `own` (contract §16): the same, or of a lower rank."""
+    return own == granted or _RANKS[granted] < _RANKS[own]
+
 
 def timestamp(moment: datetime) -> str:
     """The moment as bodies and payloads show it: ISO 8601, UTC, milliseconds cut off, `Z` (contract §1)."""
@@ -120,8 +127,36 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A user's place in a workspace; `id` is that of the membership."""
+
+    id: str
+    workspace_id: str
+    user_id: str
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An e-mail address that may become a member until `expires_at`."""
+
+    id: str
+    workspace_id: str
+    email: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key as it may be shown: the raw key is not kept, `prefix` is its first 13 characters."""
+    """An API key as it may be shown: the raw key is not kept, `prefix` is its first 13 characters.
+
+    `created_by` is the id of the user who made it, None for one that another key or a command made.
+    """
 
     id: str
     workspace_id: str
@@ -132,6 +167,7 @@ class ApiKey:
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    created_by: str | None = None
 
     def usable(self, now: datetime) -> bool:
         """Whether the key is neither revoked nor expired at `now`."""

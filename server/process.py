@@ -28,6 +28,7 @@ from engine.calls import CallServices, IncomingCalls, PromptSources, Switchboard
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
+from engine.members import Members
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.prompts import PromptFiles
@@ -35,8 +36,10 @@ from engine.records import CallRecords
 from engine.refusals import RefusalLog
 from engine.registrations import AccountRegistrations, CarrierRegistrations
 from engine.secrets import SecretBox
+from engine.sessions import Sessions
 from engine.sip_accounts import SipAccountDirectory, SipDomain
 from engine.store import Store
+from engine.workspaces import Workspaces
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
 from server.bootstrap import bootstrap_settings, print_first_start
@@ -105,6 +108,9 @@ class EngineProcess:
         self.limits = room_settings.engine_limits(self.config)
         self.accounts = Accounts(self.store)
         self.first_start = await self.accounts.bootstrap(bootstrap_settings())
+        self.sessions = Sessions(self.store, self.accounts)
+        self.members = Members(self.store, self.accounts, self.sessions)
+        self.workspaces = Workspaces(self.store, self.accounts)
         self.directory = NumberDirectory(self.store, secrets)
         await self.directory.start()
         self._exit.push_async_callback(self.directory.close)
@@ -194,6 +200,9 @@ class EngineProcess:
         app = create_app(
             ApiServices(
                 accounts=self.accounts,
+                sessions=self.sessions,
+                members=self.members,
+                workspaces=self.workspaces,
                 applications=self.applications,
                 numbers=self.numbers,
                 agents=self.agents,

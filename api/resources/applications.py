@@ -19,11 +19,17 @@ from api.services import ApiServices
 from engine.applications import ApplicationChanges, NewApplication
 from engine.errors import FieldError
 
+ApplicationPage = Envelope[ApplicationItem] | Envelope[ApplicationOut]
 
-async def list_applications(request: ApiRequest) -> Envelope[ApplicationItem]:
-    """A page of the workspace's applications."""
+
+async def list_applications(request: ApiRequest) -> ApplicationPage:
+    """A page of the workspace's applications: short items for keys, whole ones for who is signed in."""
     query = request.query(SearchQuery)
     page = await request.services.applications.page(request.workspace_id, query.page, query.limit, query.search)
+    if request.principal.user is not None:
+        return Envelope[ApplicationOut](
+            data=[ApplicationOut.model_validate(application) for application in page.items], pagination=pagination(page)
+        )
     return Envelope[ApplicationItem](
         data=[ApplicationItem.model_validate(application) for application in page.items], pagination=pagination(page)
     )
@@ -102,9 +108,9 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "List applications",
         "Applications",
         list_applications,
-        description="Newest first.",
+        description="Newest first. API keys get short items, as in the example; who is signed in gets whole ones.",
         query=SearchQuery,
-        out=Envelope[ApplicationItem],
+        out=ApplicationPage,
     ),
     Operation(
         "POST",

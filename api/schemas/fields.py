@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
@@ -126,6 +126,18 @@ def _any_case(word: str) -> str:
 Name = Annotated[str, TextRule("must be 1 to 120 characters", 120, 1, pattern="^[^\\u0000]+$")]
 Label = Annotated[str, TextRule("must be at most 120 characters", 120, pattern="^[^\\u0000]*$")]
 Search = Annotated[str, TextRule("must be at most 120 characters", 120, pattern="^[^\\u0000]*$")]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("not printable")
+    return text
+
+
+PrintableName = Annotated[
+    str,
+    TextRule("must be 1 to 120 printable characters", 120, 1, pattern="^[^\\u0000-\\u001f]+$", convert=_printable),
+]
 
 Url = Annotated[
     str,
@@ -262,3 +274,24 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-06-23T10:31:00.000Z"]}),
 ]
 """A time in an answer: ISO 8601, UTC, milliseconds."""
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+Moment = Annotated[
+    datetime,
+    TextRule(
+        "must be an ISO 8601 time with its offset, such as 2026-06-23T10:31:00.000Z",
+        40,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$",
+        convert=_moment,
+        format="date-time",
+    ),
+]
+"""A time in a request, as an aware datetime in UTC."""

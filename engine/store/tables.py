@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0002"
+SCHEMA_REVISION: Final = "0003"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -112,7 +112,34 @@ api_keys: Final = Table(
     Column("last_used_at", BigInteger),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("created_by", _Uuid),
     UniqueConstraint("key_hash"),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+# Of tokens, as of keys, only the hash is kept.
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", _Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+invitations: Final = Table(
+    "invitations",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    UniqueConstraint("token_hash"),
+    UniqueConstraint("workspace_id", "email_folded"),
     Index(None, "workspace_id", "created_at", "id"),
 )
 

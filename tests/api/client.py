@@ -43,6 +43,9 @@ class Api:
         self.app = create_app(
             ApiServices(
                 accounts=engine.accounts,
+                sessions=engine.sessions,
+                members=engine.members,
+                workspaces=engine.workspaces,
                 applications=engine.applications,
                 numbers=engine.numbers,
                 agents=engine.agents,
@@ -52,9 +55,8 @@ class Api:
                 registration=self.registered.get,
                 ready=self._ready,
                 draining=lambda: self.is_draining,
-                public_url=BASE,
                 limits=limits,
-                **settings,
+                **({"public_url": BASE} | settings),
             )
         )
 
@@ -100,6 +102,27 @@ class Api:
 
     async def delete(self, path: str, **options: Any) -> Answer:
         return await self.call("DELETE", path, **options)
+
+    async def sign_in(self, email: str | None = None, password: str | None = None) -> Answer:
+        """The answer to a sign-in, as the first owner unless another user is named."""
+        first = self.engine.first
+        body = {"email": email or first.owner_email, "password": password or first.owner_password}
+        return await self.post("/v1/auth/login", body, key=None)
+
+    async def session(
+        self, email: str | None = None, password: str | None = None, *, workspace: str | None = None
+    ) -> dict[str, Any]:
+        """Options of a request that is made signed in, in the first workspace unless another is named."""
+        answer = await self.sign_in(email, password)
+        assert answer.status == 200, answer.body
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        return {"key": None, "headers": {"Cookie": cookie, "X-Workspace-Id": workspace or self.engine.workspace_id}}
+
+    async def session_of(self, role: Role) -> dict[str, Any]:
+        """As `session`, as a new member with this role."""
+        email = f"{role}@customer.example"
+        await self.engine.accounts.create_user(email, self.engine.workspace_id, role, password="a-good-password")
+        return await self.session(email, "a-good-password")
 
     async def application(self, name: str = "Menu", **members: Any) -> Any:
         """A new application's body."""

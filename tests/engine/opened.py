@@ -16,13 +16,16 @@ from engine.applications import Applications
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.limits import Limits
+from engine.members import Members
 from engine.model import Direction, NewCall
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
 from engine.secrets import SecretBox
+from engine.sessions import Sessions
 from engine.sip_accounts import SipAccountDirectory
 from engine.store import Store
+from engine.workspaces import Workspaces
 
 REALM = "voylo.test"
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -53,6 +56,9 @@ class Opened:
     secrets: SecretBox
     directory: NumberDirectory
     accounts: Accounts
+    sessions: Sessions
+    members: Members
+    workspaces: Workspaces
     applications: Applications
     numbers: Numbers
     sip_accounts: SipAccountDirectory
@@ -83,6 +89,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
     secrets = SecretBox.open(path)
     accounts = Accounts(store, clock, QUICK_HASHER)
     first = await accounts.bootstrap()
+    sessions = Sessions(store, accounts, clock)
     directory = NumberDirectory(store, secrets)
     await directory.start()
     sip_accounts = SipAccountDirectory(store, secrets)
@@ -97,6 +104,9 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             secrets=secrets,
             directory=directory,
             accounts=accounts,
+            sessions=sessions,
+            members=Members(store, accounts, sessions, clock),
+            workspaces=Workspaces(store, accounts, clock),
             applications=Applications(store, secrets, directory, limits or Limits(), clock),
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
             sip_accounts=sip_accounts,

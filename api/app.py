@@ -28,6 +28,7 @@ from api.resources import (
     outbound_trunks,
     sessions,
     voyloml,
+    webhooks,
     workspaces,
 )
 from api.services import ApiServices
@@ -45,6 +46,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
     *outbound_trunks.OPERATIONS,
     *agents.OPERATIONS,
     *calls.OPERATIONS,
+    *webhooks.OPERATIONS,
     *voyloml.OPERATIONS,
     *workspaces.OPERATIONS,
     *members.OPERATIONS,

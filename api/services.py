@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.deliveries import Deliveries
 from engine.limits import Limits
 from engine.members import Members
 from engine.numbers import Numbers
@@ -15,6 +16,7 @@ from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
 from engine.sessions import Sessions
 from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
+from engine.webhooks import Webhooks
 from engine.workspaces import Workspaces
 
 
@@ -35,6 +37,8 @@ class ApiServices:
     agents: Agents
     outbound_trunks: OutboundTrunks
     records: CallRecords
+    webhooks: Webhooks
+    deliveries: Deliveries
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]

@@ -22,6 +22,7 @@ from engine.sealing import seal_application, unseal_application
 from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store import applications as queries
+from engine.store.deliveries import stop_pending
 from voyloml import LanguageLimits, LintResult, VariableError, lint, lint_template, validate_variables
 
 TEMPLATE_ERRORS_SHOWN: Final = 20
@@ -131,10 +132,13 @@ class Applications:
 
     async def delete(self, workspace_id: str, application_id: str) -> None:
         """Deletes the application; numbers keep pointing at its id. Raises NotFound."""
-        if not await self._store.write(
-            lambda connection: queries.delete_application(connection, workspace_id, application_id)
-        ):
-            raise NotFound("Application not found")
+
+        async def work(connection: AsyncConnection) -> None:
+            if not await queries.delete_application(connection, workspace_id, application_id):
+                raise NotFound("Application not found")
+            await stop_pending(connection, application_id, "The application was deleted")
+
+        await self._store.write(work)
         await self._directory.refresh()
 
     async def _change(
@@ -146,6 +150,8 @@ class Applications:
                 raise NotFound("Application not found")
             changed = replace(change(unseal_application(self._secrets, sealed)), updated_at=self._clock())
             await queries.update_application(connection, seal_application(self._secrets, changed))
+            if sealed.finished_url is not None and changed.finished_url is None:
+                await stop_pending(connection, application_id, "The application has no finished URL any more")
             return changed
 
         application = await self._store.write(work)

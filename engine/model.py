@@ -51,6 +51,21 @@ AttemptResult = Literal[
     "answered", "no_answer", "busy", "rejected", "failed", "latency_exceeded", "skipped_down", "skipped_disabled"
 ]
 EventType = Literal["call.placed", "call.received", "call.answered", "call.completed", "call.failed"]
+GeneralEventType = Literal[
+    "recording.completed",
+    "trunk.destination.down",
+    "trunk.destination.up",
+    "trunk.registered",
+    "trunk.unregistered",
+    "number.activated",
+    "rental.kyc.updated",
+    "wallet.low",
+    "webhook.test",
+]
+"""Events that are not a change of a call's state (contract §13.2)."""
+
+DeliveryStatus = Literal["pending", "delivered", "failed"]
+TargetKind = Literal["webhook", "application"]
 VariableValue = str | int | float | bool
 
 T = TypeVar("T")
@@ -404,6 +419,50 @@ class CallLogEntry:
     at: datetime
     type: str
     data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A subscription to events (contract §13.1); `previous_secret` signs as well until `previous_until`."""
+
+    id: str
+    workspace_id: str
+    url: str
+    events: tuple[str, ...]
+    description: str | None
+    enabled: bool
+    headers: Mapping[str, str]
+    secret: str = field(repr=False)
+    secret_prefix: str
+    previous_secret: str | None = field(repr=False)
+    previous_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to a webhook or a finished URL (contract §7.3).
+
+    What was sent and answered is of the last attempt. `payload` is the event's, None in lists; secrets in
+    `request_headers` are masked.
+    """
+
+    id: str
+    event_type: str
+    event_id: str
+    call_id: str | None
+    status: DeliveryStatus
+    attempts: int
+    response_status: int | None
+    last_error: str | None
+    next_attempt_at: datetime
+    created_at: datetime
+    delivered_at: datetime | None
+    target_url: str
+    request_headers: Mapping[str, str]
+    response_body: str | None
+    payload: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

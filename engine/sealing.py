@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from engine.model import Agent, Application, Number, NumberSip, OutboundTrunk
+from engine.model import Agent, Application, Number, NumberSip, OutboundTrunk, Webhook
 from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store.meta import get_or_set_text
@@ -70,6 +70,25 @@ def seal_trunk(secrets: SecretBox, trunk: OutboundTrunk) -> OutboundTrunk:
 def unseal_trunk(secrets: SecretBox, trunk: OutboundTrunk) -> OutboundTrunk:
     """The trunk as it is used. Raises SecretUnreadable."""
     return replace(trunk, password=secrets.decrypt(trunk.password, _trunk_context(trunk)))
+
+
+def seal_webhook(secrets: SecretBox, webhook: Webhook) -> Webhook:
+    """The webhook as it is stored."""
+    return _with_secrets(webhook, secrets.encrypt)
+
+
+def unseal_webhook(secrets: SecretBox, webhook: Webhook) -> Webhook:
+    """The webhook as it is used. Raises SecretUnreadable."""
+    return _with_secrets(webhook, secrets.decrypt)
+
+
+def _with_secrets(webhook: Webhook, change: Callable[[str, str], str]) -> Webhook:
+    context, previous = f"webhook {webhook.id} secret", webhook.previous_secret
+    return replace(
+        webhook,
+        secret=change(webhook.secret, context),
+        previous_secret=None if previous is None else change(previous, context),
+    )
 
 
 def _agent_context(agent: Agent) -> str:

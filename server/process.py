@@ -25,12 +25,15 @@ from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.calls import CallServices, IncomingCalls, PromptSources, Switchboard
+from engine.deliveries import Deliveries
+from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
 from engine.members import Members
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
+from engine.outbox import Outbox
 from engine.prompts import PromptFiles
 from engine.records import CallRecords
 from engine.refusals import RefusalLog
@@ -39,6 +42,8 @@ from engine.secrets import SecretBox
 from engine.sessions import Sessions
 from engine.sip_accounts import SipAccountDirectory, SipDomain
 from engine.store import Store
+from engine.webhook_directory import WebhookDirectory
+from engine.webhooks import Webhooks
 from engine.workspaces import Workspaces
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
@@ -121,11 +126,33 @@ class EngineProcess:
         self._exit.push_async_callback(self.sip_accounts.close)
         self.agents = Agents(self.store, secrets, self.sip_accounts)
         self.outbound_trunks = OutboundTrunks(self.store, secrets, self.sip_accounts)
-        self.records = CallRecords(self.store)
+        self.webhook_directory = WebhookDirectory(self.store, secrets, self.directory.application)
+        await self.webhook_directory.start()
+        self._exit.push_async_callback(self.webhook_directory.close)
+        self.outbox = Outbox(self.webhook_directory.told_of)
+        self.webhooks = Webhooks(self.store, secrets, self.webhook_directory, self.outbox, self.limits.webhooks)
+        self.deliveries = Deliveries(self.store, self.webhook_directory, self.outbox)
+        self.records = CallRecords(self.store, self.outbox)
         self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
         if closed:
             logger.warning("calls.closed_after_crash", calls=closed)
+        await self._open_deliveries()
+
+    async def _open_deliveries(self) -> None:
+        # Apart from the clients of calls, and without a bound on connections: each target has its own.
+        self.delivery_client = OutboundHttp(room_settings.delivery_http_config(self.config))
+        await self.delivery_client.start()
+        self._exit.push_async_callback(self.delivery_client.close)
+        self.delivery_sender = DeliverySender(
+            self.store,
+            self.webhook_directory,
+            self.delivery_client.beginning,
+            room_settings.sender_settings(self.config),
+        )
+        self.outbox.on_commit = self.delivery_sender.wake
+        await self.delivery_sender.start()
+        self._exit.push_async_callback(_within_limits, self.delivery_sender.close)
 
     async def _open_media(self) -> None:
         config = self.config
@@ -208,6 +235,8 @@ class EngineProcess:
                 agents=self.agents,
                 outbound_trunks=self.outbound_trunks,
                 records=self.records,
+                webhooks=self.webhooks,
+                deliveries=self.deliveries,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
                 ready=self.ready,

@@ -15,6 +15,7 @@ from api.schemas.application import (
     SigningSecret,
 )
 from api.schemas.common import Envelope, SearchQuery, pagination
+from api.schemas.delivery import DeliveryItem, DeliveryOut, DeliveryPageQuery
 from api.services import ApiServices
 from engine.applications import ApplicationChanges, NewApplication
 from engine.errors import FieldError
@@ -83,6 +84,29 @@ async def rotate_signing_secret(request: ApiRequest) -> SigningSecret:
     """Replaces the signing secret."""
     secret = await request.services.applications.rotate_signing_secret(request.workspace_id, request.path["id"])
     return SigningSecret(signing_secret=secret)
+
+
+async def list_deliveries(request: ApiRequest) -> Envelope[DeliveryItem]:
+    """A page of the log of deliveries to the finished URL."""
+    query = request.query(DeliveryPageQuery)
+    application = await request.services.applications.get(request.workspace_id, request.path["id"])
+    page = await request.services.deliveries.page(application.id, query.page, query.limit)
+    return Envelope[DeliveryItem](
+        data=[DeliveryItem.model_validate(delivery) for delivery in page.items], pagination=pagination(page)
+    )
+
+
+async def get_delivery(request: ApiRequest) -> DeliveryOut:
+    """One delivery to the finished URL."""
+    application = await request.services.applications.get(request.workspace_id, request.path["id"])
+    delivery = await request.services.deliveries.get(application.id, request.path["deliveryId"])
+    return DeliveryOut.model_validate(delivery)
+
+
+async def resend_delivery(request: ApiRequest) -> None:
+    """Queues a delivery to the finished URL anew."""
+    application = await request.services.applications.get(request.workspace_id, request.path["id"])
+    await request.services.deliveries.resend("application", application.id, request.path["deliveryId"])
 
 
 async def check_application(
@@ -175,5 +199,41 @@ OPERATIONS: Final[Sequence[Operation]] = (
         access="write",
         path_parameters={"id": "uuid"},
         out=SigningSecret,
+    ),
+    Operation(
+        "GET",
+        "/v1/applications/{id}/deliveries",
+        "listApplicationDeliveries",
+        "List the deliveries to the finished URL",
+        "Applications",
+        list_deliveries,
+        description="Newest first; they are kept for 30 days unless configured otherwise.",
+        path_parameters={"id": "uuid"},
+        query=DeliveryPageQuery,
+        out=Envelope[DeliveryItem],
+    ),
+    Operation(
+        "GET",
+        "/v1/applications/{id}/deliveries/{deliveryId}",
+        "getApplicationDelivery",
+        "Read a delivery to the finished URL",
+        "Applications",
+        get_delivery,
+        description="What was sent and answered is that of the most recent attempt.",
+        path_parameters={"id": "uuid", "deliveryId": "uuid"},
+        out=DeliveryOut,
+    ),
+    Operation(
+        "POST",
+        "/v1/applications/{id}/deliveries/{deliveryId}/resend",
+        "resendApplicationDelivery",
+        "Send a delivery to the finished URL again",
+        "Applications",
+        resend_delivery,
+        access="write",
+        status=204,
+        description="Queued with all its attempts; the event id stays the same.",
+        path_parameters={"id": "uuid", "deliveryId": "uuid"},
+        errors=(409,),
     ),
 )

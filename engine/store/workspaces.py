@@ -18,6 +18,7 @@ from engine.store.tables import (
     calls,
     numbers,
     outbound_trunks,
+    webhooks,
     workspaces,
 )
 
@@ -25,6 +26,7 @@ _CONFIGURED: Mapping[Kind, Table] = {
     "application": applications,
     "agent": agents,
     "outbound_trunk": outbound_trunks,
+    "webhook": webhooks,
 }
 
 

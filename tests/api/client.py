@@ -51,6 +51,8 @@ class Api:
                 agents=engine.agents,
                 outbound_trunks=engine.outbound_trunks,
                 records=engine.records,
+                webhooks=engine.webhooks,
+                deliveries=engine.deliveries,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,

@@ -8,6 +8,7 @@ import pytest
 
 from api.app import OPERATIONS
 from api.operation import Operation
+from engine.model import CallOutcome
 from tests.api.client import Api, error
 from tests.engine.opened import a_call
 
@@ -23,20 +24,26 @@ NAMES = {
     "/v1/members": "Member",
     "/v1/api-keys": "API key",
     "/v1/workspaces": "Workspace",
+    "/v1/webhooks": "Webhook",
 }
 
 
 async def everything(api: Api) -> dict[str, dict[str, str]]:
     """One of each resource; the values of path parameters by the path of the collection."""
-    application = await api.application()
+    application = await api.application(finishedUrl="https://flows.example/finished")
     number = await api.number(destination={"kind": "application", "id": application["id"]})
-    call = a_call(api.engine.workspace_id)
+    call = a_call(api.engine.workspace_id, application_id=application["id"])
     await api.engine.records.create(call)
+    await api.engine.records.finish(call.id, CallOutcome("failed", "caller", "canceled", call.created_at))
+    webhook = (await api.post("/v1/webhooks", {"url": "https://crm.example", "events": ["*"]})).body
+    tested = (await api.post(f"/v1/webhooks/{webhook['id']}/test")).body
+    finished = (await api.get(f"/v1/applications/{application['id']}/deliveries")).body["data"]
     invited = await api.post("/v1/members/invitations", {"email": "new@customer.example", "role": "viewer"})
     key = await api.post("/v1/api-keys", {"name": "ci"})
     members = await api.get("/v1/members")
     return {
-        "/v1/applications": {"id": application["id"]},
+        "/v1/applications": {"id": application["id"], "deliveryId": finished[0]["id"]},
+        "/v1/webhooks": {"id": webhook["id"], "deliveryId": tested["deliveryId"]},
         "/v1/numbers": {"id": number["id"]},
         "/v1/agents": {"id": (await api.agent())["id"]},
         "/v1/trunks/outbound": {"id": (await api.trunk())["id"]},

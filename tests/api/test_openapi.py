@@ -69,6 +69,7 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         "numbers": await api.number("+12015550123"),
         "outbound": await api.trunk(),
         "agents": await api.agent(),
+        "webhooks": (await api.post("/v1/webhooks", {"url": "https://crm.example", "events": ["*"]})).body,
         "workspaces": {"id": api.engine.workspace_id},
         "members": (await api.get("/v1/members")).body["data"][0],
     }

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.deliveries import Deliveries
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.limits import Limits
@@ -20,11 +21,14 @@ from engine.members import Members
 from engine.model import Direction, NewCall
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
+from engine.outbox import Outbox
 from engine.records import CallRecords
 from engine.secrets import SecretBox
 from engine.sessions import Sessions
 from engine.sip_accounts import SipAccountDirectory
 from engine.store import Store
+from engine.webhook_directory import WebhookDirectory
+from engine.webhooks import Webhooks
 from engine.workspaces import Workspaces
 
 REALM = "voylo.test"
@@ -65,6 +69,10 @@ class Opened:
     agents: Agents
     outbound_trunks: OutboundTrunks
     records: CallRecords
+    outbox: Outbox
+    webhook_directory: WebhookDirectory
+    webhooks: Webhooks
+    deliveries: Deliveries
     first: BootstrapResult
 
     @property
@@ -94,7 +102,10 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
     await directory.start()
     sip_accounts = SipAccountDirectory(store, secrets)
     await sip_accounts.start()
-    records = CallRecords(store)
+    webhook_directory = WebhookDirectory(store, secrets, directory.application, clock)
+    await webhook_directory.start()
+    outbox = Outbox(webhook_directory.told_of)
+    records = CallRecords(store, outbox)
     assert first is not None, "the database of a test is empty at first"
     try:
         yield Opened(
@@ -113,10 +124,15 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             agents=Agents(store, secrets, sip_accounts, clock),
             outbound_trunks=OutboundTrunks(store, secrets, sip_accounts, clock),
             records=records,
+            outbox=outbox,
+            webhook_directory=webhook_directory,
+            webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
+            deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )
     finally:
         await records.close()
+        await webhook_directory.close()
         await sip_accounts.close()
         await directory.close()
         await store.close()

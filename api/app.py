@@ -23,6 +23,7 @@ from api.resources import (
     applications,
     calls,
     health,
+    inbound_trunks,
     members,
     numbers,
     outbound_trunks,
@@ -43,6 +44,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 OPERATIONS: Final[Sequence[Operation]] = (
     *applications.OPERATIONS,
     *numbers.OPERATIONS,
+    *inbound_trunks.OPERATIONS,
     *outbound_trunks.OPERATIONS,
     *agents.OPERATIONS,
     *calls.OPERATIONS,

@@ -9,6 +9,7 @@ from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
 from engine.deliveries import Deliveries
+from engine.inbound_trunks import DestinationHealthLookup, InboundTrunks, never_probed
 from engine.limits import Limits
 from engine.members import Members
 from engine.numbers import Numbers
@@ -25,7 +26,7 @@ class ApiServices:
     """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
-    trunks register, `registration` tells which of them are.
+    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks.
     """
 
     accounts: Accounts
@@ -35,6 +36,7 @@ class ApiServices:
     applications: Applications
     numbers: Numbers
     agents: Agents
+    inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
     webhooks: Webhooks
@@ -47,3 +49,4 @@ class ApiServices:
     require_workspace_header: bool = False
     tts_available: bool = True
     registration: RegistrationLookup = nobody_registered
+    destination_health: DestinationHealthLookup = never_probed

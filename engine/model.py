@@ -46,6 +46,7 @@ HangupCause = Literal[
     "media_timeout",
     "network_error",
 ]
+DestinationState = Literal["unknown", "up", "down"]
 AnsweredBy = Literal["human", "machine", "unknown"]
 AttemptResult = Literal[
     "answered", "no_answer", "busy", "rejected", "failed", "latency_exceeded", "skipped_down", "skipped_disabled"
@@ -318,6 +319,64 @@ class OutboundTrunk:
     default_number_id: str | None
     routing_rules: tuple[RoutingRule, ...]
     max_channels: int
+    record: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InboundDestination:
+    """A SIP URI that an inbound trunk rings, and the credentials it challenges us for, if it does."""
+
+    id: str
+    uri: str
+    label: str | None = None
+    enabled: bool = True
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """When the next destination is tried (contract §9.1); milliseconds."""
+
+    on_5xx: bool = True
+    no_answer_ms: int = 20_000
+    max_setup_latency_ms: int | None = None
+    on_busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChecks:
+    """Whether and how often destinations are probed with OPTIONS."""
+
+    enabled: bool = True
+    interval_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationHealth:
+    """What probing a destination has shown; `since` is when the state began."""
+
+    state: DestinationState
+    latency_ms: int | None
+    last_checked_at: datetime
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InboundTrunk:
+    """Destinations in the order in which they are tried (contract §9.1); `application_id` hangs on the trunk."""
+
+    id: str
+    workspace_id: str
+    name: str
+    enabled: bool
+    destinations: tuple[InboundDestination, ...]
+    failover: Failover
+    health: HealthChecks
+    application_id: str | None
     record: bool
     created_at: datetime
     updated_at: datetime

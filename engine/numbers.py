@@ -22,6 +22,7 @@ from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store import numbers as queries
 from engine.store.applications import get_application
+from engine.store.inbound_trunks import get_trunk
 
 SipChanges = Mapping[str, Any]
 """Members of a NumberSip to change. `auth` and `outbound` are None, or mappings of their own members to change."""
@@ -120,7 +121,8 @@ class Numbers:
     async def destination_error(self, workspace_id: str, kind: RouteKind, destination_id: str) -> str | None:
         """Why calls cannot be routed there: it is not of this workspace. None when they can."""
         if kind == "trunk":
-            return "must be an inbound trunk of this workspace"
+            trunk = await self._store.read(lambda connection: get_trunk(connection, workspace_id, destination_id))
+            return None if trunk is not None else "must be an inbound trunk of this workspace"
         found = await self._store.read(lambda connection: get_application(connection, workspace_id, destination_id))
         return None if found is not None else "must be an application of this workspace"
 

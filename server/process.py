@@ -30,6 +30,7 @@ from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
+from engine.inbound_trunks import InboundTrunks
 from engine.members import Members
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
@@ -121,6 +122,7 @@ class EngineProcess:
         self._exit.push_async_callback(self.directory.close)
         self.applications = Applications(self.store, secrets, self.directory, self.limits)
         self.numbers = Numbers(self.store, secrets, self.directory, realm=self.realm)
+        self.inbound_trunks = InboundTrunks(self.store, secrets, self.directory)
         self.sip_accounts = SipAccountDirectory(self.store, secrets)
         await self.sip_accounts.start()
         self._exit.push_async_callback(self.sip_accounts.close)
@@ -233,6 +235,7 @@ class EngineProcess:
                 applications=self.applications,
                 numbers=self.numbers,
                 agents=self.agents,
+                inbound_trunks=self.inbound_trunks,
                 outbound_trunks=self.outbound_trunks,
                 records=self.records,
                 webhooks=self.webhooks,

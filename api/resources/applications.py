@@ -19,6 +19,7 @@ from api.schemas.delivery import DeliveryItem, DeliveryOut, DeliveryPageQuery
 from api.services import ApiServices
 from engine.applications import ApplicationChanges, NewApplication
 from engine.errors import FieldError
+from engine.ids import parse_uuid
 
 ApplicationPage = Envelope[ApplicationItem] | Envelope[ApplicationOut]
 
@@ -117,7 +118,9 @@ async def check_application(
     template = values.get("xmlTemplate")
     if isinstance(template, str):
         errors += [FieldError("xmlTemplate", fault) for fault in services.applications.template_errors(template)]
-    if values.get("inboundTrunkId") is not None:
+    text = values.get("inboundTrunkId")
+    trunk_id = parse_uuid(text) if isinstance(text, str) else None
+    if trunk_id is not None and not await services.inbound_trunks.exists(principal.workspace_id, trunk_id):
         errors.append(FieldError("inboundTrunkId", "must be an inbound trunk of this workspace"))
     return errors
 
@@ -149,6 +152,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         body=ApplicationCreate,
         check=check_application,
         out=ApplicationCreated,
+        errors=(409,),
     ),
     Operation(
         "GET",
@@ -174,6 +178,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
             body=ApplicationUpdate,
             check=check_application,
             out=ApplicationOut,
+            errors=(409,),
         )
         for method, name in _UPDATES
     ),

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0005"
+SCHEMA_REVISION: Final = "0007"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -164,6 +164,15 @@ applications: Final = Table(
     Index(None, "workspace_id", "created_at", "id"),
 )
 
+_ATTACHED: Final = applications.c.inbound_trunk_id.is_not(None)
+Index(
+    "uq_applications_inbound_trunk_id",
+    applications.c.inbound_trunk_id,
+    unique=True,
+    sqlite_where=_ATTACHED,
+    postgresql_where=_ATTACHED,
+)
+
 # A number keeps the id of a deleted application (contract §7.2), so its destination is no foreign key.
 numbers: Final = Table(
     "numbers",
@@ -206,6 +215,24 @@ agents: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("username"),
     UniqueConstraint("workspace_id", "email_folded"),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+inbound_trunks: Final = Table(
+    "inbound_trunks",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("enabled", Boolean(create_constraint=False), nullable=False),
+    Column("destinations", Text, nullable=False),
+    Column("failover", Text, nullable=False),
+    Column("health_enabled", Boolean(create_constraint=False), nullable=False),
+    Column("health_interval_s", Integer, nullable=False),
+    Column("record", Boolean(create_constraint=False), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
     Index(None, "workspace_id", "created_at", "id"),
 )
 

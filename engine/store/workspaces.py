@@ -16,6 +16,7 @@ from engine.store.tables import (
     call_events,
     call_log,
     calls,
+    inbound_trunks,
     numbers,
     outbound_trunks,
     webhooks,
@@ -26,6 +27,7 @@ _CONFIGURED: Mapping[Kind, Table] = {
     "application": applications,
     "agent": agents,
     "outbound_trunk": outbound_trunks,
+    "inbound_trunk": inbound_trunks,
     "webhook": webhooks,
 }
 

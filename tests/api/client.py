@@ -49,6 +49,7 @@ class Api:
                 applications=engine.applications,
                 numbers=engine.numbers,
                 agents=engine.agents,
+                inbound_trunks=engine.inbound_trunks,
                 outbound_trunks=engine.outbound_trunks,
                 records=engine.records,
                 webhooks=engine.webhooks,
@@ -143,6 +144,13 @@ class Api:
         answer = await self.post("/v1/agents", {"email": email, **members})
         assert answer.status == 201, answer.body
         return {name: value for name, value in answer.body.items() if name not in {"password", "uri"}}
+
+    async def inbound_trunk(self, name: str = "Agents", **members: Any) -> Any:
+        """A new inbound trunk's body."""
+        body = {"name": name, "destinations": [{"uri": "sip:agent@sip.provider.example"}]} | members
+        answer = await self.post("/v1/trunks/inbound", body)
+        assert answer.status == 201, answer.body
+        return answer.body
 
     async def trunk(self, name: str = "PBX", **members: Any) -> Any:
         """A new outbound trunk's body, without its password."""

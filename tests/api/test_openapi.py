@@ -67,6 +67,7 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
     created = {
         "applications": await api.application(),
         "numbers": await api.number("+12015550123"),
+        "inbound": await api.inbound_trunk(),
         "outbound": await api.trunk(),
         "agents": await api.agent(),
         "webhooks": (await api.post("/v1/webhooks", {"url": "https://crm.example", "events": ["*"]})).body,

@@ -16,6 +16,7 @@ from engine.applications import Applications
 from engine.deliveries import Deliveries
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
+from engine.inbound_trunks import InboundTrunks
 from engine.limits import Limits
 from engine.members import Members
 from engine.model import Direction, NewCall
@@ -67,6 +68,7 @@ class Opened:
     numbers: Numbers
     sip_accounts: SipAccountDirectory
     agents: Agents
+    inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
     outbox: Outbox
@@ -122,6 +124,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
             sip_accounts=sip_accounts,
             agents=Agents(store, secrets, sip_accounts, clock),
+            inbound_trunks=InboundTrunks(store, secrets, directory, clock),
             outbound_trunks=OutboundTrunks(store, secrets, sip_accounts, clock),
             records=records,
             outbox=outbox,

@@ -54,6 +54,11 @@ def new_trunk_username() -> str:
     return "t_" + secrets.token_hex(6)
 
 
+def new_carrier_username() -> str:
+    """The SIP username that a number's carrier is challenged for, `n_` + 12 hex."""
+    return "n_" + secrets.token_hex(6)
+
+
 def new_api_key() -> str:
     """A raw API key, `vlx_live_` + 40 letters and digits (238 random bits)."""
     return KEY_PREFIX + _random_text(SECRET_LENGTH)

@@ -12,7 +12,8 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api.authentication import SESSION_COOKIE, SIGNED_IN
 from api.errors import REASONS
-from api.operation import ApiRequest, Operation
+from api.examples import example
+from api.operation import JSON_MEDIA_TYPE, ApiRequest, Operation
 from api.schemas.common import Error
 
 DISTRIBUTION: Final = "voylo-engine"
@@ -86,8 +87,10 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
     inputs.append(((None, Error), "serialization", TypeAdapter(Error)))
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
+    defined = definitions["$defs"]
     for operation in operations:
         shown = paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+        _add_examples(shown, defined)
         if operation.status == 201:
             shown["responses"]["201"]["links"] = _links(operation, operations)
     return {
@@ -97,7 +100,7 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
-            "schemas": definitions["$defs"],
+            "schemas": defined,
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: vlx_live_…"},
                 "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
@@ -105,6 +108,17 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
             },
         },
     }
+
+
+def _add_examples(shown: Mapping[str, Any], defined: Mapping[str, Any]) -> None:
+    """An example beside each schema that has none."""
+    bodies = [shown["requestBody"]] if "requestBody" in shown else []
+    for body in (*bodies, *shown["responses"].values()):
+        for media_type, content in body.get("content", {}).items():
+            if media_type == JSON_MEDIA_TYPE:
+                content.setdefault("example", example(content["schema"], defined))
+            elif "schema" in content and body in bodies:
+                content.setdefault("example", "<Response><Say>Hello</Say></Response>")
 
 
 def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
@@ -122,7 +136,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         schema = schemas[((operation.name, operation.body), "validation")]
         if operation.body_may_be_null:
             schema = {"anyOf": [schema, {"type": "null"}]}
-        content: dict[str, Any] = {"application/json": {"schema": schema}}
+        content: dict[str, Any] = {JSON_MEDIA_TYPE: {"schema": schema}}
         if operation.xml_body:
             content |= {media_type: {"schema": {"type": "string"}} for media_type in ("application/xml", "text/xml")}
         shown["requestBody"] = {"required": True, "content": content}
@@ -195,7 +209,9 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     headers = _REQUEST_ID if operation.access == "public" else _REQUEST_ID | _RATE_LIMIT
     success: dict[str, Any] = {"description": REASON_OF_SUCCESS[operation.status], "headers": headers}
     if operation.out is not None:
-        success["content"] = {"application/json": {"schema": schemas[((operation.name, "out"), "serialization")]}}
+        success["content"] = {operation.media_type: {"schema": schemas[((operation.name, "out"), "serialization")]}}
+        if operation.media_type != JSON_MEDIA_TYPE:
+            success["content"][operation.media_type]["example"] = operation.example
     responses = {str(operation.status): success}
     for status in operation.statuses:
         responses[str(status)] = _error(status, schemas)
@@ -203,16 +219,16 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
 
 
 def _error(status: int, schemas: Mapping[Any, Any]) -> dict[str, Any]:
-    example: dict[str, Any] = {"statusCode": status, "error": REASONS[status]}
+    shown: dict[str, Any] = {"statusCode": status, "error": REASONS[status]}
     if status == 400:
-        example["message"] = [{"field": "name", "message": "is required"}]
-        example["details"] = {"name": ["is required"]}
+        shown["message"] = [{"field": "name", "message": "is required"}]
+        shown["details"] = {"name": ["is required"]}
     else:
-        example["message"] = _ERROR_MESSAGES[status]
+        shown["message"] = _ERROR_MESSAGES[status]
     return {
         "description": REASONS[status],
         "headers": _REQUEST_ID | (_RETRY_AFTER if status in {429, 503} else {}),
-        "content": {"application/json": {"schema": schemas[((None, Error), "serialization")], "example": example}},
+        "content": {JSON_MEDIA_TYPE: {"schema": schemas[((None, Error), "serialization")], "example": shown}},
     }
 
 

@@ -25,6 +25,8 @@ is signed in and owns the account. The others are names of rows in ROLES."""
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 PathKind = Literal["uuid", "call", "workspace"]
 
+JSON_MEDIA_TYPE: Final = "application/json"
+
 EVERY_ROLE: Final[frozenset[Role]] = frozenset({"owner", "admin", "developer", "billing", "viewer"})
 ROLES: Final[Mapping[Access, frozenset[Role]]] = {
     "read": EVERY_ROLE,
@@ -101,7 +103,10 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has."""
+    """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
+
+    An answer with another `media_type` than JSON is a text, of which `example` is one.
+    """
 
     method: Method
     path: str
@@ -120,6 +125,8 @@ class Operation:
     check: Check | None = None
     out: Any = None
     errors: Sequence[int] = ()
+    media_type: str = JSON_MEDIA_TYPE
+    example: str = ""
     adapter: TypeAdapter[Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from engine.accounts import Accounts
@@ -12,6 +12,8 @@ from engine.deliveries import Deliveries
 from engine.inbound_trunks import DestinationHealthLookup, InboundTrunks, never_probed
 from engine.limits import Limits
 from engine.members import Members
+from engine.metrics import Metric
+from engine.monitor import CallLoad, Monitor, no_calls
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
@@ -26,7 +28,8 @@ class ApiServices:
     """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
-    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks.
+    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks, and
+    `call_load` what runs in a workspace.
     """
 
     accounts: Accounts
@@ -41,6 +44,7 @@ class ApiServices:
     records: CallRecords
     webhooks: Webhooks
     deliveries: Deliveries
+    monitor: Monitor
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]
@@ -50,3 +54,5 @@ class ApiServices:
     tts_available: bool = True
     registration: RegistrationLookup = nobody_registered
     destination_health: DestinationHealthLookup = never_probed
+    call_load: Callable[[str], CallLoad] = no_calls
+    metrics: Callable[[], Iterable[Metric]] = tuple

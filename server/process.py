@@ -14,7 +14,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,6 +32,8 @@ from engine.errors import EngineError
 from engine.http import OutboundHttp
 from engine.inbound_trunks import InboundTrunks
 from engine.members import Members
+from engine.metrics import Metric
+from engine.monitor import CallLoad, Monitor
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.outbox import Outbox
@@ -53,6 +55,7 @@ from server.config import Config
 from server.data_lock import DataLock
 from server.embedded_http import EmbeddedHttpServer
 from server.logs import configure_logging, effective_format
+from server.metrics import engine_metrics
 from sip import UserAgent
 
 logger = structlog.get_logger(__name__)
@@ -134,6 +137,7 @@ class EngineProcess:
         self.outbox = Outbox(self.webhook_directory.told_of)
         self.webhooks = Webhooks(self.store, secrets, self.webhook_directory, self.outbox, self.limits.webhooks)
         self.deliveries = Deliveries(self.store, self.webhook_directory, self.outbox)
+        self.monitor = Monitor(self.store, self.outbox)
         self.records = CallRecords(self.store, self.outbox)
         self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
@@ -213,7 +217,7 @@ class EngineProcess:
         self.incoming.bind(self.user_agent)
         self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
         self.account_registrations = AccountRegistrations(
-            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self.directory.trusts)
+            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self.directory.trusts), monitor=self.monitor
         )
         self.account_registrations.bind(self.user_agent)
         await self.user_agent.start()
@@ -240,6 +244,9 @@ class EngineProcess:
                 records=self.records,
                 webhooks=self.webhooks,
                 deliveries=self.deliveries,
+                monitor=self.monitor,
+                call_load=self.call_load,
+                metrics=self.metrics,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
                 ready=self.ready,
@@ -251,6 +258,15 @@ class EngineProcess:
             )
         )
         self._exit.push_async_callback(EmbeddedHttpServer(app, sock).stop)
+
+    def call_load(self, workspace_id: str) -> CallLoad:
+        """The calls of a workspace; each takes one channel, that of its caller."""
+        calls = self.switchboard.calls_of(workspace_id)
+        return CallLoad(active=calls, channels=calls)
+
+    def metrics(self) -> Iterable[Metric]:
+        """The engine's numbers at this moment."""
+        return engine_metrics(self.switchboard, self.delivery_sender, self.user_agent, self.plane)
 
     def on_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Runs `callback` when the engine stops, before its rooms close."""

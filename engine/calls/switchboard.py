@@ -36,6 +36,10 @@ class Switchboard:
         """How many calls run on this number."""
         return self._by_number.get(e164, 0)
 
+    def calls_of(self, workspace_id: str) -> int:
+        """How many calls of this workspace run."""
+        return sum(call.new.workspace_id == workspace_id for call in self._calls.values())
+
     def connect(self, call: Call) -> None:
         """Starts the call and keeps it until its record is closed."""
         public_id, e164 = call.new.public_id, call.number.e164

@@ -12,9 +12,11 @@ from api import ApiServices, create_app
 from engine.limits import Limits
 from engine.model import Role
 from engine.sip_accounts import AccountRegistration, SipDomain
+from tests.api.documented import check_documented
 from tests.engine.opened import REALM, Opened
 
 BASE = "http://api.test"
+JSON = "application/json"
 GENEROUS = Limits(requests_per_minute=1_000_000, request_burst=1_000_000)
 
 
@@ -54,6 +56,7 @@ class Api:
                 records=engine.records,
                 webhooks=engine.webhooks,
                 deliveries=engine.deliveries,
+                monitor=engine.monitor,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,
@@ -91,7 +94,9 @@ class Api:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             response = await client.request(method, path, content=content, headers=sent)
-        parsed = response.json() if response.content else None
+        parsed = response.json() if response.content and response.headers["content-type"] == JSON else response.text
+        parsed = parsed if response.content else None
+        check_documented(method, path, response.status_code, parsed)
         return Answer(response.status_code, parsed, response.headers)
 
     async def get(self, path: str, **options: Any) -> Answer:

@@ -20,6 +20,7 @@ from engine.inbound_trunks import InboundTrunks
 from engine.limits import Limits
 from engine.members import Members
 from engine.model import Direction, NewCall
+from engine.monitor import Monitor
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.outbox import Outbox
@@ -75,6 +76,7 @@ class Opened:
     webhook_directory: WebhookDirectory
     webhooks: Webhooks
     deliveries: Deliveries
+    monitor: Monitor
     first: BootstrapResult
 
     @property
@@ -130,6 +132,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             outbox=outbox,
             webhook_directory=webhook_directory,
             webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
+            monitor=Monitor(store, outbox, clock),
             deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )

@@ -44,6 +44,10 @@ PASSWORD_MAX: Final = 128
 NAME_MAX: Final = 120
 EMAIL_MAX: Final = 254
 
+NAME_PATTERN: Final = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+"
+"""Names of keys, workspaces and users are shown on one line."""
+
+_NAME: Final = re.compile(NAME_PATTERN)
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]+")
 PASSWORD_HASHER: Final = argon2.PasswordHasher()
 """argon2id with the library's parameters, which follow RFC 9106."""
@@ -339,7 +343,7 @@ def _check_bootstrap(settings: BootstrapSettings) -> None:
 
 def check_name(name: str) -> None:
     """Raises ValidationFailed for what cannot be the name of a key or a workspace."""
-    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+    if len(name) > NAME_MAX or not _NAME.fullmatch(name):
         raise ValidationFailed.of("name", f"must be 1 to {NAME_MAX} printable characters")
 
 

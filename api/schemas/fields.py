@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from engine.accounts import NAME_MAX, NAME_PATTERN
 from engine.agents import USERNAME_MAX, USERNAME_PATTERN
 from engine.model import timestamp
 from engine.phone import normalise, normalise_prefix
@@ -127,16 +128,8 @@ Name = Annotated[str, TextRule("must be 1 to 120 characters", 120, 1, pattern="^
 Label = Annotated[str, TextRule("must be at most 120 characters", 120, pattern="^[^\\u0000]*$")]
 Search = Annotated[str, TextRule("must be at most 120 characters", 120, pattern="^[^\\u0000]*$")]
 
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("not printable")
-    return text
-
-
 PrintableName = Annotated[
-    str,
-    TextRule("must be 1 to 120 printable characters", 120, 1, pattern="^[^\\u0000-\\u001f]+$", convert=_printable),
+    str, TextRule("must be 1 to 120 printable characters", NAME_MAX, 1, pattern=f"^{NAME_PATTERN}$")
 ]
 
 Url = Annotated[

@@ -105,6 +105,10 @@ class OutboundTrunks:
             lambda connection: queries.page_of_trunks(connection, workspace_id, page, limit, search)
         )
 
+    async def every(self, workspace_id: str) -> list[OutboundTrunk]:
+        """Every trunk of a workspace, newest first."""
+        return await self._store.read(lambda connection: queries.trunks_of(connection, workspace_id))
+
     async def update(self, workspace_id: str, trunk_id: str, changes: TrunkChanges) -> OutboundTrunk:
         """Changes the members that are given. Raises NotFound."""
         return await self._change(workspace_id, trunk_id, lambda current: replace(current, **changes))

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from engine.model import Number
+from engine.model import GeneralEventType, Number
+from engine.monitor import Monitor
 from engine.number_registrations import NumberRegistrations
 from engine.refusals import RefusalLog
 from engine.sip_accounts import AccountRegistration, SipAccount, SipAccountDirectory, SipDomain
@@ -45,9 +46,12 @@ class AccountRegistrations:
         domain: SipDomain,
         refusals: RefusalLog,
         clock: Callable[[], float] = time.monotonic,
+        monitor: Monitor | None = None,
     ) -> None:
-        """`clock` is that of the user agent."""
+        """`clock` is that of the user agent; `monitor` is told of trunks."""
         self._clock = clock
+        self._monitor = monitor
+        self._registered_trunks: set[str] = set()
         self._accounts = accounts
         self._domain = domain
         self._refusals = refusals
@@ -119,6 +123,26 @@ class AccountRegistrations:
             log.info("register.bound", transport=binding.source.transport)
         elif change.kind == "unbound":
             log.info("register.unbound", reason=change.reason)
+        self._tell(change)
+
+    def _tell(self, change: BindingChange) -> None:
+        """A trunk that registers with its first contact, or has lost its last one."""
+        trunk_id, binding = change.binding.aor, change.binding
+        trunk = self._accounts.trunk(trunk_id)
+        registered = bool(self._registrar.bindings(trunk_id, self._clock()))
+        if registered == (trunk_id in self._registered_trunks):
+            return
+        if registered and trunk is not None:
+            self._registered_trunks.add(trunk_id)
+        else:
+            self._registered_trunks.discard(trunk_id)
+        if trunk is None or self._monitor is None:
+            return  # an agent, or a trunk that is deleted
+        event: GeneralEventType = "trunk.registered" if registered else "trunk.unregistered"
+        host = binding.source.host
+        message = f"{trunk.name} {'registered from' if registered else 'is no more registered from'} {host}"
+        further = {"trunk_id": trunk_id, "name": trunk.name, "contact": str(binding.contact), "source_ip": host}
+        self._monitor.happened(event, trunk.workspace_id, trunk_id, message, further)
 
 
 class CarrierRegistrations:

@@ -23,9 +23,9 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from engine.masking import MASK, is_sensitive
 from server.config import LogSection
 
-MASK = "********"
 # A record is read by people and collectors; a 64 KiB datagram in it helps neither.
 MAX_VALUE_CHARS = 4096
 MAX_TRACE_CHARS = 32_768
@@ -44,7 +44,6 @@ _QUIET_LOGGERS = {
     "uvicorn.access": logging.WARNING,
     "uvicorn.error": logging.WARNING,
 }
-_SENSITIVE_WORDS = ("authorization", "cookie", "key", "token", "secret", "password")
 # Our own credentials have prefixes (contract §1) and are recognised wherever they turn up.
 _CREDENTIAL = re.compile(r"\b(vlx_live_|voywt_|whsec_)[A-Za-z0-9]{8,}")
 _HEADER_LINE = re.compile(r"((?:proxy-)?authorization|(?:set-)?cookie)([ \t]*:[ \t]*)[^\r\n]+", re.IGNORECASE)
@@ -105,13 +104,6 @@ def configure_logging(log: LogSection, *, mask: bool = True, stream: TextIO | No
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
-
-
-@functools.lru_cache(maxsize=1024)
-def is_sensitive(name: str) -> bool:
-    """Whether the value of a header or field of this name is masked (contract §22.2 `security.mask_logged_headers`)."""
-    lower = name.lower()
-    return any(word in lower for word in _SENSITIVE_WORDS)
 
 
 def mask_text(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from engine.calls import LegSettings
+from engine.delivery_sender import SenderSettings
 from engine.http import OutboundHttpConfig
 from engine.limits import Limits
 from media import AudioDecoder, AudioLimits, EmbeddedSpeech, MediaConfig, NoSpeech, SpeechEngine
@@ -73,6 +74,22 @@ def leg_settings(config: Config) -> LegSettings:
 def http_config(config: Config) -> OutboundHttpConfig:
     """The guard on addresses that customers name."""
     return OutboundHttpConfig(allow_private=config.security.allow_private_callbacks)
+
+
+def delivery_http_config(config: Config) -> OutboundHttpConfig:
+    """The same for deliveries, whose targets each have a limit of their own."""
+    return OutboundHttpConfig(allow_private=config.security.allow_private_callbacks, connections=0)
+
+
+def sender_settings(config: Config) -> SenderSettings:
+    """Attempts, time and retention of deliveries."""
+    limits = config.limits
+    return SenderSettings(
+        attempts=limits.webhook_attempts,
+        seconds=limits.webhook_seconds,
+        keep_days=limits.delivery_days,
+        mask=config.security.mask_logged_headers,
+    )
 
 
 def audio_decoder(config: Config) -> AudioDecoder:

@@ -49,6 +49,10 @@ class Switchboard:
         oldest = next(iter(self._beginning.values()), None)
         return oldest is not None and self._clock() - oldest > BEHIND_SECONDS
 
+    def calls_of(self, workspace_id: str) -> int:
+        """How many calls of this workspace run."""
+        return sum(call.new.workspace_id == workspace_id for call in self._calls.values())
+
     def connect(self, call: Call) -> None:
         """Starts the call and keeps it until its record is closed."""
         public_id, e164 = call.new.public_id, call.number.e164

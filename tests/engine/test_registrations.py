@@ -21,6 +21,7 @@ from sip import (
     UserAgent,
     UserAgentConfig,
 )
+from tests.engine.receiver import receiving
 from tests.support.engine import TestEngine, running_engine
 
 AGENT = {"email": "anna@example.com", "label": "Anna"}
@@ -93,6 +94,31 @@ async def test_a_trunk_shows_its_contact_source_and_expiry(tmp_path: Path) -> No
         assert (shown["state"], shown["sourceIp"]) == ("registered", "127.0.0.1")
         assert shown["contact"].startswith("sip:")
         assert shown["expiresAt"] > trunk["createdAt"]
+
+
+async def test_a_trunk_that_comes_and_goes_is_told_of(tmp_path: Path) -> None:
+    async with running_engine(tmp_path / "data") as engine, a_phone() as phone, receiving() as receiver:
+        trunk = await engine.post("/v1/trunks/outbound", {"name": "PBX"})
+        await engine.post("/v1/webhooks", {"url": receiver.base, "events": ["trunk.registered", "trunk.unregistered"]})
+        states = States()
+        registration = phone.register(
+            settings(engine, trunk["sip"]["username"], trunk["sip"]["password"]), states.queue.put_nowait
+        )
+        await states.wait(Registered)
+        (came,) = await receiver.until(1)
+        registration.stop()
+        went = (await receiver.until(2))[1]
+        assert came.json["event"] == "trunk.registered"
+        assert came.json["data"].items() >= {"trunk_id": trunk["id"], "name": "PBX", "source_ip": "127.0.0.1"}.items()
+        assert went.json["event"] == "trunk.unregistered"
+        events = (await read(engine, "/v1/monitor"))["recentEvents"]
+        assert [(event["type"], event["subjectId"], event["message"]) for event in events] == [
+            ("trunk.unregistered", trunk["id"], "PBX is no more registered from 127.0.0.1"),
+            ("trunk.registered", trunk["id"], "PBX registered from 127.0.0.1"),
+        ]
+        metrics = (await engine.client.get("/metrics")).text
+        assert "voylo_calls_active 0" in metrics.splitlines()
+        assert 'voylo_sip_total{what="parse_errors"} 0' in metrics.splitlines()
 
 
 async def test_a_wrong_password_an_unknown_name_a_foreign_address_and_a_disabled_trunk_are_refused(

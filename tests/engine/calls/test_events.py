@@ -1,4 +1,4 @@
-"""What the outside is told of a live call: its events to webhooks, its record to the finished URL (contract §7.3, §13)."""
+"""What the outside is told of a live call: events to webhooks, the record to the finished URL (contract §7.3, §13)."""
 
 from __future__ import annotations
 

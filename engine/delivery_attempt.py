@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from engine.http import USER_AGENT
@@ -29,17 +30,19 @@ ERROR_KEPT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an attempt came to; `error` is None for a delivery that arrived."""
+    """What an attempt came to; `error` is None for a delivery that arrived, `made` false when nothing was sent."""
 
     error: str | None
     url: str
     headers: Mapping[str, str]
+    began: datetime
     status: int | None = None
     body: str | None = field(default=None, repr=False)
+    made: bool = True
 
 
-def request_of(delivery: DueDelivery, target: Target, at: int, seconds: float) -> HttpRequest:
-    """The request at `at` (unix seconds), signed over the very bytes that are sent; `seconds` for the exchange."""
+def request_of(delivery: DueDelivery, target: Target, at: datetime, seconds: float) -> HttpRequest:
+    """The request at this time, signed over the very bytes that are sent; `seconds` for the whole exchange."""
     body = delivery.payload.encode()
     own = {
         "Content-Type": "application/json",
@@ -47,7 +50,7 @@ def request_of(delivery: DueDelivery, target: Target, at: int, seconds: float) -
         "Voylo-Event": delivery.event_type,
         "Voylo-Event-Id": delivery.event_id,
         "Voylo-Delivery-Id": delivery.id,
-        SIGNATURE: sign(target.secrets, body, at),
+        SIGNATURE: sign(target.secrets, body, int(at.timestamp())),
     }
     taken = {name.lower() for name in own}
     headers = {name: value for name, value in target.headers.items() if name.lower() not in taken} | own
@@ -62,16 +65,16 @@ def request_of(delivery: DueDelivery, target: Target, at: int, seconds: float) -
     )
 
 
-def answered(request: HttpRequest, reply: HttpReply) -> Attempt:
+def answered(request: HttpRequest, began: datetime, reply: HttpReply) -> Attempt:
     """What an answer means: any 2xx is success, a redirect is none."""
     error = None if 200 <= reply.status <= 299 else f"The answer was {reply.status}"
     body = storable(reply.body.decode("utf-8", "replace"))
-    return Attempt(error, request.url, request.headers, reply.status, body)
+    return Attempt(error, request.url, request.headers, began, reply.status, body)
 
 
-def unanswered(request: HttpRequest, reason: str) -> Attempt:
+def unanswered(request: HttpRequest, began: datetime, reason: str) -> Attempt:
     """No complete answer came."""
-    return Attempt(storable(reason[:ERROR_KEPT]), request.url, request.headers)
+    return Attempt(storable(reason[:ERROR_KEPT]), request.url, request.headers, began)
 
 
 def retry_seconds(attempts: int, spread: float | None = None) -> float:

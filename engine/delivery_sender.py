@@ -39,6 +39,9 @@ FAILING_REQUESTS: Final = 2
 """The same for a target whose last FAILURES attempts all failed."""
 
 FAILURES: Final = 3
+RESULTS_WAITING: Final = 256
+"""Attempts of a lane whose results are not stored yet; no more requests are made beyond."""
+
 FETCHED: Final = 64
 """Deliveries that a lane takes from the store at a time."""
 
@@ -149,9 +152,9 @@ class DeliverySender:
         """The current time."""
         return self._clock()
 
-    async def due(self, target_id: str) -> list[DueDelivery]:
-        """What is due to a target."""
-        return await queries.due_deliveries(self._store, target_id, to_ms(self._clock()), FETCHED)
+    async def due(self, target_id: str, limit: int) -> list[DueDelivery]:
+        """What is due to a target, `limit` at most."""
+        return await queries.due_deliveries(self._store, target_id, to_ms(self._clock()), limit)
 
     async def next_at(self, target_id: str) -> datetime | None:
         """When something is due to a target next; None when nothing waits."""
@@ -162,28 +165,24 @@ class DeliverySender:
         """A lane that has nothing left to do."""
         self._lanes.pop((kind, target_id), None)
 
-    async def attempt(self, kind: TargetKind, target_id: str, delivery: DueDelivery) -> bool:
-        """Makes one attempt and stores what it came to; whether the delivery arrived. Raises Unavailable."""
+    async def attempt(self, kind: TargetKind, target_id: str, delivery: DueDelivery) -> Attempt:
+        """Makes one attempt."""
         target = self._directory.target(kind, target_id)
         began = self._clock()
         if target is None:
-            gone = Attempt("The target takes no deliveries any more", delivery.target_url, {})
-            await self._store_result(delivery, gone, began, attempts=delivery.attempts, final=True)
-            return False
-        request = request_of(delivery, target, int(began.timestamp()), self._settings.seconds)
+            return Attempt("The target takes no deliveries any more", delivery.target_url, {}, began, made=False)
+        request = request_of(delivery, target, began, self._settings.seconds)
         try:
-            attempt = answered(request, await self._exchange(request))
+            return answered(request, began, await self._exchange(request))
         except HttpFailure as failure:
-            attempt = unanswered(request, failure.message)
-        attempts = delivery.attempts + 1
-        await self._store_result(delivery, attempt, began, attempts=attempts, final=attempts >= self._settings.attempts)
-        return attempt.error is None
+            return unanswered(request, began, failure.message)
 
-    async def _store_result(
-        self, delivery: DueDelivery, attempt: Attempt, began: datetime, *, attempts: int, final: bool
-    ) -> None:
+    async def store(self, delivery: DueDelivery, attempt: Attempt) -> None:
+        """Stores what an attempt came to. Raises Unavailable."""
         delivered = attempt.error is None
-        next_at = began
+        attempts = delivery.attempts + attempt.made
+        final = not attempt.made or attempts >= self._settings.attempts
+        next_at = attempt.began
         if not delivered and not final:
             next_at = self._clock() + timedelta(seconds=retry_seconds(attempts))
         self.counters.delivered += delivered
@@ -213,7 +212,8 @@ class _Lane:
         self._kind = kind
         self._target_id = target_id
         self._ready: deque[DueDelivery] = deque()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}  # until their results are stored
+        self._requests = 0
         self._changed = asyncio.Event()
         self._look = asyncio.Event()  # more may be due than has been taken from the store
         self._failures = 0
@@ -267,13 +267,15 @@ class _Lane:
             self._look.clear()
             # Their results may be committed after the store was read: what runs at this moment is not taken again.
             running = frozenset(self._running)
-            found = await self._sender.due(self._target_id)
+            limit = FETCHED + len(running)
+            found = await self._sender.due(self._target_id, limit)
             self._ready.extend(delivery for delivery in found if delivery.id not in running)
-            if len(found) == FETCHED:
+            if len(found) == limit:
                 self._look.set()
         width = FAILING_REQUESTS if self._failures >= FAILURES else LANE_REQUESTS
-        while self._ready and len(self._running) < width:
+        while self._ready and self._requests < width and len(self._running) < RESULTS_WAITING:
             delivery = self._ready.popleft()
+            self._requests += 1
             task = asyncio.create_task(self._attempt(delivery), name=f"delivery {delivery.id}")
             self._running[delivery.id] = task
         if self._running or self._ready:
@@ -288,8 +290,14 @@ class _Lane:
 
     async def _attempt(self, delivery: DueDelivery) -> None:
         try:
-            arrived = await self._sender.attempt(self._kind, self._target_id, delivery)
-            self._failures = 0 if arrived else self._failures + 1
+            try:
+                attempt = await self._sender.attempt(self._kind, self._target_id, delivery)
+            finally:
+                # The next request need not wait until this one's result is committed.
+                self._requests -= 1
+                self._changed.set()
+            self._failures = 0 if attempt.error is None else self._failures + 1
+            await self._sender.store(delivery, attempt)
         except EngineError as error:
             logger.warning("deliveries.result_lost", delivery=delivery.id, reason=error.message)
             self._store_failed = True

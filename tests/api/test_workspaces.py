@@ -81,6 +81,9 @@ async def test_a_workspace_is_deleted_with_all_it_has(api: Api) -> None:
     await api.post("/v1/applications", {"name": "x"}, key=key)
     await api.post("/v1/agents", {"email": "a@customer.example"}, key=key)
     await api.post("/v1/trunks/outbound", {"name": "x"}, key=key)
+    await api.post("/v1/trunks/inbound", {"name": "x", "destinations": [{"uri": "sip:a@b.example"}]}, key=key)
+    webhook = (await api.post("/v1/webhooks", {"url": "https://crm.example", "events": ["*"]}, key=key)).body
+    assert (await api.post(f"/v1/webhooks/{webhook['id']}/test", key=key)).status == 202
     await api.post("/v1/members/invitations", {"email": "b@customer.example", "role": "viewer"}, key=key)
     number = (await api.post("/v1/numbers", {"e164": "+12015550123"}, key=key)).body
     call = a_call(made["id"])

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from engine import delivery_sender as sender_module
 from engine.applications import NewApplication
 from engine.delivery_attempt import BODY_KEPT, RETRY_SECONDS, retry_seconds
 from engine.delivery_sender import FAILING_REQUESTS, LANE_REQUESTS, DeliverySender, SenderSettings
-from engine.errors import Conflict
+from engine.errors import Conflict, Unavailable
 from engine.http import OutboundHttp, OutboundHttpConfig
 from engine.model import CallOutcome, Delivery, Webhook
 from engine.store import Store
@@ -431,6 +432,50 @@ async def test_old_deliveries_are_removed_and_recent_ones_stay(engine: Opened, r
         engine.clock.advance(days=1, seconds=1)
         await sender._prune()
     assert len(await log(engine, webhook.id)) == 1
+
+
+async def test_a_result_that_is_not_stored_is_sent_again_after_a_rest(
+    engine: Opened, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "STORE_PAUSE_SECONDS", 0.3)
+    webhook = await hook(engine, receiver.base)
+    async with sending(engine) as sender:
+        store = sender.store
+        lost = 0
+
+        async def loses_one(delivery: Any, attempt: Any) -> None:
+            nonlocal lost
+            lost += 1
+            if lost == 1:
+                raise Unavailable("the database does not keep up")
+            await store(delivery, attempt)
+
+        monkeypatch.setattr(sender, "store", loses_one)
+        began = time.monotonic()
+        await event(engine)
+        delivery = await settled(engine, webhook.id, 1)
+        assert time.monotonic() - began >= 0.3
+    assert (delivery.status, delivery.attempts, len(receiver.requests)) == ("delivered", 1, 2)
+
+
+async def test_what_another_process_has_stored_is_found(engine: Opened, receiver: Receiver) -> None:
+    webhook = await hook(engine, receiver.base)
+    async with sending(engine) as sender:
+        engine.outbox.on_commit = lambda targets: None
+        await event(engine)
+        await sender._rescan()
+        await receiver.until(1)
+        assert (await settled(engine, webhook.id, 1)).status == "delivered"
+
+
+async def test_what_is_stored_after_the_end_waits_for_the_next_start(engine: Opened, receiver: Receiver) -> None:
+    webhook = await hook(engine, receiver.base)
+    async with sending(engine):
+        pass
+    await event(engine)
+    assert [delivery.status for delivery in await log(engine, webhook.id)] == ["pending"]
+    async with sending(engine):
+        await receiver.until(1)
 
 
 KILLED = """

@@ -32,7 +32,8 @@ def _validator(path: str, method: str, status: str) -> jsonschema.Draft202012Val
     content = responses[status].get("content")
     if content is None:
         return None
-    schema = content["application/json"]["schema"] | {"components": document()["components"]}
+    (shown,) = content.values()
+    schema = shown["schema"] | {"components": document()["components"]}
     return jsonschema.Draft202012Validator(schema)
 
 

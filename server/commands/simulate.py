@@ -89,10 +89,10 @@ async def _interactive(document: str | None, url: str, app: Function, *, as_json
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(_take, simulation, line.strip())
+        # The call, and the loop with it, may have ended before the terminal does.
         with contextlib.suppress(RuntimeError):
-            # The loop may have ended before the terminal did.
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(_take, simulation, line.strip())
             loop.call_soon_threadsafe(simulation.hang_up)
 
     running = asyncio.ensure_future(simulation.run())

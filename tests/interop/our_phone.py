@@ -164,7 +164,7 @@ class OurPhone:
 
     def __init__(self) -> None:
         self.agent = UserAgent(UserAgentConfig(udp=((HOST, 0),)), self._on_call)
-        self.plane = MediaPlane(MediaConfig(rtp_ports=(21000, 21199), realtime=False))
+        self.plane = MediaPlane(MediaConfig(rtp_ports=(21200, 21399), realtime=False))
         self.taken: list[OurCall] = []
         self.refusal: int | None = None  # the status that the next calls get
         self._calls: list[OurCall] = []

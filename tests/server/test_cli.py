@@ -32,6 +32,7 @@ COMMANDS = [
     ["workspace", "create"],
     ["user", "create"],
     ["validate"],
+    ["simulate"],
     ["doctor"],
 ]
 WORKSPACE = "ws_0123456789ab"
@@ -125,7 +126,7 @@ class TestUsage:
         run = voylo("--help", cwd=tmp_path)
         assert run.returncode == 0
         listed = re.findall(r"^  ([a-z]+)  ", run.stdout.partition("Commands:")[2], flags=re.MULTILINE)
-        assert listed == ["serve", "init", "validate", "doctor", "key", "workspace", "user"]
+        assert listed == ["serve", "init", "validate", "simulate", "doctor", "key", "workspace", "user"]
 
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
     def test_every_command_has_help(self, command: list[str], tmp_path: Path) -> None:
@@ -140,7 +141,8 @@ class TestUsage:
         [
             [],
             ["nonsense"],
-            ["simulate", "x.xml"],
+            ["simulate"],
+            ["simulate", "a.xml", "b.xml"],
             ["serve", "--nonsense"],
             ["serve", "extra"],
             ["key"],
@@ -391,10 +393,96 @@ class TestValidate:
         assert (document["file"], document["valid"], document["warnings"]) == ("bad.xml", False, [])
         assert set(document["errors"][0]) == {"line", "column", "path", "code", "message"}
 
+    def test_with_twiml_each_name_of_twilio_is_compared(self, tmp_path: Path) -> None:
+        (tmp_path / "twiml.xml").write_text('<Response><Dial timeout="5"><Client>joe</Client></Dial><Pay/></Response>')
+        run = voylo("validate", "--twiml", "twiml.xml", cwd=tmp_path)
+        assert run.returncode == 1
+        assert [line.split(": ", 1)[1].split(":")[0] for line in run.stdout.splitlines()] == [
+            "error unknown_verb <Pay> is not a verb of VoyloML; it is TwiML that is not offered here (there are no "
+            "payments; collect digits with <Gather>)",
+            "different",
+            "different",
+            "different",
+            "not offered",
+        ]
+        (document,) = json.loads(voylo("validate", "--twiml", "--json", "twiml.xml", cwd=tmp_path).stdout)
+        names = [(one["element"], one["attribute"], one["standing"]) for one in document["twiml"]]
+        assert names == [
+            ("Dial", "", "different"),
+            ("Dial", "timeout", "different"),
+            ("Client", "", "different"),
+            ("Pay", "", "not offered"),
+        ]
+
+    def test_with_twiml_a_file_that_is_no_document_has_just_its_error(self, tmp_path: Path) -> None:
+        (tmp_path / "broken.xml").write_text("<Response><Say></Response>")
+        run = voylo("validate", "--twiml", "broken.xml", cwd=tmp_path)
+        assert (run.returncode, len(run.stdout.splitlines())) == (1, 1)
+
     def test_a_bad_configuration_nearby_does_not_matter(self, tmp_path: Path) -> None:
         (tmp_path / "config.toml").write_text("nonsense")
         (tmp_path / "good.xml").write_text(GOOD)
         assert voylo("validate", "good.xml", cwd=tmp_path).returncode == 0
+
+
+MENU = '<Response><Gather numDigits="1" action="/pressed"><Say>one or two</Say></Gather></Response>'
+
+
+class TestSimulate:
+    @pytest.fixture
+    def flow(self, tmp_path: Path) -> Path:
+        (tmp_path / "menu.xml").write_text(MENU)
+        (tmp_path / "two.xml").write_text("<Response><Say>two it is</Say></Response>")
+        (tmp_path / "call.txt").write_text("wait for prompt\npress 2\nurl /pressed Digits=2 two.xml\n")
+        return tmp_path
+
+    def test_a_script_gives_the_timeline(self, flow: Path) -> None:
+        run = voylo("simulate", "menu.xml", "--script", "call.txt", cwd=flow)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert "    1.20  does     presses 2\n" in run.stdout
+        assert "hears    “two it is” (1.2 s)\n" in run.stdout
+        assert run.stdout.splitlines()[-1] == "    2.40  end      completed"
+
+    def test_json_is_the_timeline_and_nothing_else(self, flow: Path) -> None:
+        run = voylo("simulate", "--json", "menu.xml", "--script", "call.txt", cwd=flow)
+        moments = json.loads(run.stdout)
+        assert [moment["key"] for moment in moments if moment["what"] == "does"] == ["2"]
+
+    def test_an_application_error_is_status_1(self, flow: Path) -> None:
+        (flow / "call.txt").write_text("press 1")
+        run = voylo("simulate", "menu.xml", "--script", "call.txt", cwd=flow)
+        assert run.returncode == 1
+        assert "application_error" in run.stdout
+
+    def test_a_wrong_script_is_status_2_and_says_what_a_line_can_be(self, flow: Path) -> None:
+        (flow / "call.txt").write_text("press 1\ndance")
+        run = voylo("simulate", "menu.xml", "--script", "call.txt", cwd=flow)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert run.stderr.startswith("voylo: call.txt: line 2: 'dance' is none of\n")
+
+    @pytest.mark.parametrize("arguments", [("menu.xml", "--script", "none.txt"), ("none.xml", "--script", "call.txt")])
+    def test_a_file_that_cannot_be_read_is_status_2(self, flow: Path, arguments: tuple[str, ...]) -> None:
+        run = voylo("simulate", *arguments, cwd=flow)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert re.match(r"voylo: none\.\w+: cannot be read: No such file", run.stderr)
+
+    def test_without_a_script_the_terminal_is_the_phone(self, flow: Path) -> None:
+        run = voylo("simulate", "menu.xml", cwd=flow, stdin="what?\n2\nhang up\n")
+        assert run.returncode == 0
+        assert "does     presses 2" in run.stdout
+        assert run.stdout.splitlines()[-1].split()[1:] == ["end", "caller"]
+        assert run.stderr.count("Type keys") == 2
+
+    def test_when_the_terminal_ends_the_caller_hangs_up(self, flow: Path) -> None:
+        (flow / "long.xml").write_text("<Response><Pause length='3600'/></Response>")
+        run = voylo("simulate", "--json", "long.xml", cwd=flow)
+        assert run.returncode == 0
+        assert json.loads(run.stdout)[-1]["ended"] == "caller"
+
+    def test_the_examples_run_from_the_command_line(self, tmp_path: Path) -> None:
+        flow = Path(__file__).parents[2] / "examples" / "call_flows" / "ivr_menu"
+        run = voylo("simulate", "--json", str(flow / "main.xml"), "--script", str(flow / "call.txt"), cwd=tmp_path)
+        assert json.loads(run.stdout) == json.loads((flow / "timeline.json").read_text())
 
 
 QUIET_MACHINE = {

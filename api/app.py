@@ -12,12 +12,29 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from api.docs_page import docs_routes
 from api.endpoint import Endpoint, respond
 from api.errors import error_body
+from api.metrics import RequestCounter, metrics_operation
 from api.openapi import openapi_operations
 from api.operation import Operation
 from api.rate_limit import RateLimiter
-from api.resources import agents, applications, calls, health, numbers, outbound_trunks, voyloml, workspaces
+from api.resources import (
+    agents,
+    api_keys,
+    applications,
+    calls,
+    health,
+    inbound_trunks,
+    members,
+    monitor,
+    numbers,
+    outbound_trunks,
+    sessions,
+    voyloml,
+    webhooks,
+    workspaces,
+)
 from api.services import ApiServices
 
 logger = structlog.get_logger(__name__)
@@ -30,11 +47,17 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 OPERATIONS: Final[Sequence[Operation]] = (
     *applications.OPERATIONS,
     *numbers.OPERATIONS,
+    *inbound_trunks.OPERATIONS,
     *outbound_trunks.OPERATIONS,
     *agents.OPERATIONS,
     *calls.OPERATIONS,
+    *webhooks.OPERATIONS,
     *voyloml.OPERATIONS,
     *workspaces.OPERATIONS,
+    *members.OPERATIONS,
+    *api_keys.OPERATIONS,
+    *sessions.OPERATIONS,
+    *monitor.OPERATIONS,
     *health.OPERATIONS,
 )
 
@@ -42,12 +65,15 @@ OPERATIONS: Final[Sequence[Operation]] = (
 def create_app(services: ApiServices) -> ASGIApp:
     """The application that serves every path of the API."""
     limiter = RateLimiter(services.limits.requests_per_minute, services.limits.request_burst)
+    counter = RequestCounter()
+    operations = (*OPERATIONS, metrics_operation(counter, services.metrics))
     by_path: dict[str, list[Operation]] = {}
-    for operation in (*OPERATIONS, *openapi_operations(OPERATIONS, services.public_url)):
+    for operation in (*operations, *openapi_operations(operations, services.public_url)):
         by_path.setdefault(operation.path, []).append(operation)
     routes: list[BaseRoute] = [
-        Route(path, endpoint=Endpoint(operations, services, limiter)) for path, operations in by_path.items()
+        Route(path, endpoint=Endpoint(of_path, services, limiter, counter)) for path, of_path in by_path.items()
     ]
+    routes += docs_routes(services.public_url)
     return _Barrier(Router(routes, redirect_slashes=False, default=_unknown_path))
 
 

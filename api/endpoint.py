@@ -6,6 +6,7 @@ The checks run in this order, and the first that fails answers: method (405), ke
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -16,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from api.authentication import authenticate, authorize
 from api.errors import answer_to, error_body
 from api.json_body import ClientGone, parse_json, read_body
-from api.operation import ApiRequest, Operation, Principal
+from api.metrics import RequestCounter
+from api.operation import JSON_MEDIA_TYPE, ApiRequest, Operation, Principal
 from api.rate_limit import HeaderList, LimitReached, RateLimiter
 from api.services import ApiServices
 from api.validation import merged, validate
@@ -34,20 +36,23 @@ EVERY_ANSWER: Final[HeaderList] = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
-JSON: Final = "application/json"
+JSON_TYPE: Final = (b"content-type", JSON_MEDIA_TYPE.encode())
 XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
 
 
 class Endpoint:
     """The ASGI application behind one path, with an operation for each of its methods."""
 
-    def __init__(self, operations: Sequence[Operation], services: ApiServices, limiter: RateLimiter) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], services: ApiServices, limiter: RateLimiter, counter: RequestCounter
+    ) -> None:
         self._operations: dict[str, Operation] = {operation.method: operation for operation in operations}
         if "GET" in self._operations:
             self._operations["HEAD"] = self._operations["GET"]
         self._allow = ", ".join(sorted(self._operations)).encode()
         self._services = services
         self._limiter = limiter
+        self._counter = counter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request (ASGI)."""
@@ -58,6 +63,7 @@ class Endpoint:
             )
             return
         headers: HeaderList = []
+        began = time.monotonic()
         try:
             status, body = await self._run(operation, scope, receive, headers)
         except ClientGone:
@@ -69,8 +75,8 @@ class Endpoint:
             if status == 500:
                 logger.exception("api.engine_error", operation=operation.name)
             headers += more
-        media_type = operation.media_type if status == operation.status else JSON
-        await respond(send, status, body, headers, head=scope["method"] == "HEAD", media_type=media_type)
+        self._counter.count(operation.name, status, time.monotonic() - began)
+        await respond(send, status, body, headers, head=scope["method"] == "HEAD")
 
     async def _run(
         self, operation: Operation, scope: Scope, receive: Receive, headers: HeaderList
@@ -78,8 +84,8 @@ class Endpoint:
         fields = _headers(scope)
         principal = None
         if operation.access != "public":
-            principal = await authenticate(self._services, fields)
-            headers += self._limiter.take(principal.key_id)
+            principal = await authenticate(self._services, fields, operation)
+            headers += self._limiter.take(principal.id)
             authorize(operation, principal)
         request = ApiRequest(self._services, principal, scope.get("path_params", {}))
         errors = _check_path(operation, request)
@@ -91,9 +97,11 @@ class Endpoint:
         if errors:
             raise ValidationFailed(errors)
         result = await operation.handler(request)
+        headers += request.answer_headers
         if operation.out is None:
             return operation.status, b""
-        if operation.media_type != JSON:
+        if operation.media_type != JSON_MEDIA_TYPE:
+            headers.append((b"content-type", operation.media_type.encode()))
             return operation.status, str(result).encode()
         return operation.status, operation.adapter.dump_json(result, by_alias=True)
 
@@ -167,12 +175,12 @@ def _check_path(operation: Operation, request: ApiRequest) -> list[FieldError]:
     return errors
 
 
-async def respond(
-    send: Send, status: int, body: bytes, headers: HeaderList, *, head: bool = False, media_type: str = JSON
-) -> None:
-    """Sends a whole response, JSON unless said, or only its head."""
+async def respond(send: Send, status: int, body: bytes, headers: HeaderList, *, head: bool = False) -> None:
+    """Sends a whole response, JSON unless its headers say otherwise, or only its head."""
     headers = [*EVERY_ANSWER, *headers]
     if status != 204:
-        headers += [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
+        if not any(name == JSON_TYPE[0] for name, _ in headers):
+            headers.append(JSON_TYPE)
+        headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})

@@ -10,8 +10,10 @@ from typing import Any, Final
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from api.authentication import SESSION_COOKIE, SIGNED_IN
 from api.errors import REASONS
-from api.operation import ApiRequest, Operation
+from api.examples import example
+from api.operation import JSON_MEDIA_TYPE, ApiRequest, Operation
 from api.schemas.common import Error
 
 DISTRIBUTION: Final = "voylo-engine"
@@ -85,8 +87,10 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
     inputs.append(((None, Error), "serialization", TypeAdapter(Error)))
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
+    defined = definitions["$defs"]
     for operation in operations:
         shown = paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+        _add_examples(shown, defined)
         if operation.status == 201:
             shown["responses"]["201"]["links"] = _links(operation, operations)
     return {
@@ -96,13 +100,25 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
-            "schemas": definitions["$defs"],
+            "schemas": defined,
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: vlx_live_…"},
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
                 "workspace": {"type": "apiKey", "in": "header", "name": "X-Workspace-Id"},
             },
         },
     }
+
+
+def _add_examples(shown: Mapping[str, Any], defined: Mapping[str, Any]) -> None:
+    """An example beside each schema that has none."""
+    bodies = [shown["requestBody"]] if "requestBody" in shown else []
+    for body in (*bodies, *shown["responses"].values()):
+        for media_type, content in body.get("content", {}).items():
+            if media_type == JSON_MEDIA_TYPE:
+                content.setdefault("example", example(content["schema"], defined))
+            elif "schema" in content and body in bodies:
+                content.setdefault("example", "<Response><Say>Hello</Say></Response>")
 
 
 def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
@@ -112,7 +128,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         "tags": [operation.tag],
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": _responses(operation, schemas),
-        "security": [] if operation.access == "public" else [{"apiKey": []}, {"apiKey": [], "workspace": []}],
+        "security": _security(operation),
     }
     if operation.description:
         shown["description"] = operation.description
@@ -120,11 +136,22 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         schema = schemas[((operation.name, operation.body), "validation")]
         if operation.body_may_be_null:
             schema = {"anyOf": [schema, {"type": "null"}]}
-        content: dict[str, Any] = {"application/json": {"schema": schema}}
+        content: dict[str, Any] = {JSON_MEDIA_TYPE: {"schema": schema}}
         if operation.xml_body:
             content |= {media_type: {"schema": {"type": "string"}} for media_type in ("application/xml", "text/xml")}
         shown["requestBody"] = {"required": True, "content": content}
     return shown
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.access == "public":
+        return []
+    by_key: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "workspace": []}]
+    if operation.access == "account":
+        return [{"session": [], "workspace": []}]
+    if operation.access == "user":
+        return [{"session": []}] if operation.name in SIGNED_IN else [*by_key, {"session": []}]
+    return [*by_key, {"session": [], "workspace": []}]
 
 
 def _links(creating: Operation, operations: Sequence[Operation]) -> dict[str, Any]:
@@ -146,6 +173,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
             "pattern": "^(?:cl_[0-9a-f]{12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
         },
     }
+    kinds["workspace"] = {"type": "string", "pattern": "^ws_[0-9a-f]{12}$"}
     return [
         {"name": name, "in": "path", "required": True, "schema": kinds[kind]}
         for name, kind in operation.path_parameters.items()
@@ -182,6 +210,8 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     success: dict[str, Any] = {"description": REASON_OF_SUCCESS[operation.status], "headers": headers}
     if operation.out is not None:
         success["content"] = {operation.media_type: {"schema": schemas[((operation.name, "out"), "serialization")]}}
+        if operation.media_type != JSON_MEDIA_TYPE:
+            success["content"][operation.media_type]["example"] = operation.example
     responses = {str(operation.status): success}
     for status in operation.statuses:
         responses[str(status)] = _error(status, schemas)
@@ -189,16 +219,16 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
 
 
 def _error(status: int, schemas: Mapping[Any, Any]) -> dict[str, Any]:
-    example: dict[str, Any] = {"statusCode": status, "error": REASONS[status]}
+    shown: dict[str, Any] = {"statusCode": status, "error": REASONS[status]}
     if status == 400:
-        example["message"] = [{"field": "name", "message": "is required"}]
-        example["details"] = {"name": ["is required"]}
+        shown["message"] = [{"field": "name", "message": "is required"}]
+        shown["details"] = {"name": ["is required"]}
     else:
-        example["message"] = _ERROR_MESSAGES[status]
+        shown["message"] = _ERROR_MESSAGES[status]
     return {
         "description": REASONS[status],
         "headers": _REQUEST_ID | (_RETRY_AFTER if status in {429, 503} else {}),
-        "content": {"application/json": {"schema": schemas[((None, Error), "serialization")], "example": example}},
+        "content": {JSON_MEDIA_TYPE: {"schema": schemas[((None, Error), "serialization")], "example": shown}},
     }
 
 

@@ -8,32 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
 from api.services import ApiServices
 from engine.errors import FieldError
-from engine.model import Role
+from engine.model import Role, User
 
 M = TypeVar("M", bound=BaseModel)
 
-Access = Literal["public", "read", "write"]
-"""Who may call it: anybody; any key; a key whose role may change things (contract §16)."""
+Access = Literal["public", "user", "read", "write", "members", "change_members", "own_keys", "account"]
+"""Who may call it (contract §16). `public`: anybody; `user`: whoever is signed in, without a workspace; `account`: who
+is signed in and owns the account. The others are names of rows in ROLES."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-PathKind = Literal["uuid", "call"]
+PathKind = Literal["uuid", "call", "workspace"]
 
-WRITING_ROLES: frozenset[Role] = frozenset({"owner", "admin", "developer"})
+JSON_MEDIA_TYPE: Final = "application/json"
+
+EVERY_ROLE: Final[frozenset[Role]] = frozenset({"owner", "admin", "developer", "billing", "viewer"})
+ROLES: Final[Mapping[Access, frozenset[Role]]] = {
+    "read": EVERY_ROLE,
+    "write": frozenset({"owner", "admin", "developer"}),
+    "members": EVERY_ROLE - {"developer"},
+    "change_members": frozenset({"owner", "admin"}),
+    # A developer has keys of their own; which ones those are, the handler decides.
+    "own_keys": frozenset({"owner", "admin", "developer"}),
+    "account": frozenset({"owner"}),
+    "user": EVERY_ROLE,
+}
+"""The roles that may call an operation, by its access."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a request: a key, acting in its workspace."""
+    """Who makes a request: a key acting in its workspace, or a user in the workspace that the header names.
+
+    `id` is that of the key or session. For operations with the access `user`, which name no workspace, a user's
+    `workspace_id` is empty and the role that of a viewer.
+    """
 
     workspace_id: str
-    key_id: str
+    id: str
     role: Role
+    user: User | None = None
 
 
 @dataclass(slots=True)
@@ -46,12 +65,20 @@ class ApiRequest:
     query_values: BaseModel | None = None
     body_values: BaseModel | None = None
     raw_body: bytes = b""
+    answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Headers that the handler adds to its answer."""
 
     @property
     def principal(self) -> Principal:
         """The caller of an operation that is not public."""
         assert self.caller is not None
         return self.caller
+
+    @property
+    def user(self) -> User:
+        """The signed-in user of an operation that only users may call."""
+        assert self.principal.user is not None
+        return self.principal.user
 
     @property
     def workspace_id(self) -> str:
@@ -78,7 +105,7 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
-    With a `media_type` other than JSON the handler returns the text itself, and `out` is `str`.
+    An answer with another `media_type` than JSON is a text, of which `example` is one.
     """
 
     method: Method
@@ -97,8 +124,9 @@ class Operation:
     xml_body: bool = False
     check: Check | None = None
     out: Any = None
-    media_type: str = "application/json"
     errors: Sequence[int] = ()
+    media_type: str = JSON_MEDIA_TYPE
+    example: str = ""
     adapter: TypeAdapter[Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The rate limit of each API key: a token bucket in memory (contract §20).
+"""The rate limit of each API key and session: a token bucket in memory (contract §20).
 
 A key may make `burst` requests at once and `per_minute` in the long run. There is one bucket per known key, so unknown
 callers cannot make any.

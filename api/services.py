@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.deliveries import Deliveries
+from engine.inbound_trunks import DestinationHealthLookup, InboundTrunks, never_probed
 from engine.limits import Limits
+from engine.members import Members
+from engine.metrics import Metric
+from engine.monitor import CallLoad, Monitor, no_calls
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.records import CallRecords
+from engine.sessions import Sessions
 from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
+from engine.webhooks import Webhooks
+from engine.workspaces import Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +28,23 @@ class ApiServices:
     """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
-    trunks register, `registration` tells which of them are.
+    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks, and
+    `call_load` what runs in a workspace.
     """
 
     accounts: Accounts
+    sessions: Sessions
+    members: Members
+    workspaces: Workspaces
     applications: Applications
     numbers: Numbers
     agents: Agents
+    inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
+    webhooks: Webhooks
+    deliveries: Deliveries
+    monitor: Monitor
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]
@@ -37,3 +53,6 @@ class ApiServices:
     require_workspace_header: bool = False
     tts_available: bool = True
     registration: RegistrationLookup = nobody_registered
+    destination_health: DestinationHealthLookup = never_probed
+    call_load: Callable[[str], CallLoad] = no_calls
+    metrics: Callable[[], Iterable[Metric]] = tuple

@@ -2,6 +2,7 @@
 
 It sends one PCMU packet per call every 20 ms, spread over four sub-ticks, from a few shared sockets, and checks every
 packet that comes back: by sequence number for loss, by the system's arrival time for its distance to the one before.
+With `--suite` the packets it sends are SRTP; those it gets are told apart by their headers, which are not encrypted.
 In `floor` mode it is the other side of a comparison: per-session sockets served by nothing but the system calls.
 """
 
@@ -22,17 +23,22 @@ from numba import types
 from media.kernel.arrays import Octets, Words
 from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.constants import CLOCK_MONOTONIC, CLOCK_REALTIME
+from media.kernel.keys import SUITES as SRTP_SUITES
+from media.kernel.keys import create_context
 from media.kernel.layout import allocate, record_dtype
 from media.kernel.limits import raise_descriptor_limit
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, TIMER_ABSTIME, c_function, recvmmsg, sendto
 from media.kernel.octets import octet, put16, put32
 from media.kernel.priority import ask_for_realtime
 from media.kernel.receive import SO_TIMESTAMPNS
+from media.kernel.srtp import srtp_function
 
 TICK_NS = 20_000_000
 GROUPS = 4
 SUBTICK_NS = TICK_NS // GROUPS
 PACKET_BYTES = 172
+# With what SRTP adds, on a boundary of eight.
+PACKET_ROOM = 192
 SAMPLES = 160
 SOCKETS = 8
 CALLS = 8192
@@ -43,6 +49,9 @@ SLOT_BYTES = 512
 LATE_NS = 2 * TICK_NS
 UNSTEADY_NS = 3 * TICK_NS // 2
 SECOND = 1_000_000_000
+# Master keys of the two directions, for any suite; they protect nothing.
+GENERATOR_KEY = bytes(range(64))
+SUBJECT_KEY = bytes(range(64, 128))
 
 # Columns of the table of calls.
 SENT, RECEIVED, LOST, LATE, UNSTEADY, LAST_SEQUENCE, LAST_ARRIVAL, LONGEST = range(8)
@@ -70,7 +79,9 @@ class Load:
     targets: Annotated[Words, (CALLS, 4)]
     packet_headers: Annotated[Words, (CALLS, 8)]
     packet_vectors: Annotated[Words, (CALLS, 2)]
-    packets: Annotated[Octets, (CALLS * PACKET_BYTES,)]
+    packets: Annotated[Octets, (CALLS * PACKET_ROOM,)]
+    contexts: Annotated[Words, (CALLS,)]
+    length: Annotated[Words, (1,)]
     call_of_port: Annotated[Words, (65536,)]
 
 
@@ -86,10 +97,12 @@ DATA_AT = _at("data")
 TARGETS_AT = _at("targets")
 PACKET_HEADERS_AT = _at("packet_headers")
 PACKETS_AT = _at("packets")
+LENGTH_AT = _at("length")
 
 _clock_gettime = c_function("clock_gettime", types.int32(types.int32, types.int64))
 _clock_nanosleep = c_function("clock_nanosleep", types.int32(types.int32, types.int32, types.int64, types.int64))
 _sendmmsg = c_function("sendmmsg", types.int32(types.int32, types.int64, types.uint32, types.int32))
+_protect = srtp_function("srtp_protect")
 _recv = c_function("recv", types.int64(types.int32, types.int64, types.int64, types.int32))
 
 
@@ -151,8 +164,13 @@ def _receive(load: Load, fd: int, wall_offset: int) -> None:
 def _send(load: Load, fd: int, first: int, count: int) -> None:
     for index in range(first, first + count):
         sent = load.table[index, SENT]
-        put16(load.packets, index * PACKET_BYTES + 2, sent)
-        put32(load.packets, index * PACKET_BYTES + 4, sent * SAMPLES)
+        put16(load.packets, index * PACKET_ROOM + 2, sent)
+        put32(load.packets, index * PACKET_ROOM + 4, sent * SAMPLES)
+        if load.contexts[index]:
+            # Encrypted in its place, again and again: what is in it does not matter.
+            load.length[0] = PACKET_BYTES
+            _protect(load.contexts[index], load.address + PACKETS_AT + index * PACKET_ROOM, load.address + LENGTH_AT)
+            load.packet_vectors[index, 1] = load.length[0]
         load.table[index, SENT] = sent + 1
     done = 0
     while done < count:
@@ -196,8 +214,8 @@ def serve_floor(loads: "list[Load]") -> None:
         _sleep_until(load, deadline)
         for index in range(subtick % GROUPS, load.calls, GROUPS):
             _recv(load.fds[index], load.address + DATA_AT, SLOT_BYTES, MSG_DONTWAIT)
-            put16(load.packets, index * PACKET_BYTES + 2, subtick // GROUPS)
-            packet = load.address + PACKETS_AT + index * PACKET_BYTES
+            put16(load.packets, index * PACKET_ROOM + 2, subtick // GROUPS)
+            packet = load.address + PACKETS_AT + index * PACKET_ROOM
             target = load.address + TARGETS_AT + index * 32
             sendto(load.fds[index], packet, PACKET_BYTES, MSG_DONTWAIT | MSG_NOSIGNAL, target, 16)
         subtick += 1
@@ -240,8 +258,9 @@ def prepare(load: Any, calls: int, target_of: Callable[[int], int]) -> None:
         packet[12:] = (128 + 100 * np.sin(2 * np.pi * (300 + index % 50 * 20) * np.arange(SAMPLES) / 8000)).astype(
             np.uint8
         )
-        load["packets"][index * PACKET_BYTES : (index + 1) * PACKET_BYTES] = packet
-        load["packet_vectors"][index] = (base + PACKETS_AT + index * PACKET_BYTES, PACKET_BYTES)
+        at = index * PACKET_ROOM
+        load["packets"][at : at + PACKET_BYTES] = packet
+        load["packet_vectors"][index] = (base + PACKETS_AT + at, PACKET_BYTES)
         load["targets"][index] = _sockaddr(target_of(index))
         target = base + TARGETS_AT + index * 32
         vector = base + _at("packet_vectors") + index * 16
@@ -295,6 +314,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=("generate", "floor"), required=True)
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--core", type=int)
+    parser.add_argument("--suite", choices=tuple(SRTP_SUITES))
     arguments = parser.parse_args()
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
@@ -316,6 +336,10 @@ def main() -> None:
     ports = message["ports"]
     per_port = arguments.calls // len(ports)
     prepare(load, arguments.calls, lambda index: ports[index // per_port])
+    if arguments.suite is not None:
+        suite = SRTP_SUITES[arguments.suite]
+        for index in range(arguments.calls):
+            load["contexts"][index] = create_context(suite, GENERATOR_KEY[: suite.key_octets], sending=True)
     load["call_of_port"][:] = -1
     if arguments.mode == "generate":
         for index, port in enumerate(ports):

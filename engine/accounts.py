@@ -28,7 +28,7 @@ from engine.ids import (
     new_workspace_id,
 )
 from engine.keyring import KeyRing, hash_key
-from engine.model import Account, ApiKey, Role, User, Workspace
+from engine.model import Account, ApiKey, Page, Role, User, Workspace
 from engine.store import Store
 from engine.store import accounts as queries
 from engine.store.config import lock_config
@@ -44,6 +44,10 @@ PASSWORD_MAX: Final = 128
 NAME_MAX: Final = 120
 EMAIL_MAX: Final = 254
 
+NAME_PATTERN: Final = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+"
+"""Names of keys, workspaces and users are shown on one line."""
+
+_NAME: Final = re.compile(NAME_PATTERN)
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]+")
 PASSWORD_HASHER: Final = argon2.PasswordHasher()
 """argon2id with the library's parameters, which follow RFC 9106."""
@@ -112,7 +116,7 @@ class Accounts:
             owner_email=settings.email,
             owner_password=settings.password or new_password(),
         )
-        password_hash = await self._hash_password(result.owner_password)
+        password_hash = await self.hash_password(result.owner_password)
         now = self._clock()
         account = Account(id=new_account_id(), name=DEFAULT_NAME, created_at=now)
         workspace = Workspace(
@@ -173,12 +177,20 @@ class Accounts:
         stored.add_done_callback(lambda future: future.exception())
 
     async def create_key(
-        self, workspace_id: str, name: str, role: Role = "developer", expires_at: datetime | None = None
+        self,
+        workspace_id: str,
+        name: str,
+        role: Role = "developer",
+        expires_at: datetime | None = None,
+        created_by: str | None = None,
     ) -> CreatedKey:
-        """A new key of a workspace. Raises NotFound for an unknown workspace, ValidationFailed for a bad name."""
-        _check_name(name)
+        """A new key of a workspace; `created_by` is the id of the user who makes it.
+
+        Raises NotFound for an unknown workspace, ValidationFailed for a bad name.
+        """
+        check_name(name)
         raw = new_api_key()
-        key = _new_key(workspace_id, name, role, raw, self._clock(), expires_at)
+        key = _new_key(workspace_id, name, role, raw, self._clock(), expires_at, created_by)
 
         async def work(connection: AsyncConnection) -> None:
             if await queries.get_workspace(connection, workspace_id) is None:
@@ -192,6 +204,21 @@ class Accounts:
     async def list_keys(self, workspace_id: str | None = None) -> list[ApiKey]:
         """The keys of a workspace, or of every workspace, newest first; revoked ones too."""
         return await self._store.read(lambda connection: queries.list_keys(connection, workspace_id))
+
+    async def page_of_keys(self, workspace_id: str, page: int, limit: int) -> Page[ApiKey]:
+        """A page of a workspace's keys, newest first; revoked ones too."""
+        return await self._store.read(lambda connection: queries.page_of_keys(connection, workspace_id, page, limit))
+
+    async def key(self, workspace_id: str, key_id: str) -> ApiKey:
+        """One key of a workspace, revoked or not. Raises NotFound."""
+        found = await self._store.read(lambda connection: queries.get_key(connection, workspace_id, key_id))
+        if found is None:
+            raise NotFound("API key not found")
+        return found
+
+    async def refresh_keys(self) -> None:
+        """Takes over changes to keys that were committed before this call."""
+        await self._keys.refresh()
 
     async def revoke_key(self, key_id: str, workspace_id: str | None = None) -> None:
         """Revokes a key, effective at once. Raises NotFound when there is none (in this workspace)."""
@@ -218,7 +245,7 @@ class Accounts:
         self, name: str, account_id: str | None = None, timezone: str = DEFAULT_TIMEZONE
     ) -> Workspace:
         """A new workspace of this account, or of the server's first one. Raises NotFound, ValidationFailed."""
-        _check_name(name)
+        check_name(name)
         now = self._clock()
 
         async def work(connection: AsyncConnection) -> Workspace:
@@ -246,7 +273,7 @@ class Accounts:
         if errors:
             raise ValidationFailed(errors)
         secret = password or new_password()
-        password_hash = await self._hash_password(secret)
+        password_hash = await self.hash_password(secret)
         now = self._clock()
         user = User(id=new_uuid(), email=email, name=name or email.partition("@")[0], created_at=now)
 
@@ -264,21 +291,31 @@ class Accounts:
     async def verify_password(self, email: str, password: str) -> User | None:
         """The user when the password is right. Takes as long for an address that nobody has."""
         found = await self._store.read(lambda connection: queries.get_user_by_email(connection, email))
-        user, password_hash = found if found is not None else (None, await self._hash_password(new_password()))
-        return user if await self._password_matches(password_hash, password) else None
+        user, password_hash = found if found is not None else (None, await self.hash_password(new_password()))
+        return user if await self.password_matches(password_hash, password) else None
 
-    async def _hash_password(self, password: str) -> str:
+    async def hash_password(self, password: str) -> str:
+        """The argon2 hash of a password."""
         # Slow by intent, so not on the event loop.
         return await asyncio.to_thread(self._hasher.hash, password)
 
-    async def _password_matches(self, password_hash: str, password: str) -> bool:
+    async def password_matches(self, password_hash: str, password: str) -> bool:
+        """Whether the hash is that of the password."""
         try:
             return await asyncio.to_thread(self._hasher.verify, password_hash, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
 
 
-def _new_key(workspace_id: str, name: str, role: Role, raw: str, now: datetime, expires_at: datetime | None) -> ApiKey:
+def _new_key(
+    workspace_id: str,
+    name: str,
+    role: Role,
+    raw: str,
+    now: datetime,
+    expires_at: datetime | None,
+    created_by: str | None = None,
+) -> ApiKey:
     return ApiKey(
         id=new_uuid(),
         workspace_id=workspace_id,
@@ -287,6 +324,7 @@ def _new_key(workspace_id: str, name: str, role: Role, raw: str, now: datetime, 
         role=role,
         created_at=now,
         expires_at=expires_at,
+        created_by=created_by,
     )
 
 
@@ -303,8 +341,9 @@ def _check_bootstrap(settings: BootstrapSettings) -> None:
         raise ValidationFailed(errors)
 
 
-def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+def check_name(name: str) -> None:
+    """Raises ValidationFailed for what cannot be the name of a key or a workspace."""
+    if len(name) > NAME_MAX or not _NAME.fullmatch(name):
         raise ValidationFailed.of("name", f"must be 1 to {NAME_MAX} printable characters")
 
 

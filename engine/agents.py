@@ -141,7 +141,7 @@ class Agents:
         return agent
 
     async def rotate_credentials(self, workspace_id: str, agent_id: str) -> SipCredentials:
-        """A new password, in use at once; registrations last until they expire. Raises NotFound."""
+        """A new password, in use at once; who is registered with the old one is not any more. Raises NotFound."""
         password = new_password()
 
         async def work(connection: AsyncConnection) -> SipCredentials:
@@ -156,7 +156,7 @@ class Agents:
         return credentials
 
     async def delete(self, workspace_id: str, agent_id: str) -> None:
-        """Deletes an agent. Raises NotFound."""
+        """Deletes an agent and ends its registrations. Raises NotFound."""
         if not await self._store.write(lambda connection: queries.delete_agent(connection, workspace_id, agent_id)):
             raise NotFound("Agent not found")
         await self._accounts.refresh()

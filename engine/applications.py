@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.directory import NumberDirectory
-from engine.errors import FieldError, NotFound
+from engine.errors import Conflict, FieldError, NotFound
 from engine.ids import new_signing_secret, new_uuid
 from engine.limits import Limits
 from engine.model import Application, Page, RecordingMode, VariableValue
@@ -22,6 +22,7 @@ from engine.sealing import seal_application, unseal_application
 from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store import applications as queries
+from engine.store.deliveries import stop_pending
 from voyloml import LanguageLimits, LintResult, VariableError, lint, lint_template, validate_variables
 
 TEMPLATE_ERRORS_SHOWN: Final = 20
@@ -74,7 +75,7 @@ class Applications:
         self._clock = clock
 
     async def create(self, workspace_id: str, new: NewApplication) -> Application:
-        """A new application with a signing secret of its own."""
+        """A new application with a signing secret of its own. Raises Conflict when its trunk has another one."""
         now = self._clock()
         application = Application(
             id=new_uuid(),
@@ -93,7 +94,12 @@ class Applications:
             updated_at=now,
         )
         sealed = seal_application(self._secrets, application)
-        await self._store.write(lambda connection: queries.insert_application(connection, sealed))
+
+        async def work(connection: AsyncConnection) -> None:
+            await _check_trunk_free(connection, application)
+            await queries.insert_application(connection, sealed)
+
+        await self._store.write(work)
         await self._directory.refresh()
         return application
 
@@ -120,7 +126,7 @@ class Applications:
         return found is not None
 
     async def update(self, workspace_id: str, application_id: str, changes: ApplicationChanges) -> Application:
-        """Changes the members that are given. Raises NotFound."""
+        """Changes the members that are given. Raises NotFound, and Conflict when its trunk has another one."""
         return await self._change(workspace_id, application_id, lambda current: replace(current, **changes))
 
     async def rotate_signing_secret(self, workspace_id: str, application_id: str) -> str:
@@ -131,10 +137,13 @@ class Applications:
 
     async def delete(self, workspace_id: str, application_id: str) -> None:
         """Deletes the application; numbers keep pointing at its id. Raises NotFound."""
-        if not await self._store.write(
-            lambda connection: queries.delete_application(connection, workspace_id, application_id)
-        ):
-            raise NotFound("Application not found")
+
+        async def work(connection: AsyncConnection) -> None:
+            if not await queries.delete_application(connection, workspace_id, application_id):
+                raise NotFound("Application not found")
+            await stop_pending(connection, application_id, "The application was deleted")
+
+        await self._store.write(work)
         await self._directory.refresh()
 
     async def _change(
@@ -145,7 +154,10 @@ class Applications:
             if sealed is None:
                 raise NotFound("Application not found")
             changed = replace(change(unseal_application(self._secrets, sealed)), updated_at=self._clock())
+            await _check_trunk_free(connection, changed)
             await queries.update_application(connection, seal_application(self._secrets, changed))
+            if sealed.finished_url is not None and changed.finished_url is None:
+                await stop_pending(connection, application_id, "The application has no finished URL any more")
             return changed
 
         application = await self._store.write(work)
@@ -173,6 +185,12 @@ class Applications:
         except VariableError as error:
             return [FieldError(name, message) for name, message in error.problems]
         return []
+
+
+async def _check_trunk_free(connection: AsyncConnection, application: Application) -> None:
+    trunk_id = application.inbound_trunk_id
+    if trunk_id is not None and await queries.trunk_taken(connection, trunk_id, by_another_than=application.id):
+        raise Conflict("The inbound trunk has another application")
 
 
 def language_limits(limits: Limits) -> LanguageLimits:

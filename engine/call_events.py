@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from engine.model import Call, CallLogEntry, EventType, RoutingAttempt, money, timestamp
+from engine.model import Call, CallLogEntry, EventType, GeneralEventType, RoutingAttempt, money, timestamp
 
 
 def event_payload(event: EventType, event_id: str, created_at: datetime, call: Call) -> dict[str, object]:
@@ -45,6 +45,19 @@ def event_payload(event: EventType, event_id: str, created_at: datetime, call: C
         "variables": call.variables,
         "cost": money(call.cost),
         "currency": call.currency,
+    }
+
+
+def general_payload(
+    event: GeneralEventType, event_id: str, created_at: datetime, workspace_id: str, data: Mapping[str, object]
+) -> dict[str, object]:
+    """The payload of an event that is not about a call: what it tells is in `data`."""
+    return {
+        "event": event,
+        "event_id": event_id,
+        "created_at": timestamp(created_at),
+        "workspace_id": workspace_id,
+        "data": data,
     }
 
 

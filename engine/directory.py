@@ -6,8 +6,7 @@ within `engine.polling.POLL_SECONDS`.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-from typing import Final
+from collections.abc import Iterator
 
 import structlog
 
@@ -20,11 +19,9 @@ from engine.store import Store
 from engine.store.applications import load_applications
 from engine.store.config import Changes, ConfigFollower
 from engine.store.numbers import load_numbers
+from engine.trusted_sources import TrustedSources
 
 logger = structlog.get_logger(__name__)
-
-TRUSTED_ADDRESSES: Final = 2**24
-"""A network of more addresses, 10.0.0.0/8 being the largest, tells nothing about who is in it."""
 
 
 class NumberDirectory:
@@ -40,7 +37,7 @@ class NumberDirectory:
         self._by_e164: dict[str, Number] = {}
         self._numbers: dict[str, Number] = {}
         self._applications: dict[str, Application] = {}
-        self._sources: set[Network] | None = None  # of all numbers; None: to be collected again
+        self._sources = TrustedSources(self._networks)
         self._polling = ConfigPolling(self._follower, "number directory")
         self.registrations = NumberRegistrations()
 
@@ -58,19 +55,7 @@ class NumberDirectory:
 
     def trusts(self, host: str) -> bool:
         """Whether some number may be called from this address by the address alone, and not from half the world."""
-        if self._sources is None:
-            self._sources = {
-                network
-                for number in self._by_e164.values()
-                if number.sip is not None
-                for network in number.sip.allowed_source_ips
-                if network.num_addresses <= TRUSTED_ADDRESSES
-            }
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return any(address in network for network in self._sources)
+        return self._sources.trusts(host)
 
     async def start(self) -> None:
         """Loads everything and begins to poll for changes.
@@ -95,7 +80,7 @@ class NumberDirectory:
         numbers = await self._store.read(lambda connection: load_numbers(connection, number_ids))
         applications = await self._store.read(lambda connection: load_applications(connection, application_ids))
         self._drop(number_ids, application_ids)
-        self._sources = None
+        self._sources.forget()
         for number in numbers:
             self._add_number(number)
         for application in applications:
@@ -105,6 +90,11 @@ class NumberDirectory:
             return
         for number_id in number_ids:
             self.registrations.changed(number_id, self._numbers.get(number_id))
+
+    def _networks(self) -> Iterator[Network]:
+        for number in self._by_e164.values():
+            if number.sip is not None:
+                yield from number.sip.allowed_source_ips
 
     def _drop(self, number_ids: list[str] | None, application_ids: list[str] | None) -> None:
         if number_ids is None or application_ids is None:

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -58,9 +59,11 @@ class _BlockedAddress(OSError):
 
 @dataclass(frozen=True, slots=True)
 class OutboundHttpConfig:
-    """`allow_private` is contract §22.2 `security.allow_private_callbacks`."""
+    """`allow_private` is contract §22.2 `security.allow_private_callbacks`; `connections` 0 sets no bound to
+    them, nor to those to one host."""
 
     allow_private: bool = True
+    connections: int = CONNECTIONS
 
 
 class OutboundHttp:
@@ -77,8 +80,8 @@ class OutboundHttp:
     async def start(self) -> None:
         """Opens the connection pool; needs a running loop."""
         connector = aiohttp.TCPConnector(
-            limit=CONNECTIONS,
-            limit_per_host=CONNECTIONS_PER_HOST,
+            limit=self._config.connections,
+            limit_per_host=CONNECTIONS_PER_HOST if self._config.connections else 0,
             ttl_dns_cache=DNS_CACHE_SECONDS,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             socket_factory=self._open_socket,
@@ -113,6 +116,15 @@ class OutboundHttp:
         Raises HttpFailure with kind `blocked`, `dns`, `connect`, `timeout`, `too_large` or `protocol`. `elapsed_ms` is
         measured from the call to the last byte of the body.
         """
+        return await self._exchange(request, _read_limited)
+
+    async def beginning(self, request: HttpRequest) -> HttpReply:
+        """As a call, but of a longer body only the first `max_bytes` are read; the rest is let go."""
+        return await self._exchange(request, _read_beginning)
+
+    async def _exchange(
+        self, request: HttpRequest, read: Callable[[aiohttp.ClientResponse, int], Awaitable[bytes]]
+    ) -> HttpReply:
         if self._session is None:
             raise RuntimeError("OutboundHttp is not started")
         began = time.monotonic()
@@ -132,7 +144,7 @@ class OutboundHttp:
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=request.connect_timeout),
                 ) as response:
-                    body = await _read_limited(response, request.max_bytes)
+                    body = await read(response, request.max_bytes)
                     return HttpReply(
                         status=response.status,
                         headers={name.lower(): value for name, value in response.headers.items()},
@@ -206,6 +218,18 @@ def _was_blocked(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+async def _read_beginning(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        parts.append(part[: max_bytes - size])
+        size += len(part)
+        if size > max_bytes:
+            response.close()
+            break
+    return b"".join(parts)
 
 
 async def _read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

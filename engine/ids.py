@@ -54,6 +54,11 @@ def new_trunk_username() -> str:
     return "t_" + secrets.token_hex(6)
 
 
+def new_carrier_username() -> str:
+    """The SIP username that a number's carrier is challenged for, `n_` + 12 hex."""
+    return "n_" + secrets.token_hex(6)
+
+
 def new_api_key() -> str:
     """A raw API key, `vlx_live_` + 40 letters and digits (238 random bits)."""
     return KEY_PREFIX + _random_text(SECRET_LENGTH)
@@ -62,6 +67,16 @@ def new_api_key() -> str:
 def new_signing_secret() -> str:
     """A signing secret, `whsec_` + 40 letters and digits (238 random bits)."""
     return SECRET_PREFIX + _random_text(SECRET_LENGTH)
+
+
+def new_session_token() -> str:
+    """The token of a console session, 40 letters and digits (238 random bits)."""
+    return _random_text(SECRET_LENGTH)
+
+
+def new_invitation_token() -> str:
+    """The token that accepts an invitation, 40 letters and digits (238 random bits)."""
+    return _random_text(SECRET_LENGTH)
 
 
 def new_password(length: int = 20) -> str:

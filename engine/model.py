@@ -46,14 +46,37 @@ HangupCause = Literal[
     "media_timeout",
     "network_error",
 ]
+DestinationState = Literal["unknown", "up", "down"]
 AnsweredBy = Literal["human", "machine", "unknown"]
 AttemptResult = Literal[
     "answered", "no_answer", "busy", "rejected", "failed", "latency_exceeded", "skipped_down", "skipped_disabled"
 ]
 EventType = Literal["call.placed", "call.received", "call.answered", "call.completed", "call.failed"]
+GeneralEventType = Literal[
+    "recording.completed",
+    "trunk.destination.down",
+    "trunk.destination.up",
+    "trunk.registered",
+    "trunk.unregistered",
+    "number.activated",
+    "rental.kyc.updated",
+    "wallet.low",
+    "webhook.test",
+]
+"""Events that are not a change of a call's state (contract §13.2)."""
+
+DeliveryStatus = Literal["pending", "delivered", "failed"]
+TargetKind = Literal["webhook", "application"]
 VariableValue = str | int | float | bool
 
 T = TypeVar("T")
+
+_RANKS: Mapping[Role, int] = {"owner": 3, "admin": 2, "developer": 1, "billing": 1, "viewer": 0}
+
+
+def may_grant(own: Role, granted: Role) -> bool:
+    """Whether `granted` is not above `own` (contract §16): the same, or of a lower rank."""
+    return own == granted or _RANKS[granted] < _RANKS[own]
 
 
 def timestamp(moment: datetime) -> str:
@@ -120,8 +143,36 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A user's place in a workspace; `id` is that of the membership."""
+
+    id: str
+    workspace_id: str
+    user_id: str
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An e-mail address that may become a member until `expires_at`."""
+
+    id: str
+    workspace_id: str
+    email: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key as it may be shown: the raw key is not kept, `prefix` is its first 13 characters."""
+    """An API key as it may be shown: the raw key is not kept, `prefix` is its first 13 characters.
+
+    `created_by` is the id of the user who made it, None for one that another key or a command made.
+    """
 
     id: str
     workspace_id: str
@@ -132,6 +183,7 @@ class ApiKey:
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    created_by: str | None = None
 
     def usable(self, now: datetime) -> bool:
         """Whether the key is neither revoked nor expired at `now`."""
@@ -273,6 +325,64 @@ class OutboundTrunk:
 
 
 @dataclass(frozen=True, slots=True)
+class InboundDestination:
+    """A SIP URI that an inbound trunk rings, and the credentials it challenges us for, if it does."""
+
+    id: str
+    uri: str
+    label: str | None = None
+    enabled: bool = True
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """When the next destination is tried (contract §9.1); milliseconds."""
+
+    on_5xx: bool = True
+    no_answer_ms: int = 20_000
+    max_setup_latency_ms: int | None = None
+    on_busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChecks:
+    """Whether and how often destinations are probed with OPTIONS."""
+
+    enabled: bool = True
+    interval_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationHealth:
+    """What probing a destination has shown; `since` is when the state began."""
+
+    state: DestinationState
+    latency_ms: int | None
+    last_checked_at: datetime
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InboundTrunk:
+    """Destinations in the order in which they are tried (contract §9.1); `application_id` hangs on the trunk."""
+
+    id: str
+    workspace_id: str
+    name: str
+    enabled: bool
+    destinations: tuple[InboundDestination, ...]
+    failover: Failover
+    health: HealthChecks
+    application_id: str | None
+    record: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingAttempt:
     """One destination that was tried or passed over for a call (contract §6.3)."""
 
@@ -368,6 +478,50 @@ class CallLogEntry:
     at: datetime
     type: str
     data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A subscription to events (contract §13.1); `previous_secret` signs as well until `previous_until`."""
+
+    id: str
+    workspace_id: str
+    url: str
+    events: tuple[str, ...]
+    description: str | None
+    enabled: bool
+    headers: Mapping[str, str]
+    secret: str = field(repr=False)
+    secret_prefix: str
+    previous_secret: str | None = field(repr=False)
+    previous_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to a webhook or a finished URL (contract §7.3).
+
+    What was sent and answered is of the last attempt. `payload` is the event's, None in lists; secrets in
+    `request_headers` are masked.
+    """
+
+    id: str
+    event_type: str
+    event_id: str
+    call_id: str | None
+    status: DeliveryStatus
+    attempts: int
+    response_status: int | None
+    last_error: str | None
+    next_attempt_at: datetime
+    created_at: datetime
+    delivered_at: datetime | None
+    target_url: str
+    request_headers: Mapping[str, str]
+    response_body: str | None
+    payload: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

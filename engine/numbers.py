@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.directory import NumberDirectory
 from engine.errors import Conflict, FieldError, NotFound, ValidationFailed
-from engine.ids import new_uuid
+from engine.ids import new_carrier_username, new_password, new_uuid
 from engine.model import Number, NumberKind, NumberSip, NumberStatus, Page, Route, RouteKind, SipAuth, SipOutbound
 from engine.phone import country_of
 from engine.sealing import seal_number, unseal_number
@@ -22,6 +22,7 @@ from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store import numbers as queries
 from engine.store.applications import get_application
+from engine.store.inbound_trunks import get_trunk
 
 SipChanges = Mapping[str, Any]
 """Members of a NumberSip to change. `auth` and `outbound` are None, or mappings of their own members to change."""
@@ -120,7 +121,8 @@ class Numbers:
     async def destination_error(self, workspace_id: str, kind: RouteKind, destination_id: str) -> str | None:
         """Why calls cannot be routed there: it is not of this workspace. None when they can."""
         if kind == "trunk":
-            return "must be an inbound trunk of this workspace"
+            trunk = await self._store.read(lambda connection: get_trunk(connection, workspace_id, destination_id))
+            return None if trunk is not None else "must be an inbound trunk of this workspace"
         found = await self._store.read(lambda connection: get_application(connection, workspace_id, destination_id))
         return None if found is not None else "must be an application of this workspace"
 
@@ -148,6 +150,36 @@ class Numbers:
         number = await self._store.write(work)
         await self._directory.refresh()
         return number
+
+    async def credentials(self, workspace_id: str, number_id: str) -> Number:
+        """A BYO number, whose `sip.auth` is what its carrier is challenged for.
+
+        Raises NotFound, and Conflict for a rental, which has no SIP configuration.
+        """
+        number = await self.get(workspace_id, number_id)
+        if number.sip is None:
+            raise Conflict("A rented number has no SIP configuration")
+        return number
+
+    async def set_credentials(
+        self, workspace_id: str, number_id: str, username: str | None, password: str | None
+    ) -> Number:
+        """New credentials for the carrier; what is None is generated. Raises as `credentials`."""
+        await self.credentials(workspace_id, number_id)
+        auth = {"username": username or new_carrier_username(), "password": password or new_password()}
+        return await self.update(workspace_id, number_id, {}, {"auth": auth})
+
+    async def rotate_credentials(self, workspace_id: str, number_id: str) -> Number:
+        """A new password for the username there is. Raises as `credentials`, and Conflict where there is none."""
+        number = await self.credentials(workspace_id, number_id)
+        if number.sip is None or number.sip.auth is None:
+            raise Conflict("The number has no SIP credentials")
+        return await self.update(workspace_id, number_id, {}, {"auth": {"password": new_password()}})
+
+    async def delete_credentials(self, workspace_id: str, number_id: str) -> None:
+        """The carrier is challenged no more: its addresses alone authenticate it. Raises as `credentials`."""
+        await self.credentials(workspace_id, number_id)
+        await self.update(workspace_id, number_id, {}, {"auth": None})
 
     async def delete(self, workspace_id: str, number_id: str) -> None:
         """Deletes a BYO number. Raises NotFound, and Conflict for a rental, which is released instead."""

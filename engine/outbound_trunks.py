@@ -105,12 +105,16 @@ class OutboundTrunks:
             lambda connection: queries.page_of_trunks(connection, workspace_id, page, limit, search)
         )
 
+    async def every(self, workspace_id: str) -> list[OutboundTrunk]:
+        """Every trunk of a workspace, newest first."""
+        return await self._store.read(lambda connection: queries.trunks_of(connection, workspace_id))
+
     async def update(self, workspace_id: str, trunk_id: str, changes: TrunkChanges) -> OutboundTrunk:
         """Changes the members that are given. Raises NotFound."""
         return await self._change(workspace_id, trunk_id, lambda current: replace(current, **changes))
 
     async def rotate_credentials(self, workspace_id: str, trunk_id: str) -> SipCredentials:
-        """A new password, in use at once; registrations last until they expire. Raises NotFound."""
+        """A new password, in use at once; who is registered with the old one is not any more. Raises NotFound."""
         password = new_password()
         trunk = await self._change(
             workspace_id,
@@ -120,7 +124,7 @@ class OutboundTrunks:
         return SipCredentials(trunk.username, password)
 
     async def delete(self, workspace_id: str, trunk_id: str) -> None:
-        """Deletes a trunk. Raises NotFound."""
+        """Deletes a trunk and ends its registrations. Raises NotFound."""
         if not await self._store.write(lambda connection: queries.delete_trunk(connection, workspace_id, trunk_id)):
             raise NotFound("Outbound trunk not found")
         await self._accounts.refresh()

@@ -14,15 +14,16 @@ from typing import Final
 
 import structlog
 
-from engine.call_events import event_payload, state_change
+from engine.call_events import state_change
 from engine.call_log import CallLogBuffer
 from engine.errors import Conflict, EngineError, NotFound, ValidationFailed
-from engine.ids import is_public_call_id, new_event_id, parse_uuid
+from engine.ids import is_public_call_id, parse_uuid
 from engine.model import Call, CallLogEntry, CallOutcome, EventType, HangupBy, HangupCause, NewCall, Outcome, Page
+from engine.outbox import Outbox, StoredEvent
 from engine.store import Row, Store
 from engine.store import calls as queries
 from engine.store.calls import CallFilter
-from engine.store.json_text import dump_json, storable
+from engine.store.json_text import storable
 from engine.store.meta import TOUCH_ALIVE, alive_at
 from engine.store.times import from_ms, to_ms
 
@@ -39,10 +40,14 @@ __all__ = ["CallFilter", "CallOutcome", "CallRecords", "NewCall"]
 
 
 class CallRecords:
-    """The records of every workspace. What the call code reports is stored; what the API asks for is read back."""
+    """The records of every workspace. What the call code reports is stored; what the API asks for is read back.
 
-    def __init__(self, store: Store) -> None:
+    `outbox` knows who is told of a call's events; without one nobody is.
+    """
+
+    def __init__(self, store: Store, outbox: Outbox | None = None) -> None:
         self._store = store
+        self._outbox = outbox or Outbox()
         self._live: dict[str, Call] = {}
         self._closing: set[str] = set()
         self._log = CallLogBuffer(store)
@@ -111,17 +116,17 @@ class CallRecords:
         """
         call = _begin(new)
         ended = _end(call, CallOutcome(outcome, hangup_by, hangup_cause, call.created_at, sip_code))
-        rows: list[Row] = [
-            (queries.INSERT_CALL, queries.call_values(ended)),
-            _event_row("call.received", call, call.created_at),
-            _event_row(_terminal_event(ended), ended, call.created_at),
-        ]
+        received = self._outbox.call_event("call.received", call, call.created_at)
+        terminal = self._outbox.call_event(_terminal_event(ended), ended, call.created_at)
+        rows: list[Row] = [(queries.INSERT_CALL, queries.call_values(ended)), *received.rows, *terminal.rows]
         try:
             stored = self._store.write_rows(rows)
         except EngineError as error:
             logger.warning("call.record_lost", call=call.public_id, reason=error.message)
             return
         stored.add_done_callback(lambda future: _report_lost(future, call))
+        for event in (received, terminal):
+            self._wake_after(stored, event)
 
     def log(self, call_id: str, kind: str, data: Mapping[str, object], at: datetime) -> None:
         """Adds to the log of a call (contract §6.5). Stored a moment later; bounded for each call."""
@@ -222,10 +227,20 @@ class CallRecords:
             await self._store.write_rows(rows)
             return
         try:
-            await self._store.write_rows([*rows, _event_row(event, call, at)])
+            await self._store_event(rows, event, call, at)
         except Conflict:
             # Most likely the one in 2^48: the random id of the event exists. It is drawn once more.
-            await self._store.write_rows([*rows, _event_row(event, call, at)])
+            await self._store_event(rows, event, call, at)
+
+    def _store_event(self, rows: Sequence[Row], event: EventType, call: Call, at: datetime) -> asyncio.Future[None]:
+        told = self._outbox.call_event(event, call, at)
+        stored = self._store.write_rows([*rows, *told.rows])
+        self._wake_after(stored, told)
+        return stored
+
+    def _wake_after(self, stored: asyncio.Future[None], event: StoredEvent) -> None:
+        if event.targets:
+            stored.add_done_callback(lambda future: None if _failed(future) else self._outbox.wake(event))
 
     def _schedule_heartbeat(self) -> None:
         if self._heartbeat is None:
@@ -302,16 +317,8 @@ def _terminal_event(call: Call) -> EventType:
     return "call.failed" if call.answered_at is None else "call.completed"
 
 
-def _event_row(event: EventType, call: Call, at: datetime) -> Row:
-    event_id = new_event_id()
-    return queries.INSERT_EVENT, {
-        "id": event_id,
-        "workspace_id": call.workspace_id,
-        "type": event,
-        "call_id": call.id,
-        "payload": dump_json(event_payload(event, event_id, at, call)),
-        "created_at": to_ms(at),
-    }
+def _failed(stored: asyncio.Future[None]) -> bool:
+    return stored.cancelled() or stored.exception() is not None
 
 
 def _report_lost(stored: asyncio.Future[None], call: Call) -> None:

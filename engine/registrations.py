@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from engine.model import Number
+from engine.model import GeneralEventType, Number
+from engine.monitor import Monitor
 from engine.number_registrations import NumberRegistrations
 from engine.refusals import RefusalLog
-from engine.sip_accounts import AccountRegistration, SipAccountDirectory, SipDomain
+from engine.sip_accounts import AccountRegistration, SipAccount, SipAccountDirectory, SipDomain
 from sip import (
     Binding,
     BindingChange,
@@ -45,17 +46,23 @@ class AccountRegistrations:
         domain: SipDomain,
         refusals: RefusalLog,
         clock: Callable[[], float] = time.monotonic,
+        monitor: Monitor | None = None,
     ) -> None:
-        """`clock` is that of the user agent."""
+        """`clock` is that of the user agent; `monitor` is told of trunks."""
         self._clock = clock
+        self._monitor = monitor
+        self._registered_trunks: set[str] = set()
         self._accounts = accounts
         self._domain = domain
         self._refusals = refusals
         self._registrar: Registrar
+        self._user_agent: UserAgent
 
     def bind(self, user_agent: UserAgent) -> None:
         """The user agent whose REGISTERs arrive here."""
+        self._user_agent = user_agent
         self._registrar = user_agent.serve_registrations(self.arrived, self.changed)
+        self._accounts.watch(self._account_changed)
 
     def registration(self, account_id: str) -> AccountRegistration | None:
         """The best registration of the agent or trunk with this id (contract §9.2, §17)."""
@@ -100,6 +107,14 @@ class AccountRegistrations:
         else:
             asking.accept(account.id)
 
+    def _account_changed(self, before: SipAccount, after: SipAccount | None) -> None:
+        """Who could not register any more as it is registered is not registered any more."""
+        bindings = self.bindings(before.id)
+        if after is not None and after.enabled and after.password == before.password:
+            bindings = tuple(it for it in bindings if not after.allows_source(it.source.host))
+        if bindings:
+            self._user_agent.end_registrations(before.id)
+
     def changed(self, change: BindingChange) -> None:
         """What became of a binding."""
         binding = change.binding
@@ -108,6 +123,26 @@ class AccountRegistrations:
             log.info("register.bound", transport=binding.source.transport)
         elif change.kind == "unbound":
             log.info("register.unbound", reason=change.reason)
+        self._tell(change)
+
+    def _tell(self, change: BindingChange) -> None:
+        """A trunk that registers with its first contact, or has lost its last one."""
+        trunk_id, binding = change.binding.aor, change.binding
+        trunk = self._accounts.trunk(trunk_id)
+        registered = bool(self._registrar.bindings(trunk_id, self._clock()))
+        if registered == (trunk_id in self._registered_trunks):
+            return
+        if registered and trunk is not None:
+            self._registered_trunks.add(trunk_id)
+        else:
+            self._registered_trunks.discard(trunk_id)
+        if trunk is None or self._monitor is None:
+            return  # an agent, or a trunk that is deleted
+        event: GeneralEventType = "trunk.registered" if registered else "trunk.unregistered"
+        host = binding.source.host
+        message = f"{trunk.name} {'registered from' if registered else 'is no more registered from'} {host}"
+        further = {"trunk_id": trunk_id, "name": trunk.name, "contact": str(binding.contact), "source_ip": host}
+        self._monitor.happened(event, trunk.workspace_id, trunk_id, message, further)
 
 
 class CarrierRegistrations:

@@ -9,7 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from engine.model import Agent, Application, Number, NumberSip, OutboundTrunk
+from engine.model import (
+    Agent,
+    Application,
+    InboundDestination,
+    InboundTrunk,
+    Number,
+    NumberSip,
+    OutboundTrunk,
+    Webhook,
+)
 from engine.secrets import SecretBox
 from engine.store import Store
 from engine.store.meta import get_or_set_text
@@ -70,6 +79,45 @@ def seal_trunk(secrets: SecretBox, trunk: OutboundTrunk) -> OutboundTrunk:
 def unseal_trunk(secrets: SecretBox, trunk: OutboundTrunk) -> OutboundTrunk:
     """The trunk as it is used. Raises SecretUnreadable."""
     return replace(trunk, password=secrets.decrypt(trunk.password, _trunk_context(trunk)))
+
+
+def seal_webhook(secrets: SecretBox, webhook: Webhook) -> Webhook:
+    """The webhook as it is stored."""
+    return _with_secrets(webhook, secrets.encrypt)
+
+
+def unseal_webhook(secrets: SecretBox, webhook: Webhook) -> Webhook:
+    """The webhook as it is used. Raises SecretUnreadable."""
+    return _with_secrets(webhook, secrets.decrypt)
+
+
+def _with_secrets(webhook: Webhook, change: Callable[[str, str], str]) -> Webhook:
+    context, previous = f"webhook {webhook.id} secret", webhook.previous_secret
+    return replace(
+        webhook,
+        secret=change(webhook.secret, context),
+        previous_secret=None if previous is None else change(previous, context),
+    )
+
+
+def seal_destination(secrets: SecretBox, trunk_id: str, destination: InboundDestination) -> InboundDestination:
+    """The destination of an inbound trunk as it is stored."""
+    return _with_password(trunk_id, destination, secrets.encrypt)
+
+
+def unseal_inbound_trunk(secrets: SecretBox, trunk: InboundTrunk) -> InboundTrunk:
+    """The inbound trunk as it is used. Raises SecretUnreadable."""
+    clear = tuple(_with_password(trunk.id, destination, secrets.decrypt) for destination in trunk.destinations)
+    return replace(trunk, destinations=clear)
+
+
+def _with_password(
+    trunk_id: str, destination: InboundDestination, change: Callable[[str, str], str]
+) -> InboundDestination:
+    if destination.password is None:
+        return destination
+    context = f"inbound trunk {trunk_id} destination {destination.id} password"
+    return replace(destination, password=change(destination.password, context))
 
 
 def _agent_context(agent: Agent) -> str:

@@ -6,7 +6,7 @@ API asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -22,6 +22,7 @@ from engine.store import Store
 from engine.store.agents import load_agents
 from engine.store.config import Changes, ConfigFollower
 from engine.store.outbound_trunks import load_trunks
+from engine.trusted_sources import TrustedSources
 
 logger = structlog.get_logger(__name__)
 
@@ -83,6 +84,14 @@ class SipDomain:
         return f"sip:{username}@[{host}]" if ":" in host else f"sip:{username}@{host}"
 
 
+AccountWatcher = Callable[[SipAccount, SipAccount | None], None]
+"""Takes an account as it was, and as it is; None where it is gone."""
+
+
+def _watched_by_nobody(before: SipAccount, after: SipAccount | None) -> None:
+    """Nobody registers."""
+
+
 class SipAccountDirectory:
     """`start` loads everything and keeps it fresh; the look-ups are plain dictionary accesses."""
 
@@ -94,6 +103,17 @@ class SipAccountDirectory:
         self._by_username: dict[str, SipAccount] = {}
         self._agents: dict[str, Agent] = {}
         self._trunks: dict[str, OutboundTrunk] = {}
+        self._sources = TrustedSources(self._networks)
+        self._on_change: AccountWatcher = _watched_by_nobody
+
+    def watch(self, on_change: AccountWatcher) -> None:
+        """Have `on_change` called when an account that was there before the change has another password, other allowed
+        sources, is disabled or gone."""
+        self._on_change = on_change
+
+    def trusts(self, host: str) -> bool:
+        """Whether an enabled trunk names this address as its own, and not half the world."""
+        return self._sources.trusts(host)
 
     def lookup(self, username: str) -> SipAccount | None:
         """The account with this username in just this case, of whatever workspace, disabled ones included."""
@@ -127,11 +147,22 @@ class SipAccountDirectory:
             return
         agents = await self._store.read(lambda connection: load_agents(connection, agent_ids))
         trunks = await self._store.read(lambda connection: load_trunks(connection, trunk_ids))
+        before = {account.id: account for account in self._by_username.values()}
         self._drop(agent_ids, trunk_ids)
+        self._sources.forget()
         for agent in agents:
             self._add_agent(agent)
         for trunk in trunks:
             self._add_trunk(trunk)
+        after = {account.id: account for account in self._by_username.values()}
+        for account_id, account in before.items():
+            if after.get(account_id) != account:
+                self._on_change(account, after.get(account_id))
+
+    def _networks(self) -> Iterator[Network]:
+        for trunk in self._trunks.values():
+            if trunk.enabled:
+                yield from trunk.allowed_source_ips
 
     def _drop(self, agent_ids: list[str] | None, trunk_ids: list[str] | None) -> None:
         if agent_ids is None or trunk_ids is None:

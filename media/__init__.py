@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         MediaTimeout,
         RtcpBye,
     )
+    from media.kernel.keys import SRTP_SUITES, SrtpParameters
     from media.kernel.playlist import Playback, PlaybackResult
     from media.kernel.ports import PortsExhausted
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
@@ -43,6 +44,7 @@ _HOMES = {
         "MediaTimeout",
         "RtcpBye",
     ),
+    "media.kernel.keys": ("SRTP_SUITES", "SrtpParameters"),
     "media.kernel.playlist": ("Playback", "PlaybackResult"),
     "media.kernel.ports": ("PortsExhausted",),
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
@@ -56,6 +58,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "SRTP_SUITES",
     "AudioDecoder",
     "AudioError",
     "AudioLimits",
@@ -82,6 +85,7 @@ __all__ = [
     "SessionStatistics",
     "SpeechEngine",
     "SpeechUnavailable",
+    "SrtpParameters",
     "Stored",
     "StreamError",
     "StreamParameters",

@@ -155,8 +155,8 @@ class PromptLibrary(Generic[T]):
 
     def _keep(self, key: str, stored: Stored[T] | None, failure: Exception | None, seconds: float | None) -> None:
         self.discard(key)
-        # Two bytes a sample, and one for each of the two codecs it may have been encoded to.
-        weight = _ENTRY_BYTES + (2 * stored.audio.samples.nbytes if stored is not None else 0)
+        # Two bytes a sample, and one for each of the three codecs it may have been encoded to.
+        weight = _ENTRY_BYTES + (5 * stored.audio.samples.nbytes // 2 if stored is not None else 0)
         if weight > self._max_bytes:
             return
         fresh_until = float("inf") if seconds is None else self._clock() + seconds

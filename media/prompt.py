@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from media.kernel.g711 import encode
+from media.kernel.g711 import encode as encode_g711
 
 SAMPLE_RATE = 8000
 
@@ -34,14 +34,28 @@ class PromptAudio:
         """How long it plays, in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
-    def encoded(self, codec: str) -> npt.NDArray[np.uint8]:
-        """Return the octets in "PCMU" or "PCMA", one per sample, the same array each time.
+    def slow_to_encode(self, codec: str) -> bool:
+        """Whether `encoded` would take long enough to do it on another thread, which it may be called from."""
+        return codec == "G722" and codec not in self._encoded and len(self.samples) > SAMPLE_RATE
 
-        The first call per codec takes about 1 ms per minute of audio. Raises KeyError for another codec.
+    def encoded(self, codec: str) -> npt.NDArray[np.uint8]:
+        """Return the octets in "PCMU", "PCMA" or "G722", one per sample, the same array each time.
+
+        The first call per codec takes about 1 ms per minute of audio, for G.722 about 50 ms.
+        Raises KeyError for another codec.
         """
         octets = self._encoded.get(codec)
         if octets is None:
-            octets = encode(self.samples, codec)
+            octets = _encode(self.samples, codec)
             octets.flags.writeable = False
             self._encoded[codec] = octets
         return octets
+
+
+def _encode(samples: npt.NDArray[np.int16], codec: str) -> npt.NDArray[np.uint8]:
+    if codec != "G722":
+        return encode_g711(samples, codec)
+    # Not at the top: child processes that make prompts do without the compiler.
+    from media.kernel.codecs import encode
+
+    return encode(samples, codec)

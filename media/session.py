@@ -31,9 +31,10 @@ from media.events import (
 from media.kernel import constants as c
 from media.kernel.addresses import address_text, ip_address
 from media.kernel.core import MediaCore
+from media.kernel.keys import Keyring, SrtpError
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
-from media.kernel.stream import StreamParameters, start_arguments
+from media.kernel.stream import StreamError, StreamParameters, start_arguments
 from media.prompt import PromptAudio
 
 _log = logging.getLogger(__name__)
@@ -95,9 +96,11 @@ class MediaSession:
         self._digits_busy = False
         self._listener: TapListener | None = None
         self._groups = 0
+        self._keyring = Keyring()
         self._closing: asyncio.Future[SessionStatistics] | None = None
         random = os.urandom(10)
-        # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random.
+        # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random. The sequence number in its lower half: it
+        # does not wrap before an SRTP receiver has heard the first packets (RFC 3711 §3.3.1).
         core.push(
             [
                 (
@@ -107,7 +110,7 @@ class MediaSession:
                     sockets[0].fileno(),
                     sockets[1].fileno(),
                     int.from_bytes(random[:4]),
-                    int.from_bytes(random[4:6]),
+                    int.from_bytes(random[4:6]) & 0x7FFF,
                     int.from_bytes(random[6:]),
                     int(timeout_seconds * c.NANOSECONDS),
                     # RFC 7022 §4.2: a short-term persistent name is 96 random bits in base64.
@@ -132,21 +135,31 @@ class MediaSession:
         """Send and receive as negotiated; also for every later change. Raises StreamError.
 
         What plays goes on through a change, in the other codec where it changes. A remote address that is new is
-        waited for as at the first start, an old one keeps the source that was found.
+        waited for as at the first start, an old one keeps the source that was found. Keys that are new rotate: ours at
+        once, the far end's old one is taken for two seconds more.
         """
         arguments = start_arguments(parameters, self._version)
         if self.closed:
             return
+        try:
+            contexts = self._keyring.use(parameters.srtp)
+        except SrtpError as error:
+            raise StreamError(f"srtp: {error}") from error
         self.parameters = parameters
         # In one step, so that no frame goes out half changed, and the first one carries what was queued before.
         self._core.push(
             [
                 *self._playlist.use_codec(parameters.codec),
-                (c.COMMAND_START, self.slot, self.generation, *arguments),
+                (c.COMMAND_START, self.slot, self.generation, *arguments, *contexts),
                 *self._playlist.take_waiting(),
             ]
         )
         self._feed_digits()
+
+    async def prepare(self, audio: PromptAudio) -> None:
+        """Encode audio for the session's codec before it is played, on another thread where that takes long."""
+        if self.parameters is not None and audio.slow_to_encode(self.parameters.codec):
+            await asyncio.to_thread(audio.encoded, self.parameters.codec)
 
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:
         """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
@@ -230,6 +243,14 @@ class MediaSession:
         self._listener = listener
         self._command(c.COMMAND_TAP, 0 if listener is None else 1)
 
+    def hear(self, other: "MediaSession | None") -> None:
+        """Send what another session of the same plane receives, from the next tick on; None ends it.
+
+        As it is where both speak the same codec. What is queued to be played goes first.
+        """
+        slot, generation = (-1, 0) if other is None or other.closed else (other.slot, other.generation)
+        self._command(c.COMMAND_HEAR, slot, generation)
+
     def statistics(self) -> SessionStatistics:
         """Return what has been measured so far; of a closed session, what was measured to its end."""
         if self._closing is not None and self._closing.done():
@@ -258,6 +279,7 @@ class MediaSession:
             _resolve(digits.sent, False)
         self._digits.clear()
         self._listener = None
+        self._keyring.close()
         statistics = read_session(self._row, self.generation)
         for sock in self._sockets:
             sock.close()
@@ -302,6 +324,8 @@ class MediaSession:
             self._tell(MediaTimeout(self, when / c.NANOSECONDS))
         elif kind == c.EVENT_BYE:
             self._tell(RtcpBye(self, when / c.NANOSECONDS))
+        elif kind == c.EVENT_KEYS_DROPPED:
+            self._keyring.drop(first, second)
         elif kind == c.EVENT_DIGITS_SENT:
             self._piece_sent(second)
 

@@ -23,9 +23,9 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from engine.masking import MASK, is_sensitive
 from server.config import LogSection
 
-MASK = "********"
 # A record is read by people and collectors; a 64 KiB datagram in it helps neither.
 MAX_VALUE_CHARS = 4096
 MAX_TRACE_CHARS = 32_768
@@ -44,13 +44,14 @@ _QUIET_LOGGERS = {
     "uvicorn.access": logging.WARNING,
     "uvicorn.error": logging.WARNING,
 }
-_SENSITIVE_WORDS = ("authorization", "cookie", "key", "token", "secret", "password")
 # Our own credentials have prefixes (contract §1) and are recognised wherever they turn up.
 _CREDENTIAL = re.compile(r"\b(vlx_live_|voywt_|whsec_)[A-Za-z0-9]{8,}")
 _HEADER_LINE = re.compile(r"((?:proxy-)?authorization|(?:set-)?cookie)([ \t]*:[ \t]*)[^\r\n]+", re.IGNORECASE)
 # Too short or too plain for any of these: most values of most records.
 _HARMLESS = re.compile(r"[A-Za-z0-9 .+-]{0,256}|[A-Za-z0-9 ._+-]{0,13}|cl_[0-9a-f]{12}|[0-9T:.-]{0,40}Z")
 _QUERY_VALUE = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
+# SRTP keys in SDP (RFC 4568 §9.2), should a description be logged.
+_INLINE_KEY = re.compile(r"\b(inline:)[A-Za-z0-9+/]{16,}={0,2}", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 # Level → ANSI colour, for terminals only.
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
@@ -105,19 +106,14 @@ def configure_logging(log: LogSection, *, mask: bool = True, stream: TextIO | No
     )
 
 
-@functools.lru_cache(maxsize=1024)
-def is_sensitive(name: str) -> bool:
-    """Whether the value of a header or field of this name is masked (contract §22.2 `security.mask_logged_headers`)."""
-    lower = name.lower()
-    return any(word in lower for word in _SENSITIVE_WORDS)
-
-
 def mask_text(text: str) -> str:
-    """Return text with API keys, tokens, credentials in header lines, query strings and URLs masked."""
+    """Return text with API keys, tokens, SRTP keys, credentials in header lines, query strings and URLs masked."""
     if "_" in text and _CREDENTIAL.search(text):
         text = _CREDENTIAL.sub(rf"\1{MASK}", text)
     if ":" in text and _HEADER_LINE.search(text):
         text = _HEADER_LINE.sub(rf"\1\2{MASK}", text)
+    if ":" in text and _INLINE_KEY.search(text):
+        text = _INLINE_KEY.sub(rf"\1{MASK}", text)
     if "=" in text:
         text = _QUERY_VALUE.sub(rf"\1{MASK}", text)
     if "://" in text:

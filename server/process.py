@@ -14,7 +14,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,18 +25,29 @@ from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.calls import CallServices, IncomingCalls, PromptSources, Switchboard
+from engine.deliveries import Deliveries
+from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
+from engine.inbound_trunks import InboundTrunks
+from engine.members import Members
+from engine.metrics import Metric
+from engine.monitor import CallLoad, Monitor
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
+from engine.outbox import Outbox
 from engine.prompts import PromptFiles
 from engine.records import CallRecords
 from engine.refusals import RefusalLog
 from engine.registrations import AccountRegistrations, CarrierRegistrations
 from engine.secrets import SecretBox
+from engine.sessions import Sessions
 from engine.sip_accounts import SipAccountDirectory, SipDomain
 from engine.store import Store
+from engine.webhook_directory import WebhookDirectory
+from engine.webhooks import Webhooks
+from engine.workspaces import Workspaces
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
 from server.bootstrap import bootstrap_settings, print_first_start
@@ -44,6 +55,8 @@ from server.config import Config
 from server.data_lock import DataLock
 from server.embedded_http import EmbeddedHttpServer
 from server.logs import configure_logging, effective_format
+from server.metrics import engine_metrics
+from server.reloading import reload_on_hangup
 from sip import UserAgent
 
 logger = structlog.get_logger(__name__)
@@ -105,21 +118,48 @@ class EngineProcess:
         self.limits = room_settings.engine_limits(self.config)
         self.accounts = Accounts(self.store)
         self.first_start = await self.accounts.bootstrap(bootstrap_settings())
+        self.sessions = Sessions(self.store, self.accounts)
+        self.members = Members(self.store, self.accounts, self.sessions)
+        self.workspaces = Workspaces(self.store, self.accounts)
         self.directory = NumberDirectory(self.store, secrets)
         await self.directory.start()
         self._exit.push_async_callback(self.directory.close)
         self.applications = Applications(self.store, secrets, self.directory, self.limits)
         self.numbers = Numbers(self.store, secrets, self.directory, realm=self.realm)
+        self.inbound_trunks = InboundTrunks(self.store, secrets, self.directory)
         self.sip_accounts = SipAccountDirectory(self.store, secrets)
         await self.sip_accounts.start()
         self._exit.push_async_callback(self.sip_accounts.close)
         self.agents = Agents(self.store, secrets, self.sip_accounts)
         self.outbound_trunks = OutboundTrunks(self.store, secrets, self.sip_accounts)
-        self.records = CallRecords(self.store)
+        self.webhook_directory = WebhookDirectory(self.store, secrets, self.directory.application)
+        await self.webhook_directory.start()
+        self._exit.push_async_callback(self.webhook_directory.close)
+        self.outbox = Outbox(self.webhook_directory.told_of)
+        self.webhooks = Webhooks(self.store, secrets, self.webhook_directory, self.outbox, self.limits.webhooks)
+        self.deliveries = Deliveries(self.store, self.webhook_directory, self.outbox)
+        self.monitor = Monitor(self.store, self.outbox)
+        self.records = CallRecords(self.store, self.outbox)
         self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
         if closed:
             logger.warning("calls.closed_after_crash", calls=closed)
+        await self._open_deliveries()
+
+    async def _open_deliveries(self) -> None:
+        # Apart from the clients of calls, and without a bound on connections: each target has its own.
+        self.delivery_client = OutboundHttp(room_settings.delivery_http_config(self.config))
+        await self.delivery_client.start()
+        self._exit.push_async_callback(self.delivery_client.close)
+        self.delivery_sender = DeliverySender(
+            self.store,
+            self.webhook_directory,
+            self.delivery_client.beginning,
+            room_settings.sender_settings(self.config),
+        )
+        self.outbox.on_commit = self.delivery_sender.wake
+        await self.delivery_sender.start()
+        self._exit.push_async_callback(_within_limits, self.delivery_sender.close)
 
     async def _open_media(self) -> None:
         config = self.config
@@ -173,12 +213,12 @@ class EngineProcess:
 
     async def _open_sip(self) -> None:
         self.user_agent = UserAgent(
-            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self.directory.trusts
+            room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self._is_trusted
         )
         self.incoming.bind(self.user_agent)
         self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
         self.account_registrations = AccountRegistrations(
-            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self.directory.trusts)
+            self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted), monitor=self.monitor
         )
         self.account_registrations.bind(self.user_agent)
         await self.user_agent.start()
@@ -187,6 +227,10 @@ class EngineProcess:
         self.carrier_registrations.start(self.user_agent)
         self._exit.callback(self.carrier_registrations.stop)
 
+    def _is_trusted(self, host: str) -> bool:
+        """Whether the configuration names an address as that of a carrier or of an outbound trunk."""
+        return self.directory.trusts(host) or self.sip_accounts.trusts(host)
+
     async def _open_http(self) -> None:
         bind = self.config.http.bind
         sock = listening_socket(bind.host, bind.port)
@@ -194,11 +238,20 @@ class EngineProcess:
         app = create_app(
             ApiServices(
                 accounts=self.accounts,
+                sessions=self.sessions,
+                members=self.members,
+                workspaces=self.workspaces,
                 applications=self.applications,
                 numbers=self.numbers,
                 agents=self.agents,
+                inbound_trunks=self.inbound_trunks,
                 outbound_trunks=self.outbound_trunks,
                 records=self.records,
+                webhooks=self.webhooks,
+                deliveries=self.deliveries,
+                monitor=self.monitor,
+                call_load=self.call_load,
+                metrics=self.metrics,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
                 ready=self.ready,
@@ -210,6 +263,15 @@ class EngineProcess:
             )
         )
         self._exit.push_async_callback(EmbeddedHttpServer(app, sock).stop)
+
+    def call_load(self, workspace_id: str) -> CallLoad:
+        """The calls of a workspace; each takes one channel, that of its caller."""
+        calls = self.switchboard.calls_of(workspace_id)
+        return CallLoad(active=calls, channels=calls)
+
+    def metrics(self) -> Iterable[Metric]:
+        """The engine's numbers at this moment."""
+        return engine_metrics(self.switchboard, self.delivery_sender, self.user_agent, self.plane)
 
     def on_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Runs `callback` when the engine stops, before its rooms close."""
@@ -291,6 +353,7 @@ async def serve(config: Config, *, demo: bool) -> int:
     gc.enable()
     if process.first_start is not None:
         print_first_start(process.first_start, bound.http, as_json=as_json)
+    reload_on_hangup(process.user_agent.reload_certificates)
     print_ready(bound, as_json=as_json)
     demonstration = asyncio.create_task(_demonstrate(process)) if demo else None
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from engine.calls import LegSettings
+from engine.delivery_sender import SenderSettings
 from engine.http import OutboundHttpConfig
 from engine.limits import Limits
 from media import AudioDecoder, AudioLimits, EmbeddedSpeech, MediaConfig, NoSpeech, SpeechEngine
@@ -17,7 +18,7 @@ from sip.sdp import codecs_named
 
 logger = structlog.get_logger(__name__)
 
-SPOKEN_CODECS = frozenset({"PCMU", "PCMA"})
+SPOKEN_CODECS = frozenset({"PCMU", "PCMA", "G722"})
 """What the media plane speaks; other configured codecs are not offered."""
 
 
@@ -66,13 +67,29 @@ def leg_settings(config: Config) -> LegSettings:
     """Codecs in the configured order, as far as they are spoken, and the address in SDP. Raises SettingError."""
     names = [name for name in config.media.codecs if name in SPOKEN_CODECS]
     if not names:
-        raise SettingError(f"media.codecs: this version speaks {' and '.join(sorted(SPOKEN_CODECS))} only; name one")
+        raise SettingError(f"media.codecs: this version speaks {', '.join(sorted(SPOKEN_CODECS))}; name one of them")
     return LegSettings(codecs=codecs_named(names), media_address=config.media_address)
 
 
 def http_config(config: Config) -> OutboundHttpConfig:
     """The guard on addresses that customers name."""
     return OutboundHttpConfig(allow_private=config.security.allow_private_callbacks)
+
+
+def delivery_http_config(config: Config) -> OutboundHttpConfig:
+    """The same for deliveries, whose targets each have a limit of their own."""
+    return OutboundHttpConfig(allow_private=config.security.allow_private_callbacks, connections=0)
+
+
+def sender_settings(config: Config) -> SenderSettings:
+    """Attempts, time and retention of deliveries."""
+    limits = config.limits
+    return SenderSettings(
+        attempts=limits.webhook_attempts,
+        seconds=limits.webhook_seconds,
+        keep_days=limits.delivery_days,
+        mask=config.security.mask_logged_headers,
+    )
 
 
 def audio_decoder(config: Config) -> AudioDecoder:

@@ -1,17 +1,19 @@
 """SIP: messages, SDP, digest, transactions, dialogs and the user agent over them. Knows nothing of what is above it.
 
-Two floors. The protocol floor (everything but `useragent` and `transport`) has no sockets, no clock of its own and no
-asyncio, so that each timer and race of RFC 3261 is a plain unit test. The I/O floor moves bytes and runs timers. What
-other rooms need is here; `UserAgent` is where to begin.
+Two floors. The protocol floor (everything but `useragent`, `driver` and `transport`) has no sockets, no clock of its
+own and no asyncio, so that each timer and race of RFC 3261 is a plain unit test. The I/O floor moves bytes and runs
+timers. What other rooms need is here; `UserAgent` is where to begin.
 """
 
 from __future__ import annotations
 
 from sip.binding import Binding, BindingChange, BindingTarget
-from sip.core.call import Call, CallState
+from sip.core.call import Call
+from sip.core.call_state import CallState
 from sip.core.config import TlsConfig, UserAgentConfig
 from sip.core.events import (
     Answered,
+    AsideAnswered,
     CallEvent,
     Cancelled,
     Confirmed,
@@ -64,6 +66,7 @@ from sip.useragent import UserAgent
 
 __all__ = [
     "Answered",
+    "AsideAnswered",
     "Binding",
     "BindingChange",
     "BindingTarget",

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 class Endpoint:
     """One end of a flow of SIP messages. An IPv6 host has no brackets; `transport` is lower case ("udp").
 
-    `name` is what the address was found by, for TLS to check; it makes no other endpoint of it.
+    `name` is what the address was found by, for TLS to check. `fallback` is set on the source of a request that came
+    over a connection: where its sender listens, for a response that finds the connection gone (RFC 3261 §18.2.2).
+    Neither makes another endpoint of it.
     """
 
     transport: str
     host: str
     port: int
     name: str | None = field(default=None, compare=False, repr=False)
+    fallback: Endpoint | None = field(default=None, compare=False, repr=False)
 
     @property
     def reliable(self) -> bool:

@@ -43,6 +43,7 @@ _SIGNIFICANT_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 class SipUri:
     """A ``sip:`` or ``sips:`` URI; ``host`` without brackets, everything else unescaped.
 
+    What the grammar has no place for, an empty user part or parameter name, raises LocalProtocolError at construction.
     ``==`` compares the parts; :meth:`equivalent` is the comparison of RFC 3261 §19.1.4. A parsed URI is written back as
     it was received, so that a peer sees its own Contact again octet for octet.
     """
@@ -55,6 +56,12 @@ class SipUri:
     params: Params = ()
     headers: tuple[tuple[str, str], ...] = ()
     _text: str | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.user == "" or (self.password is not None and self.user is None):
+            raise LocalProtocolError("a SIP URI has no empty user part, and no password without one")
+        if any(not name for name, _ in self.params) or any(not name for name, _ in self.headers):
+            raise LocalProtocolError("a parameter or header of a SIP URI has a name")
 
     @classmethod
     def parse(cls, text: str) -> SipUri:

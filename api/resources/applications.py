@@ -15,15 +15,23 @@ from api.schemas.application import (
     SigningSecret,
 )
 from api.schemas.common import Envelope, SearchQuery, pagination
+from api.schemas.delivery import DeliveryItem, DeliveryOut, DeliveryPageQuery
 from api.services import ApiServices
 from engine.applications import ApplicationChanges, NewApplication
 from engine.errors import FieldError
+from engine.ids import parse_uuid
+
+ApplicationPage = Envelope[ApplicationItem] | Envelope[ApplicationOut]
 
 
-async def list_applications(request: ApiRequest) -> Envelope[ApplicationItem]:
-    """A page of the workspace's applications."""
+async def list_applications(request: ApiRequest) -> ApplicationPage:
+    """A page of the workspace's applications: short items for keys, whole ones for who is signed in."""
     query = request.query(SearchQuery)
     page = await request.services.applications.page(request.workspace_id, query.page, query.limit, query.search)
+    if request.principal.user is not None:
+        return Envelope[ApplicationOut](
+            data=[ApplicationOut.model_validate(application) for application in page.items], pagination=pagination(page)
+        )
     return Envelope[ApplicationItem](
         data=[ApplicationItem.model_validate(application) for application in page.items], pagination=pagination(page)
     )
@@ -79,6 +87,29 @@ async def rotate_signing_secret(request: ApiRequest) -> SigningSecret:
     return SigningSecret(signing_secret=secret)
 
 
+async def list_deliveries(request: ApiRequest) -> Envelope[DeliveryItem]:
+    """A page of the log of deliveries to the finished URL."""
+    query = request.query(DeliveryPageQuery)
+    application = await request.services.applications.get(request.workspace_id, request.path["id"])
+    page = await request.services.deliveries.page(application.id, query.page, query.limit)
+    return Envelope[DeliveryItem](
+        data=[DeliveryItem.model_validate(delivery) for delivery in page.items], pagination=pagination(page)
+    )
+
+
+async def get_delivery(request: ApiRequest) -> DeliveryOut:
+    """One delivery to the finished URL."""
+    application = await request.services.applications.get(request.workspace_id, request.path["id"])
+    delivery = await request.services.deliveries.get(application.id, request.path["deliveryId"])
+    return DeliveryOut.model_validate(delivery)
+
+
+async def resend_delivery(request: ApiRequest) -> None:
+    """Queues a delivery to the finished URL anew."""
+    application = await request.services.applications.get(request.workspace_id, request.path["id"])
+    await request.services.deliveries.resend("application", application.id, request.path["deliveryId"])
+
+
 async def check_application(
     services: ApiServices, principal: Principal, values: Mapping[str, Any]
 ) -> Sequence[FieldError]:
@@ -87,7 +118,9 @@ async def check_application(
     template = values.get("xmlTemplate")
     if isinstance(template, str):
         errors += [FieldError("xmlTemplate", fault) for fault in services.applications.template_errors(template)]
-    if values.get("inboundTrunkId") is not None:
+    text = values.get("inboundTrunkId")
+    trunk_id = parse_uuid(text) if isinstance(text, str) else None
+    if trunk_id is not None and not await services.inbound_trunks.exists(principal.workspace_id, trunk_id):
         errors.append(FieldError("inboundTrunkId", "must be an inbound trunk of this workspace"))
     return errors
 
@@ -102,9 +135,9 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "List applications",
         "Applications",
         list_applications,
-        description="Newest first.",
+        description="Newest first. API keys get short items, as in the example; who is signed in gets whole ones.",
         query=SearchQuery,
-        out=Envelope[ApplicationItem],
+        out=ApplicationPage,
     ),
     Operation(
         "POST",
@@ -119,6 +152,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         body=ApplicationCreate,
         check=check_application,
         out=ApplicationCreated,
+        errors=(409,),
     ),
     Operation(
         "GET",
@@ -144,6 +178,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
             body=ApplicationUpdate,
             check=check_application,
             out=ApplicationOut,
+            errors=(409,),
         )
         for method, name in _UPDATES
     ),
@@ -169,5 +204,41 @@ OPERATIONS: Final[Sequence[Operation]] = (
         access="write",
         path_parameters={"id": "uuid"},
         out=SigningSecret,
+    ),
+    Operation(
+        "GET",
+        "/v1/applications/{id}/deliveries",
+        "listApplicationDeliveries",
+        "List the deliveries to the finished URL",
+        "Applications",
+        list_deliveries,
+        description="Newest first; they are kept for 30 days unless configured otherwise.",
+        path_parameters={"id": "uuid"},
+        query=DeliveryPageQuery,
+        out=Envelope[DeliveryItem],
+    ),
+    Operation(
+        "GET",
+        "/v1/applications/{id}/deliveries/{deliveryId}",
+        "getApplicationDelivery",
+        "Read a delivery to the finished URL",
+        "Applications",
+        get_delivery,
+        description="What was sent and answered is that of the most recent attempt.",
+        path_parameters={"id": "uuid", "deliveryId": "uuid"},
+        out=DeliveryOut,
+    ),
+    Operation(
+        "POST",
+        "/v1/applications/{id}/deliveries/{deliveryId}/resend",
+        "resendApplicationDelivery",
+        "Send a delivery to the finished URL again",
+        "Applications",
+        resend_delivery,
+        access="write",
+        status=204,
+        description="Queued with all its attempts; the event id stays the same.",
+        path_parameters={"id": "uuid", "deliveryId": "uuid"},
+        errors=(409,),
     ),
 )

@@ -10,6 +10,9 @@ from pydantic import BaseModel
 from api.operation import ApiRequest, Operation, Principal
 from api.schemas.common import Envelope, pagination
 from api.schemas.number import (
+    CarrierCredentialsOut,
+    CarrierCredentialsSet,
+    CredentialsIn,
     DestinationIn,
     DirectionUpdate,
     NumberImport,
@@ -82,6 +85,32 @@ async def set_direction(request: ApiRequest) -> NumberOut:
         if name in given
     }
     return await _update(request, changes)
+
+
+async def get_credentials(request: ApiRequest) -> CarrierCredentialsOut:
+    """What the carrier is challenged for."""
+    number = await request.services.numbers.credentials(request.workspace_id, request.path["id"])
+    return CarrierCredentialsOut.of(number, request.services.sip_domain)
+
+
+async def set_credentials(request: ApiRequest) -> CarrierCredentialsSet:
+    """Sets what the carrier is challenged for and shows it."""
+    body = request.body(CredentialsIn)
+    number = await request.services.numbers.set_credentials(
+        request.workspace_id, request.path["id"], body.username, body.password
+    )
+    return CarrierCredentialsSet.of(number, request.services.sip_domain)
+
+
+async def rotate_credentials(request: ApiRequest) -> CarrierCredentialsSet:
+    """Replaces the password and shows it."""
+    number = await request.services.numbers.rotate_credentials(request.workspace_id, request.path["id"])
+    return CarrierCredentialsSet.of(number, request.services.sip_domain)
+
+
+async def delete_credentials(request: ApiRequest) -> None:
+    """Challenges the carrier no more."""
+    await request.services.numbers.delete_credentials(request.workspace_id, request.path["id"])
 
 
 async def delete_number(request: ApiRequest) -> None:
@@ -220,6 +249,57 @@ OPERATIONS: Final[Sequence[Operation]] = (
         path_parameters={"id": "uuid"},
         body=DirectionUpdate,
         out=NumberOut,
+    ),
+    Operation(
+        "GET",
+        "/v1/numbers/{id}/sip-credentials",
+        "getNumberCredentials",
+        "Read the credentials of a number's carrier",
+        "Numbers",
+        get_credentials,
+        path_parameters={"id": "uuid"},
+        out=CarrierCredentialsOut,
+        errors=(409,),
+    ),
+    Operation(
+        "PUT",
+        "/v1/numbers/{id}/sip-credentials",
+        "setNumberCredentials",
+        "Set the credentials of a number's carrier",
+        "Numbers",
+        set_credentials,
+        access="write",
+        description="What is absent is generated. The password is in this answer only.",
+        path_parameters={"id": "uuid"},
+        body=CredentialsIn,
+        out=CarrierCredentialsSet,
+        errors=(409,),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/numbers/{id}/sip-credentials",
+        "deleteNumberCredentials",
+        "Challenge a number's carrier no more",
+        "Numbers",
+        delete_credentials,
+        access="write",
+        status=204,
+        description="The carrier's addresses alone then authenticate it; without any, it cannot call.",
+        path_parameters={"id": "uuid"},
+        errors=(409,),
+    ),
+    Operation(
+        "POST",
+        "/v1/numbers/{id}/sip-credentials/rotate",
+        "rotateNumberCredentials",
+        "Replace the password of a number's carrier",
+        "Numbers",
+        rotate_credentials,
+        access="write",
+        description="The new password is in this answer only and in use at once.",
+        path_parameters={"id": "uuid"},
+        out=CarrierCredentialsSet,
+        errors=(409,),
     ),
     Operation(
         "DELETE",

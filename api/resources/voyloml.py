@@ -64,5 +64,6 @@ OPERATIONS: Final[Sequence[Operation]] = (
         description="For editors that complete and check documents.",
         out=str,
         media_type="application/xml",
+        example='<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="Response"/></xs:schema>',
     ),
 )

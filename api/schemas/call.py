@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from api.schemas.common import DEFAULT_CALLS, Envelope, Input, Output, PageNumber, PageSize
-from api.schemas.fields import TextRule, Timestamp, Uuid, UuidOut
+from api.schemas.fields import Moment, TextRule, Timestamp, Uuid, UuidOut
 from engine.model import (
     AnsweredBy,
     AttemptResult,
@@ -31,26 +30,8 @@ def _party(text: str) -> str:
         return text
 
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("out of range") from None
-
-
 PublicId = Annotated[str, TextRule("must be the public id of a call", 15, 15, pattern="^cl_[0-9a-f]{12}$")]
 Party = Annotated[str, TextRule("must be at most 256 characters", 256, pattern="^[^\\u0000]*$", convert=_party)]
-Moment = Annotated[
-    datetime,
-    TextRule(
-        "must be an ISO 8601 time with its offset, such as 2026-06-23T10:31:00.000Z",
-        40,
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$",
-        convert=_moment,
-        format="date-time",
-    ),
-]
 
 
 class CallQuery(Input):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from engine.accounts import NAME_MAX, NAME_PATTERN
 from engine.agents import USERNAME_MAX, USERNAME_PATTERN
 from engine.model import timestamp
 from engine.phone import normalise, normalise_prefix
@@ -127,6 +128,10 @@ Name = Annotated[str, TextRule("must be 1 to 120 characters", 120, 1, pattern="^
 Label = Annotated[str, TextRule("must be at most 120 characters", 120, pattern="^[^\\u0000]*$")]
 Search = Annotated[str, TextRule("must be at most 120 characters", 120, pattern="^[^\\u0000]*$")]
 
+PrintableName = Annotated[
+    str, TextRule("must be 1 to 120 printable characters", NAME_MAX, 1, pattern=f"^{NAME_PATTERN}$")
+]
+
 Url = Annotated[
     str,
     TextRule(
@@ -203,6 +208,18 @@ SipHost = Annotated[
     str,
     TextRule("must be a host name or an IP address", 253, pattern=rf"^{_HOST}$"),
 ]
+SipTarget = Annotated[
+    str,
+    TextRule(
+        "must be a sip: or sips: URI of at most 256 characters, without password and headers",
+        256,
+        pattern=(
+            r"^[Ss][Ii][Pp][Ss]?:(?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]+@)?"
+            rf"{_HOST}(?::{_PORT})?(?:;[A-Za-z0-9_.!~*'()&+$/:%\[\]-]+(?:=[A-Za-z0-9_.!~*'()&+$/:%\[\]-]+)?)*$"
+        ),
+        extra={"examples": ["sip:agent@sip.provider.example;transport=tls"]},
+    ),
+]
 SipUsername = Annotated[
     str,
     TextRule(
@@ -262,3 +279,24 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-06-23T10:31:00.000Z"]}),
 ]
 """A time in an answer: ISO 8601, UTC, milliseconds."""
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+Moment = Annotated[
+    datetime,
+    TextRule(
+        "must be an ISO 8601 time with its offset, such as 2026-06-23T10:31:00.000Z",
+        40,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$",
+        convert=_moment,
+        format="date-time",
+    ),
+]
+"""A time in a request, as an aware datetime in UTC."""

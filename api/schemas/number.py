@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -22,6 +22,7 @@ from api.schemas.fields import (
     UuidOut,
 )
 from engine.model import Codec, MediaEncryption, Number, NumberKind, NumberStatus, RouteKind, SipTransport
+from engine.sip_accounts import SipDomain
 
 SOURCE_NETWORKS = 100
 """Entries of `allowedSourceIps`."""
@@ -130,6 +131,57 @@ class NumberUpdate(Input):
     inbound_enabled: bool = Field(default_factory=bool)
     outbound_enabled: bool = Field(default_factory=bool)
     sip: NumberSipChange = Field(default_factory=NumberSipChange)
+
+
+class CredentialsIn(Input):
+    """What the carrier shall be challenged for; what is absent is generated."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"username": "carrier-a"}]})
+
+    username: SipUsername | None = None
+    password: Password | None = None
+
+
+class CarrierCredentialsOut(Output):
+    """What the carrier is challenged for, and where it sends calls to; `username` is null where it is not challenged.
+
+    `updatedAt` is that of the number.
+    """
+
+    username: str | None
+    realm: str
+    has_password: bool
+    uri: str = Field(examples=["sip:+97142345678@voice.customer.example"])
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, number: Number, domain: SipDomain) -> CarrierCredentialsOut:
+        """The credentials of `number`, which is called at `domain`."""
+        return cls(**_credentials(number, domain))
+
+
+class CarrierCredentialsSet(CarrierCredentialsOut):
+    """The same with the password, which is shown only here."""
+
+    password: str
+
+    @classmethod
+    def of(cls, number: Number, domain: SipDomain) -> CarrierCredentialsSet:
+        """The credentials of `number`, which has some, the password in clear."""
+        assert number.sip is not None
+        assert number.sip.auth is not None
+        return cls(**_credentials(number, domain), password=number.sip.auth.password)
+
+
+def _credentials(number: Number, domain: SipDomain) -> dict[str, Any]:
+    auth = None if number.sip is None else number.sip.auth
+    return {
+        "username": None if auth is None else auth.username,
+        "realm": domain.host(),
+        "has_password": auth is not None,
+        "uri": domain.uri(number.e164),
+        "updated_at": number.updated_at,
+    }
 
 
 class DirectionUpdate(Input):

@@ -143,6 +143,18 @@ class OutboundTrunkCreated(_TrunkMembers):
         return cls(**_members(trunk, None), sip=TrunkSipCreated(**_sip(trunk, domain), password=trunk.password))
 
 
+def registration_out(registration: AccountRegistration | None) -> TrunkRegistrationOut | None:
+    """The registration, null where there is none."""
+    if registration is None:
+        return None
+    return TrunkRegistrationOut(
+        state="registered",
+        contact=registration.contact,
+        source_ip=registration.source_ip,
+        expires_at=registration.expires_at,
+    )
+
+
 def _members(trunk: OutboundTrunk, registration: AccountRegistration | None) -> dict[str, Any]:
     return {
         "id": trunk.id,
@@ -154,14 +166,7 @@ def _members(trunk: OutboundTrunk, registration: AccountRegistration | None) -> 
         "routing_rules": [RoutingRuleOut(prefix=rule.prefix, number_id=rule.number_id) for rule in trunk.routing_rules],
         "max_channels": trunk.max_channels,
         "record": trunk.record,
-        "registration": None
-        if registration is None
-        else TrunkRegistrationOut(
-            state="registered",
-            contact=registration.contact,
-            source_ip=registration.source_ip,
-            expires_at=registration.expires_at,
-        ),
+        "registration": registration_out(registration),
         "created_at": trunk.created_at,
         "updated_at": trunk.updated_at,
     }

@@ -16,6 +16,8 @@ import structlog
 
 from engine.calls import outcome
 from engine.calls.control import LegControl
+from engine.calls.info_keys import key_of_info
+from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
@@ -29,6 +31,7 @@ from sip import (
     Confirmed,
     Failed,
     HungUp,
+    Info,
     Offer,
     OfferAnswered,
     Referred,
@@ -63,7 +66,8 @@ class Call:
     """An inbound call to a number of a workspace.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
-    `on_released` is called when the leg and its audio are gone, while the record may still be waiting for the store.
+    `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
+    while the end of the record may still be waiting for the store.
     """
 
     def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
@@ -73,7 +77,9 @@ class Call:
         self.leg: InboundLeg
         self._services = services
         self._control = LegControl(self, services.sources)
+        self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
+        self._ways = KeyWays()
         self._task: asyncio.Task[None] | None = None
         self._end: End | None = None
         self._running = False
@@ -165,6 +171,7 @@ class Call:
                 await self._services.records.create(self.new)
         except TimeoutError:
             raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
+        self.on_stored()
         if self._end is not None:
             raise asyncio.CancelledError
 
@@ -275,6 +282,10 @@ class Call:
                 self.end(outcome.CALLER_CANCELED)
             case Confirmed() | OfferAnswered():
                 self._confirmed(event)
+            case Info():
+                key = key_of_info(event.content_type, event.body)
+                if key is not None:
+                    self._press(key, "info")
             case Offer():
                 self.leg.renegotiate(event)
             case Referred():
@@ -289,6 +300,10 @@ class Call:
             case _:
                 self._log.debug("sip.event_ignored", event_type=type(event).__name__)
 
+    def _press(self, key: str, way: str) -> None:
+        if self._ways.is_new(key, way, time.monotonic()):
+            self._control.press(key)
+
     def _confirmed(self, event: Confirmed | OfferAnswered) -> None:
         try:
             self.leg.confirmed(event)
@@ -300,7 +315,7 @@ class Call:
         """Events of the leg's audio session."""
         match event:
             case DigitStarted():
-                self._control.press(event.key)
+                self._press(event.key, "event")
             case MediaTimeout():
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)

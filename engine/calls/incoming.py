@@ -6,6 +6,7 @@ destination, its channels. What is refused before the peer is known leaves no re
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,10 @@ from engine.refusals import RefusalLog
 from media import MediaPlane
 from sip import Credentials, DigestOutcome, IncomingCall, NameAddr, SipParseError, SipUri, UserAgent
 from sip.sdp import MediaEncryption, SdpRejected
+
+OVERLOAD_RETRY_SECONDS = 4
+"""The longest wait that a refused caller is asked for while calls begin too slowly; spread, so that not all return at
+the same moment."""
 
 logger = structlog.get_logger(__name__)
 
@@ -77,6 +82,11 @@ class IncomingCalls:
             incoming.reject(404, stateless=True)
             return
         if not self._authenticated(incoming, number):
+            return
+        if self._switchboard.behind:
+            self._refusals.refused("call.overloaded", incoming.source.host, hint="fewer calls, or a faster machine")
+            retry_after = str(1 + secrets.randbelow(OVERLOAD_RETRY_SECONDS))
+            incoming.reject(503, headers=(("Retry-After", retry_after),), stateless=True)
             return
         admitted = self._route(number)
         call_uuid, public_id = new_call_id()

@@ -7,6 +7,27 @@ from collections import deque
 
 KEPT_KEYS = 32
 
+TWICE_SECONDS = 2.0
+"""Within this time a key may come a second time by another way; an INFO that was lost once or twice is that late."""
+
+
+class KeyWays:
+    """Tells a key from its copy, for peers that send each press in two ways, such as telephone events and INFO."""
+
+    def __init__(self) -> None:
+        self._alone: deque[tuple[float, str, str]] = deque()
+
+    def is_new(self, key: str, way: str, at: float) -> bool:
+        """Whether a key that came by this way at this time is a press of its own. Each press is paired once."""
+        while self._alone and at - self._alone[0][0] > TWICE_SECONDS:
+            self._alone.popleft()
+        for entry in self._alone:
+            if entry[1] == key and entry[2] != way:
+                self._alone.remove(entry)
+                return False
+        self._alone.append((at, key, way))
+        return True
+
 
 class KeyBuffer:
     """Keys in the order pressed, for one reader at a time.

@@ -13,9 +13,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from media import MediaEvent, MediaPlane, MediaSession, SessionStatistics, StreamError, StreamParameters
+from media import (
+    SRTP_SUITES,
+    MediaEvent,
+    MediaPlane,
+    MediaSession,
+    SessionStatistics,
+    SrtpParameters,
+    StreamError,
+    StreamParameters,
+)
 from sip import Confirmed, IncomingCall, Offer, OfferAnswered, SipParseError, UserAgent
 from sip.sdp import (
+    SUITES,
     Codec,
     LocalAudio,
     MediaEncryption,
@@ -23,11 +33,13 @@ from sip.sdp import (
     OfferAgreement,
     SdpRejected,
     SessionDescription,
+    SrtpKeys,
     accept_answer,
     agree_offer,
     answer_offer,
     make_offer,
     parse_sdp,
+    same_session,
     write_answer,
 )
 
@@ -36,6 +48,9 @@ log = structlog.get_logger(__name__)
 # Warning codes of RFC 3261 §20.43
 INCOMPATIBLE_ADDRESS = 301
 MISCELLANEOUS = 399
+
+# In the order in which we offer them; of an offer the peer's order counts (RFC 4568 §5.1.2).
+_SUITES = tuple(suite for suite in SUITES if suite.name in SRTP_SUITES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +144,22 @@ class InboundLeg:
             return
         if not event.body:
             self._sent = make_offer(self._local, previous=self._sent)
-            self.negotiated = None
+            self.negotiated = self._offer = None
             event.respond.accept(bytes(self._sent))
             return
         try:
             offer = parse_sdp(event.body)
+            if self._sent is not None and self._offer is not None and same_session(self._offer, offer):
+                event.respond.accept(bytes(self._sent))  # a refresh: nothing is agreed on anew
+                return
             sent, negotiated = answer_offer(offer, self._local, previous=self._sent, in_force=self.negotiated)
             self._start(negotiated)
         except (SdpRejected, SipParseError) as error:
             log.info("sip.reinvite_refused", call_id=self.incoming.call_id, reason=str(error))
-            event.respond.reject(488)
+            warnings = () if isinstance(error, SipParseError) else (error.warning_header(self._local.address),)
+            event.respond.reject(488, headers=warnings)
             return
-        self._sent, self.negotiated = sent, negotiated
+        self._offer, self._sent, self.negotiated = offer, sent, negotiated
         event.respond.accept(bytes(sent))
 
     def _start(self, audio: NegotiatedAudio) -> None:
@@ -161,6 +180,7 @@ class InboundLeg:
             port=port,
             codecs=self._settings.codecs,
             media_encryption=self._settings.media_encryption,
+            srtp=_SUITES,
             session_id=secrets.randbits(31),
             session_version=1,
         )
@@ -196,4 +216,15 @@ def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
         receive=audio.receives,
         rtcp_address=audio.remote_rtcp,
         rtcp_mux=audio.rtcp_mux,
+        srtp=_srtp_parameters(audio.srtp) if audio.srtp is not None else None,
+    )
+
+
+def _srtp_parameters(keys: SrtpKeys) -> SrtpParameters:
+    mki = keys.receive.mki
+    return SrtpParameters(
+        suite=keys.suite.name,
+        send_key=keys.send.key_salt,
+        receive_key=keys.receive.key_salt,
+        receive_mki_octets=mki.octets if mki is not None else 0,
     )

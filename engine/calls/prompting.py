@@ -141,6 +141,7 @@ class LegPrompting:
         single = isinstance(item, PlayFile)
         try:
             async for audio in source.pieces():
+                await self._session.prepare(audio)
                 pieces.append(audio)
                 self._play(audio, loops=item.loop if single else 1)
         except PromptUnavailable as error:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from engine.calls import outcome
 from engine.calls.call import Call
 
 HANGUP_SECONDS = 5.0
 
+BEHIND_SECONDS = 1.0
+"""How long a new call may wait for its record before further ones are refused."""
+
 
 class Switchboard:
-    """Every running call, by public id."""
+    """Every running call, by public id. `clock` gives seconds that only grow."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._calls: dict[str, Call] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._by_number: dict[str, int] = {}
+        # Calls whose record is not stored yet, oldest first.
+        self._beginning: dict[str, float] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self.total = 0
@@ -36,6 +43,16 @@ class Switchboard:
         """How many calls run on this number."""
         return self._by_number.get(e164, 0)
 
+    @property
+    def behind(self) -> bool:
+        """True while a new call waits too long for its record: the processor or the disk cannot follow."""
+        oldest = next(iter(self._beginning.values()), None)
+        return oldest is not None and self._clock() - oldest > BEHIND_SECONDS
+
+    def calls_of(self, workspace_id: str) -> int:
+        """How many calls of this workspace run."""
+        return sum(call.new.workspace_id == workspace_id for call in self._calls.values())
+
     def connect(self, call: Call) -> None:
         """Starts the call and keeps it until its record is closed."""
         public_id, e164 = call.new.public_id, call.number.e164
@@ -43,6 +60,8 @@ class Switchboard:
         self._by_number[e164] = self._by_number.get(e164, 0) + 1
         self.total += 1
         self._empty.clear()
+        self._beginning[public_id] = self._clock()
+        call.on_stored = lambda: self._beginning.pop(public_id, None)
         call.on_released = lambda: self._release(e164)
         task = call.start()
         self._tasks[public_id] = task
@@ -57,6 +76,7 @@ class Switchboard:
 
     def _forget(self, public_id: str) -> None:
         del self._calls[public_id], self._tasks[public_id]
+        self._beginning.pop(public_id, None)
         if not self._calls:
             self._empty.set()
 

@@ -8,8 +8,9 @@ from typing import Any, Final, cast
 from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.model import Account, ApiKey, Role, User, Workspace
+from engine.model import Account, ApiKey, Page, Role, User, Workspace
 from engine.store.config import record_change
+from engine.store.pages import page_of
 from engine.store.prepared import RowStatement
 from engine.store.tables import accounts, api_keys, memberships, users, workspaces
 from engine.store.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
@@ -65,13 +66,13 @@ async def insert_workspace(connection: AsyncConnection, workspace: Workspace) ->
 async def get_workspace(connection: AsyncConnection, workspace_id: str) -> Workspace | None:
     """One workspace."""
     row = (await connection.execute(select(workspaces).where(workspaces.c.id == workspace_id))).first()
-    return None if row is None else _workspace(row)
+    return None if row is None else workspace_of(row)
 
 
 async def list_workspaces(connection: AsyncConnection) -> list[Workspace]:
     """Every workspace of the server, oldest first."""
     rows = await connection.execute(select(workspaces).order_by(workspaces.c.created_at, workspaces.c.id))
-    return [_workspace(row) for row in rows]
+    return [workspace_of(row) for row in rows]
 
 
 async def insert_user(connection: AsyncConnection, user: User, password_hash: str) -> None:
@@ -121,9 +122,22 @@ async def insert_key(connection: AsyncConnection, key: ApiKey, key_hash: str) ->
             last_used_at=to_ms_or_none(key.last_used_at),
             expires_at=to_ms_or_none(key.expires_at),
             revoked_at=to_ms_or_none(key.revoked_at),
+            created_by=key.created_by,
         )
     )
     await record_change(connection, "key", key.id)
+
+
+async def get_key(connection: AsyncConnection, workspace_id: str, key_id: str) -> ApiKey | None:
+    """One key of a workspace, revoked or not."""
+    query = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.workspace_id == workspace_id)
+    row = (await connection.execute(query)).first()
+    return None if row is None else _key(row)
+
+
+async def page_of_keys(connection: AsyncConnection, workspace_id: str, page: int, limit: int) -> Page[ApiKey]:
+    """A page of a workspace's keys, newest first, revoked ones included."""
+    return await page_of(connection, api_keys, [api_keys.c.workspace_id == workspace_id], page, limit, _key)
 
 
 async def revoke_key(connection: AsyncConnection, workspace_id: str | None, key_id: str, at: int) -> bool:
@@ -158,7 +172,8 @@ async def load_keys(connection: AsyncConnection, ids: Iterable[str] | None) -> l
     return [(row.key_hash, _key(row)) for row in await connection.execute(query)]
 
 
-def _workspace(row: Row[Any]) -> Workspace:
+def workspace_of(row: Row[Any]) -> Workspace:
+    """The workspace in a row that has its columns."""
     return Workspace(
         id=row.id,
         account_id=row.account_id,
@@ -179,4 +194,5 @@ def _key(row: Row[Any]) -> ApiKey:
         last_used_at=from_ms_or_none(row.last_used_at),
         expires_at=from_ms_or_none(row.expires_at),
         revoked_at=from_ms_or_none(row.revoked_at),
+        created_by=row.created_by,
     )

@@ -30,6 +30,14 @@ async def get_application(
     return None if row is None else _application(row)
 
 
+async def trunk_taken(connection: AsyncConnection, trunk_id: str, *, by_another_than: str) -> bool:
+    """Whether another application hangs on this inbound trunk."""
+    query = select(applications.c.id).where(
+        applications.c.inbound_trunk_id == trunk_id, applications.c.id != by_another_than
+    )
+    return (await connection.execute(query)).first() is not None
+
+
 async def update_application(connection: AsyncConnection, application: Application) -> None:
     """Stores every value of an existing application."""
     await connection.execute(

@@ -20,7 +20,7 @@ from engine.store.database import Store
 from engine.store.prepared import PreparedQuery
 from engine.store.tables import config_changes, meta
 
-Kind = Literal["application", "number", "key", "agent", "outbound_trunk"]
+Kind = Literal["application", "number", "key", "agent", "outbound_trunk", "inbound_trunk", "webhook"]
 
 VERSION_NAME: Final = "config_version"
 CHANGES_KEPT: Final = 10_000

@@ -70,6 +70,13 @@ async def page_of_trunks(
     return Page(tuple(_trunk(row) for row in rows), page, limit, total)
 
 
+async def trunks_of(connection: AsyncConnection, workspace_id: str) -> list[OutboundTrunk]:
+    """Every trunk of a workspace, newest first."""
+    query = select(outbound_trunks).where(outbound_trunks.c.workspace_id == workspace_id)
+    rows = await connection.execute(query.order_by(outbound_trunks.c.created_at.desc(), outbound_trunks.c.id.desc()))
+    return [_trunk(row) for row in rows]
+
+
 async def load_trunks(connection: AsyncConnection, ids: Iterable[str] | None) -> list[OutboundTrunk]:
     """The trunks with these ids, or all of the server."""
     query = select(outbound_trunks)

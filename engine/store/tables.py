@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0002"
+SCHEMA_REVISION: Final = "0007"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -112,7 +112,34 @@ api_keys: Final = Table(
     Column("last_used_at", BigInteger),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("created_by", _Uuid),
     UniqueConstraint("key_hash"),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+# Of tokens, as of keys, only the hash is kept.
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", _Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+invitations: Final = Table(
+    "invitations",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    UniqueConstraint("token_hash"),
+    UniqueConstraint("workspace_id", "email_folded"),
     Index(None, "workspace_id", "created_at", "id"),
 )
 
@@ -135,6 +162,15 @@ applications: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index(None, "workspace_id", "created_at", "id"),
+)
+
+_ATTACHED: Final = applications.c.inbound_trunk_id.is_not(None)
+Index(
+    "uq_applications_inbound_trunk_id",
+    applications.c.inbound_trunk_id,
+    unique=True,
+    sqlite_where=_ATTACHED,
+    postgresql_where=_ATTACHED,
 )
 
 # A number keeps the id of a deleted application (contract §7.2), so its destination is no foreign key.
@@ -179,6 +215,24 @@ agents: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("username"),
     UniqueConstraint("workspace_id", "email_folded"),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+inbound_trunks: Final = Table(
+    "inbound_trunks",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("enabled", Boolean(create_constraint=False), nullable=False),
+    Column("destinations", Text, nullable=False),
+    Column("failover", Text, nullable=False),
+    Column("health_enabled", Boolean(create_constraint=False), nullable=False),
+    Column("health_interval_s", Integer, nullable=False),
+    Column("record", Boolean(create_constraint=False), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
     Index(None, "workspace_id", "created_at", "id"),
 )
 
@@ -278,6 +332,14 @@ call_events: Final = Table(
     # A reader of the outbox remembers the last `seq`: no number may come back after rows were deleted.
     sqlite_autoincrement=True,
 )
+_WITHOUT_CALL: Final = call_events.c.call_id.is_(None)
+Index(
+    "ix_call_events_without_call",
+    call_events.c.workspace_id,
+    call_events.c.seq,
+    sqlite_where=_WITHOUT_CALL,
+    postgresql_where=_WITHOUT_CALL,
+)
 _TERMINAL: Final = text("type IN ('call.completed', 'call.failed')")
 Index(
     "uq_call_events_terminal",
@@ -285,6 +347,58 @@ Index(
     unique=True,
     sqlite_where=_TERMINAL,
     postgresql_where=_TERMINAL,
+)
+
+webhooks: Final = Table(
+    "webhooks",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("description", Text),
+    Column("enabled", Boolean(create_constraint=False), nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("secret_prefix", String(16), nullable=False),
+    Column("previous_secret", Text),
+    Column("previous_until", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+# What is sent where: an event to a webhook or to the finished URL of an application. The payload is that of the event.
+# No foreign keys: a row is written beside every event, and must not have to look anything up.
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("workspace_id", _ShortId, nullable=False),
+    Column("target_kind", String(16), nullable=False),
+    Column("target_id", _Uuid, nullable=False),
+    Column("event_id", _ShortId, nullable=False),
+    Column("event_type", String(40), nullable=False),
+    Column("call_id", _Uuid),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("response_status", Integer),
+    Column("last_error", Text),
+    Column("next_attempt_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("delivered_at", BigInteger),
+    Column("target_url", Text, nullable=False),
+    Column("request_headers", Text, nullable=False),
+    Column("response_body", Text),
+    Index(None, "target_id", "created_at", "id"),
+)
+_PENDING: Final = text("status = 'pending'")
+Index(
+    "ix_deliveries_pending",
+    deliveries.c.target_id,
+    deliveries.c.next_attempt_at,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
 )
 
 # Chunks of log entries as they were flushed. No foreign key: an append looks nothing up.

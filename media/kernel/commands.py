@@ -6,6 +6,8 @@ that is gone is passed over.
 
 from media.kernel import constants as c
 from media.kernel.arrays import Words
+from media.kernel.bridge import start_hearing, stop_hearing
+from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
@@ -14,6 +16,7 @@ from media.kernel.native import copy_octets, fill_octets, load_acquire, store_re
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
+from media.kernel.srtp import use_contexts
 from media.kernel.transmit import timestamp_at
 
 # Where the arguments stand. Open:
@@ -39,6 +42,10 @@ START_PACKET_SAMPLES = 16
 START_SEND = 17
 START_RECEIVE = 18
 START_RTCP_MUX = 19
+START_SRTP_NUMBER = 20
+START_SRTP_SEND = 21
+START_SRTP_RECEIVE = 22
+START_SRTP_TRAILER = 23
 
 # Play and recode:
 PLAY_ID = 3
@@ -54,6 +61,10 @@ DIGITS_COUNT = 4
 DIGITS_DURATION_MS = 5
 DIGITS_GAP_MS = 6
 DIGITS_SYMBOLS = 7
+
+# Hear:
+HEAR_SLOT = 3
+HEAR_GENERATION = 4
 
 # Stop, tap and close:
 ARGUMENT = 3
@@ -91,6 +102,7 @@ def _open(
     row.event_clock = c.CLOCK_RATE
     row.event_previous_ssrc = -1
     row.candidate_sequence = -1
+    row.hears = -1
     row.packet_samples = c.TICK_SAMPLES
     prepare_jitter(row)
     group = 0
@@ -142,6 +154,8 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         expect_source(row, core.now)
     if row.send_codec != command[START_CODEC] or row.packet_samples != command[START_PACKET_SAMPLES]:
         row.pending_samples = 0
+    if row.receive_codec != command[START_CODEC]:
+        reset_codec(row.tap_decoder)
     if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
         reset_jitter(row)
     row.send_codec = command[START_CODEC]
@@ -160,6 +174,16 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.timed_out = 0
         reset_jitter(row)
     row.receiving = command[START_RECEIVE]
+    if command[START_SRTP_NUMBER] != row.srtp_number:
+        row.srtp_number = command[START_SRTP_NUMBER]
+        use_contexts(
+            row,
+            core.now,
+            command[START_SRTP_NUMBER],
+            command[START_SRTP_SEND],
+            command[START_SRTP_RECEIVE],
+            command[START_SRTP_TRAILER],
+        )
     if row.next_report == 0:
         schedule_report(row, core, core.now)
 
@@ -185,6 +209,7 @@ def _close(
 ) -> None:
     if row.state == c.STARTED and row.packets_sent > 0:
         send_report(row, sock, core, timestamp_at(row, max(row.last_tick, 0)), core.now, c.YES)
+    stop_hearing(sessions, row)
     row.state = c.CLOSING
     if report_closed(row, core):
         detach(sessions, core, groups, slot)
@@ -236,7 +261,13 @@ def _obey(
     elif kind == c.COMMAND_DIGITS:
         _take_digits(row, core, command, command_address)
     elif kind == c.COMMAND_TAP:
-        row.tapped = command[ARGUMENT]
+        row.tapped = row.tapped & ~c.TAPPED_LISTENER | command[ARGUMENT]
+        reset_codec(row.tap_decoder)
+    elif kind == c.COMMAND_HEAR:
+        if command[HEAR_SLOT] < 0:
+            stop_hearing(sessions, row)
+        else:
+            start_hearing(sessions, row, command[HEAR_SLOT], command[HEAR_GENERATION])
     elif kind == c.COMMAND_CLOSE:
         _close(sessions, sock, core, groups, row, slot)
 

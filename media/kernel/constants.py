@@ -30,8 +30,13 @@ HOUSEKEEPING_TICKS = 25
 
 PCMU = 0
 PCMA = 1
+G722 = 2
 PCMU_SILENCE = 0xFF
 PCMA_SILENCE = 0xD5
+# Decoded again and again it comes to rest within a thousandth of full scale, also after speech.
+G722_SILENCE = 0xFC
+# What a coder or decoder remembers of its stream.
+CODEC_STATE_WORDS = 72
 COMFORT_NOISE = 13  # static payload type, RFC 3551 §6; RFC 3389
 
 PTIME_MIN_MS = 10
@@ -53,6 +58,11 @@ RTP_TIMESTAMP_AT = 4
 RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
+
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it.
+
+TAPPED_LISTENER = 1
+TAPPED_BRIDGE = 2
 
 # Jitter buffer.
 
@@ -148,6 +158,15 @@ REASON_STOPPED = 2
 # The key that stopped the playback is added to this.
 REASON_KEY = 16
 
+# SRTP.
+
+# SSRCs of the far end under one key. Phones take a new one with a hold or a transfer, and seldom otherwise.
+SRTP_SOURCES = 64
+# So long after a change of keys are packets under the old one still taken: they were on their way.
+SRTP_OLD_KEY_NS = 2 * NANOSECONDS
+# A stream under a new key does not begin with so few packets left before its sequence number wraps: 10 s.
+SRTP_WRAP_MARGIN = 500
+
 # RTCP.
 
 # RFC 3550 §6.2: five seconds, varied by a half either way so that reports of many sessions spread.
@@ -190,6 +209,7 @@ COMMAND_RECODE = 6
 COMMAND_DIGITS = 7
 COMMAND_TAP = 8
 COMMAND_CLOSE = 9
+COMMAND_HEAR = 10
 
 EVENT_DIGIT_STARTED = 1
 EVENT_DIGIT_ENDED = 2
@@ -201,6 +221,7 @@ EVENT_BYE = 7
 EVENT_DIGITS_SENT = 8
 EVENT_CLOSED = 9
 EVENT_STARTED = 10
+EVENT_KEYS_DROPPED = 11
 
 # Statistics.
 
@@ -217,7 +238,9 @@ DROP_SEQUENCE = 5
 DROP_SSRC = 6
 DROP_EARLY = 7
 DROP_RTCP = 8
-DROPS = 9
+DROP_AUTHENTICATION = 9
+DROP_REPLAY = 10
+DROPS = 11
 DROP_NAMES = (
     "malformed",
     "foreign",
@@ -228,4 +251,6 @@ DROP_NAMES = (
     "ssrc",
     "early",
     "rtcp",
+    "authentication",
+    "replay",
 )

@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from media.kernel.arrays import Octets, Samples
-from media.kernel.constants import PCMA, PCMA_SILENCE, PCMU, PCMU_SILENCE
+from media.kernel.constants import PCMA, PCMU
 
 _ULAW_BIAS = 33
 _ULAW_CLIP = 8159
 
-CODECS = {"PCMU": PCMU, "PCMA": PCMA}
-SILENCE = {PCMU: PCMU_SILENCE, PCMA: PCMA_SILENCE}
+_CODECS = {"PCMU": PCMU, "PCMA": PCMA}
 
 
 def _bit_lengths(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -61,10 +60,10 @@ LINEAR_TO_ALAW: Octets = _encode_alaw()
 
 def encode(samples: Samples, codec: str) -> Octets:
     """Encode int16 samples as octets of "PCMU" or "PCMA", one per sample; about 1 ns a sample."""
-    table = LINEAR_TO_ULAW if CODECS[codec] == PCMU else LINEAR_TO_ALAW
+    table = LINEAR_TO_ULAW if _CODECS[codec] == PCMU else LINEAR_TO_ALAW
     return table[samples.view(np.uint16)]
 
 
 def decode(octets: Octets, codec: str) -> Samples:
     """Decode octets of "PCMU" or "PCMA" to int16 samples, one per octet."""
-    return (ULAW_TO_LINEAR if CODECS[codec] == PCMU else ALAW_TO_LINEAR)[octets]
+    return (ULAW_TO_LINEAR if _CODECS[codec] == PCMU else ALAW_TO_LINEAR)[octets]

@@ -7,6 +7,7 @@ drift apart. Without a listener only the bookkeeping is done, for the statistics
 """
 
 from media.kernel import constants as c
+from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.layout import DATAGRAMS_AT, FRAME_AT, JB_PAYLOADS_AT, CoreRow, SessionRow
 from media.kernel.native import copy_octets, fill_octets
@@ -135,7 +136,7 @@ def playout_delay(row: SessionRow, arrival: int) -> int:
 def pull_frame(row: SessionRow, core: CoreRow, arrival: int, now: int) -> None:
     """Play the next 20 ms into `core.frame` (silence where there is nothing) at the time `now`, given in both units."""
     if row.tapped:
-        fill_octets(core.address + FRAME_AT, c.PCMA_SILENCE if row.receive_codec == c.PCMA else c.PCMU_SILENCE, 160)
+        fill_octets(core.address + FRAME_AT, silence_of(row.receive_codec), c.TICK_SAMPLES)
     if row.jb_state == c.JITTER_IDLE:
         return
     if row.jb_state == c.JITTER_FILLING:

@@ -56,6 +56,9 @@ class SessionRow:
     packets_sent: int
     octets_sent: int
     send_errors: int
+    # libsrtp's contexts, 0 for plain RTP.
+    srtp_send: int
+    srtp_receive: int
 
     item_head: int
     item_tail: int
@@ -67,6 +70,14 @@ class SessionRow:
     receive_payload_type: int
     event_payload_type: int
     tapped: int
+    # Whom this session hears (a slot, or -1), and how many hear it.
+    hears: int
+    hears_generation: int
+    hears_frame: int
+    hears_codec: int
+    hearers: int
+    heard_codec: int
+    heard_frames: int
     source: Address
     source_rank: int
 
@@ -147,6 +158,20 @@ class SessionRow:
     candidate_sequence: int
     first_packet_seen: int
 
+    # The numbers of the start commands that brought the contexts; the oldest is that of the previous one while it is
+    # kept.
+    srtp_number: int
+    srtp_send_number: int
+    srtp_receive_number: int
+    srtp_oldest: int
+    srtp_untold: int
+    # Octets of the key identifier, of an RTP packet's tag and of a report's, in this order from the lowest.
+    srtp_trailer: int
+    srtp_previous: int
+    srtp_previous_trailer: int
+    srtp_previous_until: int
+    srtp_sources: int
+
     sender_report_middle: int
     sender_report_arrival: int
     report_expected: int
@@ -165,11 +190,16 @@ class SessionRow:
     flushed: Annotated[Words, (c.FLUSHED_GROUPS,)]
     flushed_next: int
     digits: Annotated[Octets, (c.DIGITS_MAX,)]
+    srtp_ssrcs: Annotated[Words, (c.SRTP_SOURCES,)]
     # Address (3 words), SSRC, last sequence, count, last heard.
     candidates: Annotated[Words, (c.LATCH_CANDIDATES, 8)]
     # Extended sequence + 1 (0: empty), extended timestamp, samples, whether the payload was kept.
     jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
+    heard: Annotated[Octets, (c.TICK_SAMPLES,)]
+    tap_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
 
@@ -217,13 +247,17 @@ class CoreRow:
     clock: Annotated[Words, (2,)]
     poll: Annotated[Words, (1,)]
     wake_value: Annotated[Words, (1,)]
+    # An int of C's in the lower half.
+    srtp_length: Annotated[Words, (1,)]
     headers: Annotated[Words, (c.BATCH, 8)]
     vectors: Annotated[Words, (c.BATCH, 2)]
     names: Annotated[Words, (c.BATCH, 4)]
     controls: Annotated[Words, (c.BATCH, c.CONTROL_BYTES // 8)]
     packet: Annotated[Octets, (c.PACKET_BYTES,)]
     frame: Annotated[Octets, (c.TICK_SAMPLES,)]
+    samples: Annotated[Samples, (c.TICK_SAMPLES,)]
     datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
+    protected: Annotated[Octets, (c.DATAGRAM_BYTES,)]
 
     # Written by asyncio as well: the head of events and taps, the tail of commands and the commands themselves.
     cursors: Annotated[Words, (c.CURSOR_WORDS,)]
@@ -268,6 +302,7 @@ REMOTE_AT = _place(SessionRow, "remote")
 RTCP_REMOTE_AT = _place(SessionRow, "rtcp_remote")
 CNAME_AT = _place(SessionRow, "cname")
 DIGITS_AT = _place(SessionRow, "digits")
+HEARD_AT = _place(SessionRow, "heard")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
 CLOCK_AT = _place(CoreRow, "clock")
@@ -280,6 +315,8 @@ CONTROLS_AT = _place(CoreRow, "controls")
 PACKET_AT = _place(CoreRow, "packet")
 FRAME_AT = _place(CoreRow, "frame")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
+PROTECTED_AT = _place(CoreRow, "protected")
+SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")
 COMMANDS_AT = _place(CoreRow, "commands")
 
 

@@ -7,10 +7,10 @@ sleeps until asyncio writes to it.
 
 from media.kernel import constants as c
 from media.kernel.arrays import Words
+from media.kernel.bridge import keep_heard
 from media.kernel.commands import detach, obey_commands, report_closed
 from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.digits import report_digits
-from media.kernel.g711 import ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from media.kernel.jitter import pull_frame
 from media.kernel.layout import CoreRow, SessionRow, SocketRow
 from media.kernel.native import (
@@ -24,6 +24,7 @@ from media.kernel.player import report_items
 from media.kernel.receive import prepare_receiving, receive_reports, receive_tick
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post, post_frame
+from media.kernel.srtp import forget_previous
 from media.kernel.telephone_events import give_up_event
 from media.kernel.transmit import send_tick, timestamp_at
 
@@ -38,6 +39,11 @@ def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> N
     if core.now >= row.next_report:
         send_report(row, sock, core, timestamp_at(row, tick), core.now, c.NO)
         schedule_report(row, core, core.now)
+    forget_previous(row, core.now)
+    if row.srtp_untold and post(
+        core, row, c.EVENT_KEYS_DROPPED, core.now, row.srtp_send_number, row.srtp_oldest, c.NONE, c.NONE
+    ):
+        row.srtp_untold = 0
     if row.receiving and row.timed_out == 0 and core.now - row.alive_since > row.timeout_ns:
         row.timed_out = 1
         if not post(core, row, c.EVENT_MEDIA_TIMEOUT, core.now, c.NONE, c.NONE, c.NONE, c.EVENT_RESERVE):
@@ -46,23 +52,24 @@ def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> N
 
 @compiled
 def _play_out(row: SessionRow, core: CoreRow, frames: int) -> None:
-    """Advance the jitter buffer by some frames, and give them to the listener."""
+    """Advance the jitter buffer by some frames, and give them to those who listen."""
     for frame in range(frames):
         now = core.now - (frames - 1 - frame) * c.TICK_NS
         pull_frame(row, core, now // 1000 * c.CLOCK_RATE // 1_000_000, now)
-        if row.tapped:
-            table = ALAW_TO_LINEAR if row.receive_codec == c.PCMA else ULAW_TO_LINEAR
-            post_frame(core, row, core.frame, table)
+        if row.tapped & c.TAPPED_LISTENER:
+            post_frame(core, row)
+        if row.tapped & c.TAPPED_BRIDGE:
+            keep_heard(row, core)
 
 
 @compiled
-def advance_session(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
+def advance_session(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
     """Do what is due of a started session in one tick: play out, send, and report what has happened."""
     missed = tick - row.last_tick - 1 if row.last_tick >= 0 else 0
     row.last_tick = tick
     if row.receiving:
         _play_out(row, core, 1 + min(missed, _CATCH_UP_FRAMES))
-    send_tick(row, sock, core, tick, missed)
+    send_tick(sessions, row, sock, core, tick, missed)
     give_up_event(row, core, core.now)
     report_items(row, core)
     report_digits(row, core)
@@ -85,7 +92,7 @@ def _serve_group(sessions: "list[SessionRow]", sockets: "list[SocketRow]", core:
         sock = sockets[row.socket]
         receive_tick(row, sock, core)
         if row.state == c.STARTED:
-            advance_session(row, sock, core, tick)
+            advance_session(sessions, row, sock, core, tick)
 
 
 @compiled

@@ -104,6 +104,13 @@ def _advance(row: SessionRow) -> None:
 
 
 @compiled
+def plays_nothing(row: SessionRow) -> bool:
+    """Return whether the queue has nothing for the next frame."""
+    _advance(row)
+    return row.item_head == row.item_tail
+
+
+@compiled
 def fill_audio(row: SessionRow, target: int) -> None:
     """Write the next 160 octets of the queue at an address, and the codec's silence where the queue has ended."""
     filled = 0

@@ -30,6 +30,7 @@ from media.kernel.reception import (
 from media.kernel.reports import take_report
 from media.kernel.ring import tell
 from media.kernel.rtp import PAYLOAD_AT, PAYLOAD_LENGTH, PAYLOAD_TYPE, SEQUENCE, SSRC, TIMESTAMP, parse_rtp
+from media.kernel.srtp import unprotect
 from media.kernel.telephone_events import receive_event
 
 # Words of struct mmsghdr on 64-bit Linux.
@@ -170,6 +171,10 @@ def take_datagram(
     if length >= 2 and 192 <= core.datagrams[at + 1] <= 223:
         take_report(row, core, at, length, word0, word1, word2, arrival, c.YES)
         return
+    if row.srtp_receive:
+        length = unprotect(row, core, at, length, c.NO)
+        if length == 0:
+            return
     if not parse_rtp(core.datagrams, at, length, core.rtp) or core.rtp[PAYLOAD_LENGTH] > c.PAYLOAD_BYTES:
         _drop(row, core, c.DROP_MALFORMED)
         return

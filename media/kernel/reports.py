@@ -30,6 +30,7 @@ from media.kernel.rtcp import (
     write_receiver_report,
     write_sender_report,
 )
+from media.kernel.srtp import protect_report, unprotect
 
 _FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 _SENDER_INFO = 24
@@ -139,6 +140,11 @@ def send_report(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int,
     at = write_description(core.packet, at, row.ssrc, row.cname)
     if goodbye:
         at = write_goodbye(core.packet, at, row.ssrc)
+    if row.srtp_send:
+        at = protect_report(row, core, at)
+        if at == 0:
+            core.send_errors += 1
+            return
     _aim_reports(row)
     core.syscalls += 1
     fd = sock.rtp_fd if row.rtcp_mux else sock.rtcp_fd
@@ -198,6 +204,10 @@ def take_report(
     row: SessionRow, core: CoreRow, at: int, length: int, word0: int, word1: int, word2: int, arrival: int, muxed: int
 ) -> None:
     """Use one RTCP datagram that lies at `core.datagrams[at]`, came from an address, and arrived at a time (ns)."""
+    if row.srtp_receive:
+        length = unprotect(row, core, at, length, c.YES)
+        if length == 0:
+            return
     if check_compound(core.datagrams, at, length, core.rtcp) < 0:
         row.drops[c.DROP_RTCP] += 1
         core.drops[c.DROP_RTCP] += 1

@@ -6,7 +6,8 @@ release of the head.
 """
 
 from media.kernel import constants as c
-from media.kernel.arrays import Octets, Samples, Words
+from media.kernel.arrays import Samples, Words
+from media.kernel.codecs import decode_frame
 from media.kernel.compiled import compiled
 from media.kernel.layout import CoreRow, SessionRow
 from media.kernel.native import load_acquire, store_release
@@ -90,8 +91,8 @@ def tell(core: CoreRow, row: SessionRow, kind: int, at: int, first: int, second:
 
 
 @compiled
-def post_frame(core: CoreRow, row: SessionRow, encoded: Octets, table: Samples) -> None:
-    """Decode one frame of 160 octets for asyncio; where it does not keep up the frame is dropped and counted."""
+def post_frame(core: CoreRow, row: SessionRow) -> None:
+    """Decode `core.frame`, just played out, for asyncio; where it does not keep up the frame is dropped and counted."""
     tail = core.tap_tail
     if tail - core.tap_head_seen >= c.TAPS:
         core.tap_head_seen = load_acquire(core.cursors, c.CURSOR_TAP_HEAD)
@@ -101,8 +102,7 @@ def post_frame(core: CoreRow, row: SessionRow, encoded: Octets, table: Samples) 
     place = tail % c.TAPS
     core.tap_heads[place, 0] = row.slot
     core.tap_heads[place, 1] = row.generation
-    for sample in range(c.TICK_SAMPLES):
-        core.tap_frames[place, sample] = table[encoded[sample]]
+    decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
     core.tap_tail = tail + 1
     store_release(core.cursors, c.CURSOR_TAP_TAIL, tail + 1)
     core.unsignalled = 1

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from media.kernel import commands as at
 from media.kernel import constants as c
 from media.kernel.addresses import address_words, ip_address
-from media.kernel.g711 import CODECS, SILENCE
+from media.kernel.codecs import CODECS, SILENCE
+from media.kernel.keys import SRTP_SUITES, SUITES, SrtpParameters
+
+# RFC 4568 §6.1.
+MKI_LIMIT = 128
 
 
 class StreamError(ValueError):
@@ -19,6 +23,7 @@ class StreamParameters:
     `payload_type` and `dtmf_send_pt` are what the far end asked for, `receive_payload_type` and `dtmf_receive_pt` what
     we did; without telephone-event they are None. `ptime` is the far end's, in ms; any from 10 to 60 is received.
     `rtcp_address` is the `a=rtcp` address, else the next port; `rtcp_mux` puts RTCP on the RTP port (RFC 5761).
+    With `srtp` both ways are SRTP and SRTCP, and nothing else is taken.
     """
 
     remote_address: str
@@ -34,6 +39,7 @@ class StreamParameters:
     receive: bool = True
     rtcp_address: tuple[str, int] | None = None
     rtcp_mux: bool = False
+    srtp: SrtpParameters | None = None
 
 
 def _check_payload_types(parameters: StreamParameters) -> None:
@@ -47,6 +53,17 @@ def _check_payload_types(parameters: StreamParameters) -> None:
             raise StreamError(f"{name}: {value} is not an RTP payload type")
     if parameters.dtmf_receive_pt == parameters.receive_payload_type:
         raise StreamError(f"dtmf_receive_pt: {parameters.dtmf_receive_pt} is the payload type of the audio")
+
+
+def _check_srtp(srtp: SrtpParameters) -> None:
+    suite = SUITES.get(srtp.suite)
+    if suite is None:
+        raise StreamError(f"srtp.suite: {srtp.suite} is none of {', '.join(SRTP_SUITES)}")
+    for name, key in (("send_key", srtp.send_key), ("receive_key", srtp.receive_key)):
+        if len(key) != suite.key_octets:
+            raise StreamError(f"srtp.{name}: {len(key)} octets are not {suite.key_octets}")
+    if not 0 <= srtp.receive_mki_octets <= MKI_LIMIT:
+        raise StreamError(f"srtp.receive_mki_octets: {srtp.receive_mki_octets} is not from 0 to {MKI_LIMIT}")
 
 
 def _words(field: str, host: str, port: int, version: int) -> tuple[int, int, int]:
@@ -65,7 +82,7 @@ def _words(field: str, host: str, port: int, version: int) -> tuple[int, int, in
 def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ...]:
     """Return the arguments of the start command for sockets of an IP version. Raises StreamError.
 
-    Towards port 0 or no address at all (a hold of RFC 2543) nothing is sent.
+    Towards port 0 or no address at all (a hold of RFC 2543) nothing is sent. The words of a keyring follow them.
     """
     if parameters.codec not in CODECS:
         raise StreamError(f"codec: {parameters.codec} is none of {', '.join(CODECS)}")
@@ -74,6 +91,8 @@ def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ..
     if not 8000 <= parameters.dtmf_clock <= 192_000:
         raise StreamError(f"dtmf_clock: {parameters.dtmf_clock} Hz is not from 8000 to 192000")
     _check_payload_types(parameters)
+    if parameters.srtp is not None:
+        _check_srtp(parameters.srtp)
     remote = _words("remote_address", parameters.remote_address, parameters.remote_port, version)
     reports = (0, 0, 0)
     if parameters.rtcp_address is not None:

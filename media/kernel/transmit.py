@@ -6,12 +6,14 @@ next packet carries the marker, and what is played continues where it was.
 """
 
 from media.kernel import constants as c
+from media.kernel.bridge import fill_heard
 from media.kernel.compiled import compiled
 from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
 from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, SessionRow, SocketRow
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, sendto
-from media.kernel.player import fill_audio
+from media.kernel.player import fill_audio, plays_nothing
 from media.kernel.rtp import write_rtp_header
+from media.kernel.srtp import protect
 
 _FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 
@@ -24,9 +26,16 @@ def timestamp_at(row: SessionRow, tick: int) -> int:
 
 @compiled
 def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -> None:
-    core.syscalls += 1
     row.sequence = (row.sequence + 1) & 0xFFFF
     row.marker_due = 0
+    octets = length - c.RTP_HEADER_BYTES
+    if row.srtp_send:
+        length = protect(row, core, length)
+        if length == 0:
+            row.send_errors += 1
+            core.send_errors += 1
+            return
+    core.syscalls += 1
     sent = sendto(sock.rtp_fd, core.address + PACKET_AT, length, _FLAGS, row.address + REMOTE_AT, row.remote_length)
     if sent < 0:
         # A full queue or an unreachable network: this packet is lost like any other, the next one is tried again.
@@ -34,7 +43,7 @@ def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -
         core.send_errors += 1
         return
     row.packets_sent += 1
-    row.octets_sent += length - c.RTP_HEADER_BYTES
+    row.octets_sent += octets
     core.packets_out += 1
 
 
@@ -58,16 +67,19 @@ def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int
 
 
 @compiled
-def send_tick(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int, missed: int) -> None:
+def send_tick(
+    sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int, missed: int
+) -> None:
     """Produce and send the session's frame of this tick, `missed` ticks after the last one that took place."""
     if missed:
         row.marker_due = 1
         row.pending_samples = 0
     whole = row.packet_samples == c.TICK_SAMPLES
-    if whole:
-        fill_audio(row, core.address + PACKET_AT + c.RTP_HEADER_BYTES)
+    target = core.address + PACKET_AT + c.RTP_HEADER_BYTES if whole else row.address + OUTGOING_AT + row.pending_samples
+    if row.hears >= 0 and plays_nothing(row):
+        fill_heard(sessions, row, core, target)
     else:
-        fill_audio(row, row.address + OUTGOING_AT + row.pending_samples)
+        fill_audio(row, target)
     timestamp = timestamp_at(row, tick)
     if row.digits_phase != c.DIGITS_NONE:
         if row.sending == 0 or row.digits_payload_type < 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from media.kernel import constants as c
+from media.kernel.codecs import encode
 from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
 from media.kernel.layout import CoreRow, SessionRow, SocketRow, allocate
 from media.kernel.loop import run
@@ -21,6 +22,11 @@ _log = logging.getLogger(__name__)
 
 _PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 _PROJECT = Path(__file__).parents[2]
+
+
+def is_warm() -> bool:
+    """Whether the whole kernel has been compiled on this machine, by this Python."""
+    return CACHE_DIRECTORY is not None and any(CACHE_DIRECTORY.glob(f"*/loop.run-*.{_PYTHON}*.nbi"))
 
 
 async def fill_cache() -> None:
@@ -33,7 +39,7 @@ async def fill_cache() -> None:
     if CACHE_DIRECTORY is None:
         _log.warning("the media kernel is compiled at every start: no cache directory is writable, set NUMBA_CACHE_DIR")
         return
-    if any(CACHE_DIRECTORY.glob(f"*/loop.run-*.{_PYTHON}*.nbi")):
+    if is_warm():
         return
     _log.info("compiling the media kernel, once for this machine")
     child = await asyncio.create_subprocess_exec(
@@ -65,6 +71,7 @@ def warm_up() -> None:
     events = np.zeros((1, c.EVENT_WORDS), np.int64)
     take_rows(cursors, core["events"], c.CURSOR_EVENT_TAIL, c.CURSOR_EVENT_HEAD, events)
     heads, audio = np.zeros((1, c.TAP_WORDS), np.int64), np.zeros((1, c.TICK_SAMPLES), np.int16)
+    encode(np.zeros(c.TICK_SAMPLES, np.int16), "G722")
     take_frames(cursors, core["tap_heads"], core["tap_frames"], heads, audio)
 
 

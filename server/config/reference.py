@@ -32,12 +32,7 @@ WITHOUT_EFFECT = frozenset(
         "limits.calls_per_second",
         "limits.concurrent_calls",
         "limits.idempotency_hours",
-        "limits.webhook_seconds",
-        "limits.webhook_attempts",
-        "limits.webhooks",
-        "limits.trunk_destinations",
         "limits.conference_members",
-        "limits.delivery_days",
     }
 )
 _WITHOUT_EFFECT_NOTE = " Without effect in this version."

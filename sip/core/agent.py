@@ -16,45 +16,33 @@ from typing import Any, TypeAlias
 from sip.admission import CHALLENGE_COST, REFUSAL_COST, Admission
 from sip.binding import BindingChange
 from sip.core.authentication import Challengeable
-from sip.core.call import Call, EventsWaiting
+from sip.core.call import Call
 from sip.core.config import AUTH_FAILURE_WINDOW, UserAgentConfig
+from sip.core.delivery import EventsWaiting
 from sip.core.events import CallEvent
 from sip.core.incoming import IncomingCall
-from sip.core.inspection import (
-    ACCEPT,
-    ALLOW_EVENTS,
-    ALLOWED_METHODS,
-    OFFERING_METHODS,
-    SUPPORTED,
-    Refusal,
-    inspect_content,
-    inspect_extensions,
-    inspect_target,
-    is_scanner,
-)
+from sip.core.inspection import ACCEPT, ALLOW_EVENTS, ALLOWED_METHODS, SUPPORTED
 from sip.core.keepalive import KeepAlive
 from sip.core.messaging import MessageReceived
-from sip.core.outgoing import OutgoingCall, check_extra_headers
+from sip.core.outgoing import OutgoingCall
+from sip.core.placing import compose_invite
+from sip.core.reception import Reception
 from sip.core.redirect import FOLLOWED_REDIRECTS
 from sip.core.registering import RegisterRequest, RegisterService
-from sip.core.replacing import find_replaced
-from sip.core.routing import note_source
 from sip.core.sending import Sender
-from sip.core.session_timer import SESSION_REFRESHES, inspect_session_expires, proposal_headers
+from sip.core.session_terms import proposal_headers
 from sip.core.statistics import Statistics
 from sip.core.unavailable import UnavailablePeers
 from sip.defence import Defence
-from sip.dialog import MAX_FORWARDS, Dialog, DialogKey, first_cseq, new_tag
+from sip.dialog import Dialog, DialogKey
 from sip.digest import Credentials, DigestAuthenticator, DigestOutcome, DigestResult
 from sip.endpoint import Endpoint
-from sip.errors import SipParseError
 from sip.fields import NameAddr
-from sip.headers import Headers
-from sip.message import Request, Response, is_keepalive, parse_message
+from sip.message import Request, Response, is_keepalive
 from sip.registrar import Registrar
-from sip.replaces import headers_from_uri
-from sip.transaction.layer import Datagram, TransactionLayer, cancelled_key, server_key
+from sip.transaction.layer import Datagram, TransactionLayer
 from sip.transaction.table import Event
+from sip.transaction.transaction import ClientTransaction
 from sip.uri import SipUri
 
 
@@ -62,6 +50,9 @@ from sip.uri import SipUri
 class CallReceived:
     """A new incoming call that has passed the checks of the protocol; the first event of each."""
 
+
+UNREACHABLE_SECONDS = 30
+"""How long an address that a message could not be sent to comes after all others."""
 
 Located: TypeAlias = Callable[[Sequence[Endpoint]], None]
 """Takes the addresses that a URI was resolved to, in the order in which they are to be tried."""
@@ -104,16 +95,16 @@ class UserAgentCore:
         self.config = config
         self.clock = clock
         self.wake = on_wake
-        self._on_fault = on_fault
         self.draining = False
         self.statistics = Statistics()
         self.layer = TransactionLayer(config.timers, clock)
         self.sender = Sender(config, self.layer, self.statistics, local_address_for)
         self.unavailable = UnavailablePeers()
         self.locate = locate or self._locate
+        self.sender.locate = self._locate_and_wake
         self._on_message = on_message
-        self._methods = ALLOWED_METHODS if on_message is None else (*ALLOWED_METHODS, "MESSAGE")
-        self.sender.allow = ", ".join(self._methods)
+        self.methods = ALLOWED_METHODS if on_message is None else (*ALLOWED_METHODS, "MESSAGE")
+        self.sender.allow = ", ".join(self.methods)
         self.defence = Defence(
             limit=config.auth_failures,
             window=AUTH_FAILURE_WINDOW,
@@ -143,7 +134,7 @@ class UserAgentCore:
         self._notices: list[Notice] = []
         self._calls: set[Call] = set()
         self._dialogs: dict[DialogKey, tuple[Call, Dialog]] = {}
-        self._size = 0  # bytes of the datagram that is being handled
+        self._reception = Reception(self, on_fault)
 
     @property
     def calls(self) -> int:
@@ -161,28 +152,8 @@ class UserAgentCore:
             self.statistics.banned, self.statistics.throttled = self.defence.dropped, self.admission.throttled
             return False
         if not is_keepalive(data):
-            self._receive_message(data, source, local)
+            self._reception.receive(data, source, local)
         return True
-
-    def _receive_message(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
-        self.statistics.messages_received += 1
-        self._size = len(data)
-        try:
-            message = parse_message(data, self.config.limits, stream=not source.framed)
-        except SipParseError as error:
-            self.statistics.parse_errors += 1
-            self._answer_fault(error, source, local)
-            return
-        if isinstance(message, Response):
-            self._receive_response(message, source)
-            return
-        try:
-            self._receive_request(message, source, local)
-        except SipParseError as error:
-            # a header field that only this request had a use for
-            self.statistics.parse_errors += 1
-            if message.method != "ACK":
-                self.refuse(message, source, local, error.status, error.reason)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is due, on the clock; None when nothing waits."""
@@ -242,9 +213,16 @@ class UserAgentCore:
         self.registering = RegisterService(self, registrar, on_register, on_change)
         return registrar
 
+    def end_registrations(self, aor_key: str) -> None:
+        """Remove all bindings of an account."""
+        if self.registering is not None:
+            self.registering.remove_all(aor_key)
+
     def transport_failed(self, datagram: Datagram) -> None:
         """A datagram of ours could not be sent (§17.1.4, §17.2.4)."""
         self.statistics.send_errors += 1
+        if isinstance(datagram.transaction, ClientTransaction):
+            self.sender.unreachable.note(datagram.remote, UNREACHABLE_SECONDS, self.clock())
         if datagram.transaction is not None:
             datagram.transaction.handle(Event.TRANSPORT_ERROR)
 
@@ -263,31 +241,21 @@ class UserAgentCore:
         """Make a call; it is sent by `OutgoingCall.start`, once its next hop has an address.
 
         Of the header fields in the target URI it takes over those of a transfer: Replaces and Referred-By. At most
-        `follow_redirects` addresses of 3xx responses are tried, with the same credentials; 0: none.
+        `follow_redirects` addresses of 3xx responses are tried; 0: none. Challenges of other hosts than that of
+        `target` are not answered.
 
         Raises LocalProtocolError for header fields that the protocol writes itself, and for text that cannot be a
         header value.
         """
-        check_extra_headers(headers)
-        taken_over = headers_from_uri(target) if target.headers else ()
-        if any(name == "Replaces" for name, _ in taken_over):
-            # RFC 3891 §4: who does not know Replaces would let the call ring beside the one it is to replace
-            taken_over = (("Require", "replaces"), *taken_over)
-        fields = Headers(
-            (
-                ("Max-Forwards", MAX_FORWARDS),
-                ("From", str(from_.with_tag(new_tag()))),
-                ("To", str(to if to is not None else NameAddr(None, target.replace(headers=())))),
-                ("Call-ID", secrets.token_hex(16)),
-                ("CSeq", f"{first_cseq()} INVITE"),
-                *self._session_proposal,
-                *taken_over,
-                *headers,
-            )
+        request = compose_invite(
+            target,
+            from_=from_,
+            to=to,
+            body=body,
+            content_type=content_type,
+            headers=headers,
+            session_proposal=self._session_proposal,
         )
-        if body:
-            fields.add("Content-Type", content_type)
-        request = Request("INVITE", target.replace(headers=()).without_params("method"), fields, body)
         call = OutgoingCall(self, request, credentials, follow_redirects)
         self._calls.add(call)
         self.statistics.calls_placed += 1
@@ -339,6 +307,17 @@ class UserAgentCore:
         self._events.append((call, event))
         self.wake()
 
+    def introduce(self, call: IncomingCall) -> None:
+        """A new incoming call has passed the checks of the protocol."""
+        self._calls.add(call)
+        self.remember_dialog(call.dialog, call)
+        self.statistics.calls_received += 1
+        self._events.append((call, CallReceived()))
+
+    def find_dialog(self, key: DialogKey) -> tuple[Call, Dialog] | None:
+        """The call that a dialog belongs to, and the dialog."""
+        return self._dialogs.get(key)
+
     def remember_dialog(self, dialog: Dialog, call: Call) -> None:
         """Let requests in this dialog find the call."""
         self._dialogs[dialog.key] = (call, dialog)
@@ -363,7 +342,7 @@ class UserAgentCore:
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Refuse the request that is being handled without keeping anything of it."""
-        self.sender.refuse(request, source, local, status, reason, size=self._size, headers=headers)
+        self.sender.refuse(request, source, local, status, reason, size=self._reception.size, headers=headers)
 
     def answer_options(self, request: Request, source: Endpoint, local: Endpoint) -> None:
         """Tell what we can do (§11.2)."""
@@ -375,13 +354,22 @@ class UserAgentCore:
             ("Supported", SUPPORTED),
             ("Allow-Events", ALLOW_EVENTS),
         )
-        self.sender.answer_unasked(request, source, local, 200, size=self._size, headers=headers)
+        self.sender.answer_unasked(request, source, local, 200, size=self._reception.size, headers=headers)
 
     def take_message(self, request: Request, source: Endpoint, local: Endpoint, call: Call | None = None) -> None:
         """Answer a MESSAGE and hand it over (RFC 3428 §7)."""
         assert self._on_message is not None  # else it is not among our methods
         self.sender.reply(request, source, local, 200, to_tag=None if call is None else call.local_tag)
         self.notify(self._on_message, MessageReceived(request, source, call))
+
+    def _locate_and_wake(self, uri: SipUri, located: Located) -> None:
+        """Find addresses for a request of a dialog, which is sent outside of the core's own doings."""
+
+        def found(remotes: Sequence[Endpoint]) -> None:
+            located(remotes)
+            self.wake()
+
+        self.locate(uri, found)
 
     def _locate(self, uri: SipUri, located: Located) -> None:
         located((self.sender.hop(uri),))
@@ -398,151 +386,3 @@ class UserAgentCore:
             self.statistics.silenced += 1
             return False
         return True
-
-    def _answer_fault(self, error: SipParseError, source: Endpoint, local: Endpoint) -> None:
-        """Answer a request that does not parse, as far as enough of it does (§8.2, §16.3); responses and ACKs are
-        dropped."""
-        self._on_fault(source, error.reason)
-        request = error.partial
-        if request is None or request.method == "ACK":
-            return
-        note_source(request, source)
-        headers = (("Allow", self.sender.allow),) if error.status in {405, 501} else ()
-        self.refuse(request, source, local, error.status, error.reason, headers)
-
-    def _receive_response(self, response: Response, source: Endpoint) -> None:
-        transaction = self.layer.find_client(response)
-        via = response.top_via
-        if transaction is None or len(response.via) > 1:
-            self.statistics.stray_responses += 1  # §18.1.2, §8.1.3.3
-            return
-        ours = transaction.request.top_via
-        if (via.host.lower(), via.port) != (ours.host.lower(), ours.port):
-            self.statistics.stray_responses += 1
-            return
-        # Who is called, registered with or probed answers as much as it is asked. Not so whoever is only in a call:
-        # a number may be open to everybody.
-        if self.admission.needs_proof(source.host, now := self.clock()) and transaction.request.to.tag is None:
-            self.admission.trust(source.host, now)
-        try:
-            transaction.receive(response)
-        except SipParseError:
-            self.statistics.parse_errors += 1
-
-    def _receive_request(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        note_source(request, source)
-        key = server_key(request)
-        transaction = self.layer.find_server(key)
-        if request.method == "ACK":
-            if transaction is None or not transaction.handle(Event.RECEIVE_ACK, request):
-                self._receive_ack(request)
-            return
-        if transaction is not None:
-            self.layer.counters.retransmissions_received += 1
-            transaction.handle(Event.RECEIVE_REQUEST)
-            return
-        if request.method == "CANCEL":
-            self._receive_cancel(request, source, local)
-            return
-        if request.method == "REGISTER" and self.registering is not None and request.to.tag is None:
-            if not self._is_silenced(request):
-                self.registering.receive(request, source, local, self._size)
-            return
-        refusal = inspect_target(request, self.config.uri_schemes, self._methods)
-        if refusal is not None:
-            if request.method == "MESSAGE" and self.config.message_status != 405:
-                refusal = Refusal(self.config.message_status)
-            self._refuse(request, source, local, refusal)
-        elif request.to.tag is not None:
-            self._receive_in_dialog(request, source, local)
-        else:
-            self._receive_out_of_dialog(request, source, local)
-
-    def _receive_ack(self, ack: Request) -> None:
-        entry = self._dialogs.get(_dialog_key(ack))
-        if entry is None:
-            self.statistics.stray_acks += 1
-            return
-        entry[0].receive_ack(ack)
-
-    def _receive_cancel(self, cancel: Request, source: Endpoint, local: Endpoint) -> None:
-        """§9.2: answered by itself, whatever becomes of the INVITE."""
-        invite = self.layer.find_server(cancelled_key(cancel))
-        if invite is None:
-            self.refuse(cancel, source, local, 481)
-            return
-        call = invite.user if isinstance(invite.user, Call) else None
-        self.sender.reply(cancel, source, local, 200, to_tag=None if call is None else call.local_tag)
-        if call is not None:
-            call.receive_cancel(invite, cancel)
-
-    def _receive_in_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        entry = self._dialogs.get(_dialog_key(request))
-        if entry is None:
-            self.refuse(request, source, local, 481)  # §12.2.2
-            return
-        refusal = inspect_extensions(request)
-        if refusal is None and request.method in OFFERING_METHODS:
-            refusal = inspect_content(request)
-        if refusal is None and request.method in SESSION_REFRESHES:
-            refusal = inspect_session_expires(request, self.config.min_se)
-        if refusal is not None:
-            self.sender.reply(request, source, local, refusal.status, headers=refusal.headers)
-            return
-        call, dialog = entry
-        call.receive_request(dialog, request, source, local)
-
-    def _receive_out_of_dialog(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        if self._is_silenced(request):
-            return
-        if self.layer.is_merged(request):
-            self.refuse(request, source, local, 482)  # §8.2.2.2
-            return
-        refusal = inspect_extensions(request)
-        if refusal is None and request.method == "INVITE":
-            refusal = inspect_content(request) or inspect_session_expires(request, self.config.min_se)
-        if refusal is not None:
-            self._refuse(request, source, local, refusal)
-        elif request.method not in {"INVITE", "OPTIONS", "MESSAGE"}:
-            # A call is only transferred by who takes part in it: a REFER out of nowhere is not served
-            self.refuse(request, source, local, 403 if request.method == "REFER" else 481)
-        elif self.draining or (request.method != "OPTIONS" and self._is_full()):
-            retry = (("Retry-After", str(self.config.retry_after_seconds)),)
-            self.refuse(request, source, local, 503, headers=retry)
-        elif request.method == "OPTIONS":
-            self.answer_options(request, source, local)
-        elif request.method == "MESSAGE":
-            self.take_message(request, source, local)
-        else:
-            self._receive_call(request, source, local)
-
-    def _receive_call(self, request: Request, source: Endpoint, local: Endpoint) -> None:
-        replaced = find_replaced(request, self._dialogs.get)
-        if isinstance(replaced, Refusal):
-            self._refuse(request, source, local, replaced)
-            return
-        flow = self.sender.flow_on(local, source)
-        call = IncomingCall(self, flow, request, source, local, self.sender.stateless_tag(request), self._size)
-        call.replaces = replaced
-        self._calls.add(call)
-        self.remember_dialog(call.dialog, call)
-        self.statistics.calls_received += 1
-        self._events.append((call, CallReceived()))
-
-    def _is_silenced(self, request: Request) -> bool:
-        """Whether the request comes from a scanner and we are silent to those; counts it then."""
-        if not self.config.silent or not is_scanner(request):
-            return False
-        self.statistics.silenced += 1
-        return True
-
-    def _is_full(self) -> bool:
-        return len(self._calls) >= self.config.calls or self.layer.server_count >= self.config.server_transactions
-
-    def _refuse(self, request: Request, source: Endpoint, local: Endpoint, refusal: Refusal) -> None:
-        self.refuse(request, source, local, refusal.status, headers=refusal.headers)
-
-
-def _dialog_key(request: Request) -> DialogKey:
-    """The dialog that a request of the peer is in: its To tag is ours, its From tag the peer's (§12.2.2)."""
-    return (request.call_id, request.to.tag or "", request.from_.tag)

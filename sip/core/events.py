@@ -6,6 +6,7 @@ RemoteHangup, HungUp and Failed; nothing follows them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -24,8 +25,9 @@ class OfferResponder(Protocol):
     def accept(self, body: bytes) -> None:
         """Answer 200 with this SDP: the answer, or our offer when the Offer's body was empty."""
 
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
-        """Refuse; the session goes on as it was (RFC 3264 §8)."""
+    def reject(self, status: int = 488, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Refuse; the session goes on as it was (RFC 3264 §8). `headers`, such as Warning, go into the response where
+        there is one; raises LocalProtocolError for text that cannot be a header value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,14 @@ class Info:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class AsideAnswered:
+    """What came of an INFO or MESSAGE of ours: the final status, None where there was no answer."""
+
+    method: str
+    status: int | None
+
+
 class ReferResponder(Protocol):
     """How a REFER of the peer is answered: once, by `accept` or `reject`; then reported on. After the end of the call
     nothing has an effect. Without a decision within 10 s it is declined."""
@@ -240,6 +250,7 @@ CallEvent: TypeAlias = (
     | OfferAnswered
     | OfferRejected
     | Info
+    | AsideAnswered
     | Referred
     | ReferAccepted
     | ReferProgress

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from sip.core.sending import Flow
+from sip.core.flows import Flow
 from sip.digest import DigestSession
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
@@ -72,7 +72,7 @@ class Exchange:
         """Send the request to the first of these addresses. No effect after `abandon`."""
         if self.ended:
             return
-        self._candidates = list(remotes)
+        self._candidates = self._core.sender.in_order(remotes)
         if self._timeout is not None:
             self._timer = self._core.layer.timers.schedule(self._timeout, self._time_out)
         if not self._try_next():
@@ -93,6 +93,9 @@ class Exchange:
             return
         if response.status == 503 and self._try_next():
             return
+        if self._digest is not None and response.status < 300:
+            for name, proxy in (("Authentication-Info", False), ("Proxy-Authentication-Info", True)):
+                self._digest.take_next_nonce(response.headers.get_all(name), proxy=proxy)
         self._end(self._result(response, None))
 
     def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:

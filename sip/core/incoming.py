@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sip.core.call import Call, CallState
+from sip.core.answer import accept
+from sip.core.call import Call
+from sip.core.call_state import CallState
 from sip.core.events import CallEvent, Cancelled, Confirmed, Failed, Offer, OfferAnswered, RemoteHangup
+from sip.core.flows import Flow
 from sip.core.inspection import session_description
-from sip.core.offers import Exchange, Offers, RequestResponder, Step
+from sip.core.offering import close_offers
+from sip.core.offers import Exchange, Offers, Step
 from sip.core.reliable import OPTION, ReliableResponses
-from sip.core.sending import Flow
+from sip.core.responders import RequestResponder
+from sip.core.routing import caller_wants_sips
 from sip.dialog import Dialog, DialogState
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
@@ -48,7 +53,7 @@ class IncomingCall(Call):
     ) -> None:
         """Raises SipParseError when the INVITE cannot make a dialog."""
         super().__init__(core, request.call_id, request.uri.user if isinstance(request.uri, SipUri) else None)
-        self._take_flow(flow)
+        self._take_flow(flow, secure=caller_wants_sips(request))
         self.request = request
         self.source = source
         self.local = local
@@ -59,6 +64,7 @@ class IncomingCall(Call):
         self.transaction: ServerTransaction = self._sender.serve(request, source, local, self)
         self._confirmed = False
         self._offers = Offers(self.dialog)
+        self._offers.peer_allow = request.headers.lines("Allow")
         if (offer := session_description(request)) is not None:
             self._offers.take(Step.OFFER_RECEIVED)
             self._offers.remote = offer
@@ -246,7 +252,7 @@ class IncomingCall(Call):
             body = b""  # the answer is sure to have arrived (RFC 3261 §13.2.1)
         elif not body and self._offers.state is Exchange.REMOTE:
             body = self._early_session
-        if self._accept(self.request, self.transaction, body, headers):
+        if accept(self, self.request, self.transaction, body, headers):
             self.state = CallState.ANSWERED
             self.dialog.state = DialogState.CONFIRMED
             self._end_ringing()
@@ -348,7 +354,7 @@ class IncomingCall(Call):
     def _end_quietly(self) -> None:
         """The application ended the call itself before it was answered: there is nothing to tell it."""
         self._let_go()
-        self._close_offers(self._offers)
+        close_offers(self, self._offers)
         self._closed = True
         self.state = CallState.ENDED
         self.dialog.state = DialogState.TERMINATED

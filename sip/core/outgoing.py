@@ -6,44 +6,35 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sip.core.call import Call, CallState, response_session
-from sip.core.events import Answered, CallEvent, Offer, Progress, Redirected, Rejected
-from sip.core.offers import Exchange, Offers, Step, check_refusal
+from sip.core.call import Call
+from sip.core.call_state import CallState
+from sip.core.events import Answered, CallEvent, Progress, Redirected, Rejected
+from sip.core.forks import FORKS, Forks
+from sip.core.inspection import session_description
+from sip.core.offers import Exchange, Offers, Step
+from sip.core.prack import prack_answered, prack_over, reliable_progress
 from sip.core.redirect import Redirects, is_redirection
 from sip.core.reliable import Fork, reliable_sequence
-from sip.core.sending import UNATTENDED, SentAck
+from sip.core.retry import amended
+from sip.core.routing import target_wants_sips
+from sip.core.sending import SentAck
+from sip.core.session_timer import settle
 from sip.core.unavailable import parse_retry_after
-from sip.dialog import Dialog, DialogState
+from sip.dialog import Dialog
 from sip.digest import Credentials
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
 from sip.headers import Headers
 from sip.message import Request, Response
-from sip.names import canonical_name
 from sip.transaction.table import Event, State
-from sip.transaction.transaction import ClientTransaction, Failure, cancel_for
+from sip.transaction.transaction import UNATTENDED, ClientTransaction, Failure, cancel_for
 from sip.uri import SipUri
 
 if TYPE_CHECKING:
     from sip.core.agent import UserAgentCore
 
-DATAGRAM_BYTES = 1300
-"""§18.1.1: what is longer than this, 200 bytes less than the usual MTU, does not go by UDP."""
-
-ADDED_BYTES = 350
-"""Via, Contact, Allow, Supported and User-Agent, which a request gets when it is sent."""
-
-FORKS = 16
-"""Branches of one INVITE that are told apart; responses of more are ignored."""
-
 _UNANSWERED = frozenset({CallState.PROCEEDING, CallState.EARLY})
 _CANCELLED = "Request Terminated"
-_RESERVED = frozenset(
-    {
-        *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Content-Length", "Content-Type"),
-        *("Record-Route", "Require", "RAck", "RSeq", "Authorization", "Proxy-Authorization"),
-    }
-)
 
 
 class OutgoingCall(Call):
@@ -63,11 +54,12 @@ class OutgoingCall(Call):
         self._credentials = credentials
         self._invite: ClientTransaction | None = None
         self._candidates: list[Endpoint] = []  # not tried yet
-        self._early: dict[str, Fork] = {}
-        self._over: set[str] = set()  # forks that have ended before the answer
+        self._early = Forks(self)
         self._owns_call_id = True
         self._follow_redirects = follow_redirects
         self._redirects: Redirects | None = None
+        self._home = request.uri.host.lower() if isinstance(request.uri, SipUri) else ""  # who the credentials are for
+        self._strayed = False  # redirected to another host
         self._pause = 0.0  # seconds for which an address that was passed over wants no calls
         self._ack: SentAck | None = None
         self._forks: dict[str | None, SentAck] = {}
@@ -80,7 +72,7 @@ class OutgoingCall(Call):
         """
         if self.ended:
             return
-        self._candidates = self._by_size(remotes)
+        self._candidates = self._sender.in_order(remotes)
         if self._try_next() or self._try_next_target():
             return
         if self._pause > 0:
@@ -88,22 +80,6 @@ class OutgoingCall(Call):
             self._core.wake()
         else:
             self.fail("no listener for any of its addresses" if remotes else "no address")
-
-    def _by_size(self, remotes: Sequence[Endpoint]) -> list[Endpoint]:
-        """The addresses to try: a request near the size of a datagram goes by TCP first where nobody has asked for
-        UDP, and by UDP where there is no TCP after all (§18.1.1)."""
-        request = self.request
-        if len(bytes(request)) <= DATAGRAM_BYTES - ADDED_BYTES:
-            return list(remotes)
-        uri = request.uri
-        if (isinstance(uri, SipUri) and uri.transport is not None) or "tcp" not in self._sender.transports:
-            return list(remotes)
-        tried: list[Endpoint] = []
-        for remote in remotes:
-            if remote.transport == "udp":
-                tried.append(Endpoint("tcp", remote.host, remote.port, remote.name))
-            tried.append(remote)
-        return tried
 
     def _try_next(self) -> bool:
         """Send the INVITE to the next address that a listener of ours can reach; False when there is none left."""
@@ -117,9 +93,8 @@ class OutgoingCall(Call):
                 flow = self._sender.flow_to(remote)
             except LocalProtocolError:
                 continue
-            self._forget_early()
-            self._over.clear()
-            self._take_flow(flow)
+            self._early.restart()
+            self._take_flow(flow, secure=target_wants_sips(self.request))
             self.state = CallState.PROCEEDING
             template = self.request
             self._invite = self._sender.send_request(
@@ -145,11 +120,11 @@ class OutgoingCall(Call):
         last = self.request if self._invite is None else self._invite.request
         headers.set("CSeq", f"{last.cseq.number + 1} INVITE")
         self.request = Request("INVITE", target, headers, self.request.body)
+        self._strayed = target.host.lower() != self._home
         self._invite = None
         self._candidates = []
         self._challenges_answered = 0
-        self._forget_early()
-        self._over.clear()
+        self._early.restart()
         self.state = CallState.PROCEEDING
         self._emit(Redirected(target))
         route = next(iter(self.request.route), None)  # an outbound proxy stays in between (§8.1.2)
@@ -179,6 +154,8 @@ class OutgoingCall(Call):
             self._close(Rejected(487, _CANCELLED, "response", Headers()))
         elif self._invite.state is State.PROCEEDING:
             self._send_cancel(self._invite)
+        else:
+            self._invite.user = self  # no other address is tried any more
         self._core.wake()
 
     def hangup(self, *, reason: str | None = None) -> None:
@@ -211,10 +188,14 @@ class OutgoingCall(Call):
         """ClientUser: a response to the INVITE, its CANCEL, or a request inside the dialog."""
         if transaction is not self._invite:
             if transaction.request.method == "PRACK":
-                self._prack_answered(transaction, response)
+                prack_answered(self, transaction, response)
             else:
                 super().response_received(transaction, response)
-        elif response.status < 200:
+            return
+        if transaction.local != self.flow.local:
+            # Too long for a datagram, it went over TCP: the dialog stays on that connection
+            self._flow = self._sender.flow_on(transaction.local, transaction.remote)
+        if response.status < 200:
             self._progress(transaction, response)
         elif response.status < 300:
             self._success(transaction, response)
@@ -225,7 +206,7 @@ class OutgoingCall(Call):
         """ClientUser: no final response to the INVITE, or to a request inside the dialog."""
         if transaction is not self._invite:
             if transaction.request.method == "PRACK":
-                self._prack_over(transaction)
+                prack_over(self, transaction)
             else:
                 super().request_failed(transaction, failure)
             return
@@ -237,6 +218,13 @@ class OutgoingCall(Call):
         reason = "No response" if failure == "timeout" else "Cannot be reached"
         self._close(Rejected(None, reason, failure, Headers()))
 
+    def _credentials_for(self, response: Response) -> Credentials | None:
+        """A 3xx may send the call to anybody, who must not be given a hash of the password by claiming the realm: after
+        one to another host, only the outbound proxy in between is answered."""
+        if self._strayed and (response.status != 407 or not self.request.route):
+            return None
+        return self._credentials
+
     def _progress(self, transaction: ClientTransaction, response: Response) -> None:
         if self._hangup_wanted:
             self._send_cancel(transaction)
@@ -244,92 +232,37 @@ class OutgoingCall(Call):
         if response.status == 100:
             return
         tag = response.to.tag
-        if tag is not None and tag in self._over:
+        if self._early.has_ended(tag):
             return
         self.state = CallState.EARLY
-        fork = self._fork(tag, transaction, response)
-        body = response_session(response)
+        fork = self._early.of(transaction, response)
+        body = session_description(response)
+        if fork is not None:
+            fork.offers.peer_allow = response.headers.lines("Allow") or fork.offers.peer_allow
         sequence = None if fork is None else reliable_sequence(response)
         if fork is None or sequence is None:
             if fork is not None and body is not None and fork.offers.state is Exchange.LOCAL:
                 fork.offers.remote = body  # a foretaste: the answer is the one that is sure to come (§13.2.1)
             self._emit(Progress(response.status, response.reason, body, response.headers, tag))
         elif fork.is_next(sequence):
-            self._reliable_progress(fork, sequence, response, body)
+            reliable_progress(self, fork, sequence, response, body)
         else:
             return
         if response.status == 199 and fork is not None:
-            self._end_fork(fork)  # RFC 6228 §4
-
-    def _fork(self, tag: str | None, transaction: ClientTransaction, response: Response) -> Fork | None:
-        """The early dialog that a provisional response belongs to; None without a tag, and for one fork too many."""
-        if tag is None:
-            return None
-        fork = self._early.get(tag)
-        if fork is None and len(self._early) < FORKS:
-            fork = Fork(Dialog.from_response(transaction.request, response), offered=bool(transaction.request.body))
-            self._early[tag] = fork
-            self._core.remember_dialog(fork.dialog, self)
-        return fork
-
-    def _reliable_progress(self, fork: Fork, sequence: int, response: Response, body: bytes | None) -> None:
-        """Acknowledge a reliable provisional response; what its SDP is depends on who is to speak (RFC 3262 §5)."""
-        offers = fork.offers
-        rack = f"{sequence} {response.cseq}"
-        offer = body if body is not None and offers.state is Exchange.IDLE and not offers.established else None
-        if body is not None and offers.state is Exchange.LOCAL and not offers.established:
-            offers.settle(body)
-        told = None if offer is not None else body
-        self._emit(Progress(response.status, response.reason, told, response.headers, fork.dialog.remote_tag))
-        if offer is None:
-            self._send_prack(fork.offers, rack, b"")
-            return
-        offers.take(Step.OFFER_RECEIVED)
-        offers.remote = offer
-        responder = PrackResponder(self, offers, rack)
-        offers.responder = responder
-        self._emit(Offer(offer, responder, fork.dialog.remote_tag))
-
-    def _send_prack(self, offers: Offers, rack: str, body: bytes) -> None:
-        dialog = offers.dialog
-        if dialog is None or dialog.state is DialogState.TERMINATED:
-            return
-        request = dialog.request("PRACK")
-        request.headers.add("RAck", rack)
-        remote, flow = self._sender.dialog_hop(dialog, self.flow)
-        offers.prack = self._sender.send_request(request, flow, remote, self, body=body)
-        self._core.wake()
-
-    def _prack_answered(self, transaction: ClientTransaction, response: Response) -> None:
-        if response.status < 200:
-            return
-        offers = next((offers for offers in self._all_offers() if offers.prack is transaction), None)
-        retry = None
-        if offers is not None:
-            retry = self._with_credentials(transaction.request, response, offers.dialog)
-        if offers is not None and retry is not None:
-            offers.prack = self._sender.send_again(retry, self.flow, transaction.remote, self)
-            return
-        self._prack_over(transaction)
-
-    def _prack_over(self, transaction: ClientTransaction) -> None:
-        """Acknowledged or not: what becomes of the call is for the final response of the INVITE to say."""
-        for offers in self._all_offers():
-            if offers.prack is transaction:
-                offers.prack = None
-                self._exchange_over(offers)
+            self._early.end(fork)  # RFC 6228 §4
 
     def _all_offers(self) -> Sequence[Offers]:
         if not self._early:
             return (self._offers,)
-        return (self._offers, *(fork.offers for fork in self._early.values()))
+        return (self._offers, *(fork.offers for fork in self._early))
 
     def _offers_for(self, fork: str | None) -> Offers | None:
         if self.dialog is not None:
             return self._offers if fork in {None, self.dialog.remote_tag} else None
         if fork is None and len(self._early) == 1:
-            return next(iter(self._early.values())).offers
-        return self._early[fork].offers if fork in self._early else None
+            return next(iter(self._early)).offers
+        early = None if fork is None else self._early.get(fork)
+        return None if early is None else early.offers
 
     def _fork_of(self, offers: Offers) -> str | None:
         return None if offers is self._offers or offers.dialog is None else offers.dialog.remote_tag
@@ -340,21 +273,13 @@ class OutgoingCall(Call):
         early = self._early.get(fork)
         if early is None:
             return
-        remote, flow = self._sender.dialog_hop(early.dialog, self.flow)
-        self._sender.send_request(early.dialog.request("BYE"), flow, remote, UNATTENDED)
-        self._end_fork(early)
+        self._sender.send_bye(early.dialog, self.flow, (), UNATTENDED)
+        self._early.end(early)
         self._core.wake()
-
-    def _end_fork(self, fork: Fork) -> None:
-        tag = fork.dialog.remote_tag or ""
-        if len(self._over) < FORKS:
-            self._over.add(tag)
-        self._early.pop(tag, None)
-        self._forget_fork(fork)
 
     def _success(self, transaction: ClientTransaction, response: Response) -> None:
         tag = response.to.tag
-        if self.dialog is None and not self._closed and not self._hangup_wanted and tag not in self._over:
+        if self.dialog is None and not self._closed and not self._hangup_wanted and not self._early.has_ended(tag):
             self._answered(transaction, response)
         elif self.dialog is not None and self.dialog.remote_tag == tag:
             if self._ack is not None:
@@ -367,16 +292,16 @@ class OutgoingCall(Call):
     def _answered(self, transaction: ClientTransaction, response: Response) -> None:
         dialog = Dialog.from_response(transaction.request, response)  # §13.2.2.4: routes come from the 2xx
         request = transaction.request
-        early = self._early.pop(dialog.remote_tag or "", None)
+        early = self._early.take(dialog.remote_tag or "")
         if early is None:
             early = Fork(dialog, offered=bool(request.body))
         else:
             dialog.remote_sequence = early.dialog.remote_sequence
             dialog.local_sequence = max(dialog.local_sequence, early.dialog.local_sequence)
-        self._forget_early()
+        self._early.clear()
         offers = self._offers = early.offers
         offers.dialog = self.dialog = dialog
-        body = response_session(response)
+        body = session_description(response)
         offered_before = offers.established or offers.responder is not None
         if offered_before:
             body = offers.remote  # RFC 3262 §5: what came reliably before is what holds
@@ -391,7 +316,7 @@ class OutgoingCall(Call):
         self.state = CallState.ANSWERED
         if request.body:
             offers.local = offers.local or request.body
-        self._settle(response)
+        settle(self, response)
         if request.body or offered_before:
             self.acknowledge(b"")
         self._emit(Answered(response, body, dialog.remote_tag))
@@ -413,10 +338,10 @@ class OutgoingCall(Call):
         self._sender.send_bye(dialog, self.flow, headers, UNATTENDED)
 
     def _failure(self, transaction: ClientTransaction, response: Response) -> None:
-        retry = None if self._hangup_wanted else self._amended(transaction.request, response)
+        retry = None if self._hangup_wanted else amended(self, transaction.request, response)
         if retry is not None:
-            self._forget_early()  # a final response ends its early dialogs (§12.3)
-            self._invite = self._sender.send_again(retry, self.flow, transaction.remote, self)
+            self._early.clear()
+            self._invite = self._sender.send_again(retry, transaction, self)
             return
         retry_after = parse_retry_after(response.headers)
         if response.status == 503 and retry_after:
@@ -446,58 +371,6 @@ class OutgoingCall(Call):
         self._sender.layer.send_request(cancel, invite.remote, invite.local, self)
         invite.start_timer(Event.TIMER_B)  # §9.1: without a final response in 64*T1 the INVITE counts as cancelled
 
-    def _forget_early(self) -> None:
-        forks = list(self._early.values())
-        self._early.clear()
-        for fork in forks:
-            self._forget_fork(fork)
-
-    def _forget_fork(self, fork: Fork) -> None:
-        self._core.forget_dialog(fork.dialog)
-        fork.dialog.state = DialogState.TERMINATED
-        self._close_offers(fork.offers)
-
     def _close(self, event: CallEvent) -> None:
-        self._forget_early()
+        self._early.clear()
         super()._close(event)
-
-
-class PrackResponder:
-    """Answers the offer in a reliable provisional response in its PRACK (RFC 3262 §5)."""
-
-    __slots__ = ("_call", "_offers", "_rack")
-
-    def __init__(self, call: OutgoingCall, offers: Offers, rack: str) -> None:
-        self._call = call
-        self._offers = offers
-        self._rack = rack
-
-    def accept(self, body: bytes) -> None:
-        """Send the PRACK with this SDP."""
-        offers = self._offers
-        if offers.responder is not self:
-            return
-        offers.responder = None
-        if body:
-            offers.answer(body)
-        else:
-            offers.refuse()
-        self._call._send_prack(offers, self._rack, body)
-
-    def reject(self, status: int = 488, reason: str | None = None) -> None:
-        """There is no refusal in a PRACK: it leaves without SDP, and the call is given up (RFC 3262 §5)."""
-        check_refusal(status)
-        if self._offers.responder is not self:
-            return
-        self.accept(b"")
-        dialog = self._offers.dialog
-        if not self._call.ended and dialog is not None and dialog.state is not DialogState.TERMINATED:
-            self._call.hangup()
-
-
-def check_extra_headers(headers: Sequence[tuple[str, str]]) -> None:
-    """Raise LocalProtocolError when a header field that the protocol itself writes is among those of the
-    application."""
-    for name, _value in headers:
-        if canonical_name(name) in _RESERVED:
-            raise LocalProtocolError(f"{name} is written by the protocol")

@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sip.core.exchange import Exchange, ExchangeResult
+from sip.core.flows import Flow
 from sip.core.inspection import ACCEPT
-from sip.core.sending import Flow
 from sip.dialog import MAX_FORWARDS, first_cseq, new_tag
 from sip.digest import Credentials, DigestSession
 from sip.endpoint import Endpoint
@@ -144,7 +144,7 @@ class HealthProbe:
             ("To", str(NameAddr(None, self._target))),
             ("Call-ID", call_id),
             ("CSeq", f"{self._sequence} OPTIONS"),
-            ("Contact", flow.contact()),
+            ("Contact", flow.contact(secure=self._target.scheme == "sips")),
             ("Accept", ACCEPT),
         )
         return Request("OPTIONS", self._target, Headers(fields))

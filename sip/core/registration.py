@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sip.core.exchange import Exchange, ExchangeResult
+from sip.core.flows import Flow
 from sip.core.probe import Locate
 from sip.core.registration_state import (
     MIN_REFRESH,
@@ -23,7 +24,6 @@ from sip.core.registration_state import (
     retry_after_of,
     retry_delay,
 )
-from sip.core.sending import Flow
 from sip.dialog import MAX_FORWARDS, first_cseq, new_tag
 from sip.digest import Credentials, DigestSession
 from sip.endpoint import Endpoint
@@ -193,7 +193,7 @@ class Registration:
     def _contact(self, flow: Flow) -> NameAddr:
         settings = self.settings
         user = settings.aor.user if settings.contact_user is None else settings.contact_user
-        contact = NameAddr.parse(flow.contact(user), "Contact")
+        contact = NameAddr.parse(flow.contact(user, secure=settings.registrar.scheme == "sips"), "Contact")
         if settings.instance is not None:
             contact = contact.with_params(**{"+sip.instance": f'"<{settings.instance}>"'})
             if self._outbound:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sip.core.call import Call, CallState
+from sip.core.call import Call
+from sip.core.call_state import CallState
 from sip.core.inspection import Refusal
 from sip.core.outgoing import OutgoingCall
 from sip.dialog import Dialog, DialogKey

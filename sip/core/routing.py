@@ -7,11 +7,13 @@ Names are not resolved here: an Endpoint's host may be a name, which the transpo
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sip.endpoint import Endpoint
-from sip.fields import Via
+from sip.fields import NameAddr, Via
 from sip.message import Request
-from sip.uri import SipUri
+from sip.uri import SipUri, Uri
 
 DEFAULT_PORT = 5060
 DEFAULT_TLS_PORT = 5061
@@ -43,9 +45,15 @@ def note_source(request: Request, source: Endpoint) -> None:
 def response_endpoint(via: Via, source: Endpoint) -> Endpoint:
     """Where the response to a request goes, by its top Via after `note_source` (§18.2.2).
 
-    Over a reliable transport that is the connection the request came by. `maddr` is not followed: it would let whoever
-    sends a request choose a third party for the answer, and multicast is the only use that the RFC has for it.
+    Over a reliable transport that is the connection the request came by; over TCP and TLS with the address to connect
+    to when it is gone, which is where the request came from, at the port of sent-by. `maddr` is not followed: it would
+    let whoever sends a request choose a third party for the answer, and multicast is the only use that the RFC has for
+    it.
     """
+    if source.transport in {"tcp", "tls"}:
+        port = via.port or DEFAULT_PORTS[source.transport]
+        name = None if is_address(via.host) else via.host
+        return replace(source, fallback=Endpoint(source.transport, source.host, port, name))
     if source.reliable or via.wants_rport:
         return source
     port = via.port or DEFAULT_PORT
@@ -69,6 +77,28 @@ def hop_endpoint(uri: SipUri, transports: frozenset[str]) -> Endpoint:
     return Endpoint(transport, host, port, None if is_address(host) else host)
 
 
+def next_hop_uri(request: Request) -> Uri:
+    """The URI that a request is sent to: its first Route where that routes loosely, else the Request-URI (§8.1.2)."""
+    route = next(iter(request.route), None)
+    loose = route is not None and isinstance(route.uri, SipUri) and route.uri.has_param("lr")
+    return route.uri if route is not None and loose else request.uri
+
+
+def caller_wants_sips(request: Request) -> bool:
+    """Whether the Contact of an answer that makes a dialog has to be a SIPS URI (§12.1.1)."""
+    return _is_secure(request, request.record_route[:1] or request.contacts[:1])
+
+
+def target_wants_sips(request: Request) -> bool:
+    """Whether the Contact of a request of ours has to be a SIPS URI (§8.1.1.8)."""
+    return _is_secure(request, request.route[:1])
+
+
+def leaves_choice(uri: Uri) -> bool:
+    """Whether a next hop leaves the transport to whoever sends."""
+    return isinstance(uri, SipUri) and uri.scheme == "sip" and uri.transport is None
+
+
 def same_family(host: str, remote_host: str) -> bool:
     """Whether a peer at `remote_host` could use the address `host`; a name may stand for addresses of both families."""
     return not is_address(host) or (":" in host) == (":" in remote_host)
@@ -77,6 +107,10 @@ def same_family(host: str, remote_host: str) -> bool:
 def is_address(host: str) -> bool:
     """Whether a host is an IPv4 or IPv6 address rather than a name."""
     return _parse_address(host) is not None
+
+
+def _is_secure(request: Request, addresses: Sequence[NameAddr]) -> bool:
+    return "sips" in {request.uri.scheme, *(address.uri.scheme for address in addresses)}
 
 
 def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -1,62 +1,57 @@
-"""Composes and sends what the user agent says: responses, refusals, requests inside and outside dialogs.
+"""Composes and sends what the user agent says: requests inside and outside dialogs, and by its base class responses.
 
 Everything ends in the transaction layer's output. Which message is due is decided by the calls and the core.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from sip.core.attempts import Attempts
 from sip.core.config import UserAgentConfig
-from sip.core.inspection import ALLOW, SUPPORTED
-from sip.core.routing import hop_endpoint, response_endpoint, same_family
+from sip.core.flows import Flow
+from sip.core.inspection import SUPPORTED
+from sip.core.responding import Responses
+from sip.core.routing import (
+    hop_endpoint,
+    is_address,
+    leaves_choice,
+    next_hop_uri,
+    same_family,
+)
 from sip.core.statistics import Statistics
+from sip.core.unavailable import UnavailablePeers
 from sip.dialog import Dialog
 from sip.digest import DigestSession
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError
-from sip.message import Request, Response, response_to
+from sip.message import Request, Response
 from sip.transaction.layer import TransactionLayer, new_branch
-from sip.transaction.transaction import ClientTransaction, ClientUser, Failure, ServerTransaction, ServerUser
+from sip.transaction.transaction import ClientTransaction, ClientUser, Failure
 from sip.uri import SipUri, write_host_port
 
-AMPLIFICATION = 1.5
-"""Bytes of an answer that nobody authenticated for, by bytes of the request: above it, what is not vital is left
-out."""
+DATAGRAM_BYTES = 1300
+"""§18.1.1: what is longer than this, 200 bytes less than the usual MTU, does not go by UDP."""
 
-# What such an answer can do without, in the order in which it goes.
-_DISPENSABLE = ("Server", "Accept-Encoding", "Allow-Events", "Supported", "Accept", "Allow")
+Locate: TypeAlias = Callable[[SipUri, Callable[[Sequence[Endpoint]], None]], None]
+"""Finds the addresses of a URI (RFC 3263) and calls its second argument with them, at once or later."""
+
 _WILDCARDS = frozenset({"0.0.0.0", "::", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """Our side of the path to one peer: the socket, and the address of it that the peer is told."""
-
-    local: Endpoint
-    host: str  # in Via, Contact; no brackets
-    peer: Endpoint | None = None  # the other end, where the path is a connection
-
-    def contact(self, user: str | None = None) -> str:
-        """The value of Contact for this flow."""
-        transport = self.local.transport
-        params = () if transport == "udp" else (("transport", transport),)
-        return f"<{SipUri('sip', user, host=self.host, port=self.local.port, params=params)}>"
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SentAck:
-    """An ACK to a 2xx, kept to be sent again when the 2xx is (§13.2.2.4)."""
+    """An ACK to a 2xx, kept to be sent again when the 2xx is (§13.2.2.4); `data` is empty while its next hop is being
+    looked up."""
 
     data: bytes
     remote: Endpoint
     local: Endpoint
 
 
-class Sender:
+class Sender(Responses):
     """The speaking half of a user agent core."""
 
     def __init__(
@@ -66,16 +61,13 @@ class Sender:
         statistics: Statistics,
         local_address_for: Callable[[str], str],
     ) -> None:
-        self.config = config
-        self.layer = layer
-        self.statistics = statistics
+        super().__init__(config, layer, statistics)
         self.local_address_for = local_address_for
-        self.allow = ALLOW  # the methods that we say we know
         self.listeners: tuple[Endpoint, ...] = ()
         self.transports: frozenset[str] = frozenset()
         self.is_connected: Callable[[Endpoint], bool] = lambda _remote: False
-        self.may_answer: Callable[[Response, str], bool] = lambda _response, _host: True
-        self._tag_key = secrets.token_bytes(32)
+        self.locate: Locate | None = None
+        self.unreachable = UnavailablePeers()
 
     def add_listener(self, endpoint: Endpoint) -> None:
         """Let messages leave from this bound address."""
@@ -109,130 +101,34 @@ class Sender:
         """The transport address that a request with this next hop goes to."""
         return hop_endpoint(uri, self.transports)
 
-    def dialog_hop(self, dialog: Dialog, flow: Flow) -> tuple[Endpoint, Flow]:
-        """Where the next request of a dialog goes, and over which flow.
+    def flow_for(self, remote: Endpoint, flow: Flow) -> Flow:
+        """The flow to an address: `flow` where its transport is the same, or where no listener speaks the other."""
+        if remote.transport == flow.local.transport:
+            return flow
+        try:
+            return self.flow_to(remote)
+        except LocalProtocolError:
+            return flow
+
+    def in_order(self, remotes: Sequence[Endpoint]) -> list[Endpoint]:
+        """Addresses in the order in which they are to be tried: those that could not be reached a short while ago come
+        last."""
+        now = self.layer.timers.clock()
+        return sorted(remotes, key=lambda remote: self.unreachable.remaining(remote, now) > 0)
+
+    def _dialog_hop(self, dialog: Dialog, flow: Flow) -> Endpoint:
+        """Where the next request of a dialog goes.
 
         The connection that the dialog runs over is used as long as it is there (RFC 5626 §5.3, RFC 7118 §5), unless the
-        route leads elsewhere. A next hop of another transport than the flow's gets a flow of its own.
+        route leads elsewhere.
         """
         hop = self.hop(dialog.next_hop)
         peer = flow.peer
         if peer is not None and self.is_connected(peer):
             reachable_only_so = peer.transport in {"ws", "wss"}
             if reachable_only_so or not dialog.route_set or hop.host in {peer.host, peer.name}:
-                return peer, flow
-        if hop.transport == flow.local.transport:
-            return hop, flow
-        try:
-            return hop, self.flow_to(hop)
-        except LocalProtocolError:
-            return hop, flow
-
-    def stateless_tag(self, request: Request) -> str:
-        """A To tag that is the same for each copy of a request, and that nobody else can compute (§8.2.7)."""
-        values = (request.headers.get(name) or "" for name in ("Call-ID", "From", "CSeq", "Via"))
-        return hashlib.blake2b("\n".join(values).encode(), digest_size=8, key=self._tag_key).hexdigest()
-
-    def response(
-        self,
-        request: Request,
-        status: int,
-        reason: str | None = None,
-        *,
-        to_tag: str | None = None,
-        contact: str | None = None,
-        headers: Sequence[tuple[str, str]] = (),
-    ) -> Response:
-        """A response with what §8.2.6 asks for. With `contact`, what makes or keeps a dialog is added (§12.1.1,
-        §13.3.1.4)."""
-        if to_tag is None:
-            to_tag = self.stateless_tag(request)
-        response = response_to(request, status, reason, to_tag=to_tag)
-        fields = response.headers
-        if contact is not None:
-            fields.add("Contact", contact)
-            fields.add("Allow", self.allow)
-            if SUPPORTED:
-                fields.add("Supported", SUPPORTED)
-        for name, value in headers:
-            fields.add(name, value)
-        fields.add("Server", self.config.user_agent)
-        return response
-
-    def serve(
-        self, request: Request, source: Endpoint, local: Endpoint, user: ServerUser | None = None
-    ) -> ServerTransaction:
-        """Start the server transaction of a request."""
-        return self.layer.serve_request(request, response_endpoint(request.top_via, source), local, user)
-
-    def reply(
-        self,
-        request: Request,
-        source: Endpoint,
-        local: Endpoint,
-        status: int,
-        *,
-        to_tag: str | None = None,
-        headers: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        """Answer a request finally, and remember the answer for its retransmissions."""
-        self.serve(request, source, local).respond(self.response(request, status, to_tag=to_tag, headers=headers))
-
-    def refuse(
-        self,
-        request: Request,
-        source: Endpoint,
-        local: Endpoint,
-        status: int,
-        reason: str | None = None,
-        *,
-        size: int,
-        headers: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        """Answer with an error and forget (§8.2.7): a retransmission is refused again in the same words."""
-        self.statistics.refused += 1
-        self.answer_unasked(request, source, local, status, reason, size=size, headers=headers)
-
-    def answer_unasked(
-        self,
-        request: Request,
-        source: Endpoint,
-        local: Endpoint,
-        status: int,
-        reason: str | None = None,
-        *,
-        size: int,
-        headers: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        """Answer a request of `size` bytes without a transaction, to where its top Via says."""
-        response = self.response(request, status, reason, headers=headers)
-        self.send_unasked(response, size, response_endpoint(request.top_via, source), local)
-
-    def send_unasked(self, response: Response, size: int, remote: Endpoint, local: Endpoint) -> None:
-        """Send a response without a transaction, shortened to stay near the `size` of its request in bytes.
-
-        The source of a datagram may be forged: whoever it names must not be sent much more than we were. What cannot
-        be made short enough is not sent.
-        """
-        if not self.may_answer(response, remote.host):
-            return
-        data = bytes(response)
-        for name in _DISPENSABLE:
-            if remote.reliable or len(data) <= AMPLIFICATION * size:
-                break
-            if name in response.headers and not (name == "Allow" and response.status == 405):
-                response.headers.remove(name)
-                data = bytes(response)
-        if not remote.reliable and len(data) > AMPLIFICATION * size:
-            for name in ("WWW-Authenticate", "Proxy-Authenticate"):
-                challenges = response.headers.get_all(name)
-                if len(challenges) > 1:
-                    response.headers.set(name, challenges[0])
-                    data = bytes(response)
-            if len(data) > AMPLIFICATION * size:
-                self.statistics.withheld += 1
-                return
-        self.layer.transmit_stateless(data, remote, local)
+                return peer
+        return hop
 
     def send_request(
         self,
@@ -245,22 +141,60 @@ class Sender:
         content_type: str | None = None,
         body: bytes = b"",
     ) -> ClientTransaction:
-        """Complete a request and start its client transaction."""
-        if contact is not None:
-            request.headers.add("Contact", contact)
-            request.headers.add("Allow", self.allow)
-            if SUPPORTED:
-                request.headers.add("Supported", SUPPORTED)
-        if body:
-            request.headers.set("Content-Type", content_type or "application/sdp")
-            request.body = body
-        self._complete(request, flow)
-        return self.layer.send_request(request, remote, flow.local, user)
+        """Complete a request and start its client transaction. What is too long for a datagram goes over TCP where the
+        URI leaves the choice (§18.1.1)."""
+        self._complete(request, contact, content_type, body)
+        return self._start(request, flow, remote, user)
 
-    def send_again(self, request: Request, flow: Flow, remote: Endpoint, user: ClientUser) -> ClientTransaction:
-        """Send a complete request that was given a new CSeq: with a new branch, as a new transaction."""
+    def send_in_dialog(
+        self,
+        dialog: Dialog,
+        flow: Flow,
+        request: Request,
+        user: ClientUser,
+        *,
+        contact: str | None = None,
+        content_type: str | None = None,
+        body: bytes = b"",
+    ) -> ClientTransaction:
+        """Complete a request of a dialog and start its client transaction; where the next hop is a name, once its
+        addresses are known, which are tried in turn (RFC 3263)."""
+        remote = self._dialog_hop(dialog, flow)
+        flow = self.flow_for(remote, flow)
+        if is_address(remote.host) or self.locate is None:
+            return self.send_request(request, flow, remote, user, contact=contact, content_type=content_type, body=body)
+        self._complete(request, contact, content_type, body)
         self._push_via(request, flow)
-        return self.layer.send_request(request, remote, flow.local, user)
+        transaction = self.layer.prepare_request(request, remote, flow.local, user)
+        attempts = Attempts(self, transaction, flow, free=leaves_choice(dialog.next_hop))
+        self.locate(dialog.next_hop, attempts.start)
+        return transaction
+
+    def send_again(self, request: Request, before: ClientTransaction, user: ClientUser) -> ClientTransaction:
+        """Send a complete request that was given a new CSeq to where the one `before` went: with a new branch, as a new
+        transaction."""
+        return self._start(request, self.flow_on(before.local, before.remote), before.remote, user)
+
+    def _start(self, request: Request, flow: Flow, remote: Endpoint, user: ClientUser) -> ClientTransaction:
+        """Start the client transaction of a request that lacks its Via only."""
+        self._push_via(request, flow)
+        if not (leaves_choice(next_hop_uri(request)) and self.is_long(request, remote)):
+            return self.layer.send_request(request, remote, flow.local, user)
+        transaction = self.layer.prepare_request(request, remote, flow.local, user)
+        Attempts(self, transaction, flow, free=True).start([remote])
+        return transaction
+
+    def is_long(self, request: Request, remote: Endpoint) -> bool:
+        """Whether a request, Via included, is too long for the datagram that it would go in, and there is TCP."""
+        return remote.transport == "udp" and "tcp" in self.transports and len(bytes(request)) > DATAGRAM_BYTES
+
+    def redirected(self, request: Request, flow: Flow) -> Request:
+        """A request that was sent or prepared before, with the Via of another flow and a new branch."""
+        headers = request.headers.copy()
+        headers.remove("Via")
+        again = Request(request.method, request.uri, headers, request.body)
+        self._push_via(again, flow)
+        return again
 
     def send_ack(self, dialog: Dialog, flow: Flow, invite: Request, body: bytes = b"") -> SentAck:
         """Acknowledge the 2xx to `invite` inside its dialog (§13.2.2.4); returns it for the 2xx that come again."""
@@ -268,18 +202,30 @@ class Sender:
         for name in ("Authorization", "Proxy-Authorization"):
             for value in invite.headers.get_all(name):
                 ack.headers.add(name, value)  # §22.1: the credentials of the INVITE
-        if body:
-            ack.headers.add("Content-Type", "application/sdp")
-            ack.body = body
-        remote, flow = self.dialog_hop(dialog, flow)
-        self._complete(ack, flow)
-        sent = SentAck(bytes(ack), remote, flow.local)
-        self.send_ack_again(sent)
+        self._complete(ack, None, None, body)
+        remote = self._dialog_hop(dialog, flow)
+        sent = SentAck(b"", remote, flow.local)
+
+        def send(remotes: Sequence[Endpoint]) -> None:
+            if not remotes:
+                return  # the peer goes on to repeat its 2xx, and gives up in the end
+            sent.remote = self.in_order(remotes)[0]
+            used = self.flow_for(sent.remote, flow)
+            sent.local = used.local
+            self._push_via(ack, used)
+            sent.data = bytes(ack)
+            self.send_ack_again(sent)
+
+        if is_address(remote.host) or self.locate is None:
+            send([remote])
+        else:
+            self.locate(dialog.next_hop, send)
         return sent
 
     def send_ack_again(self, ack: SentAck) -> None:
         """Repeat an ACK for a 2xx that was repeated."""
-        self.layer.transmit_stateless(ack.data, ack.remote, ack.local)
+        if ack.data:
+            self.layer.transmit_stateless(ack.data, ack.remote, ack.local)
 
     def send_bye(
         self, dialog: Dialog, flow: Flow, headers: Sequence[tuple[str, str]], user: ClientUser
@@ -288,8 +234,7 @@ class Sender:
         request = dialog.request("BYE")
         for name, value in headers:
             request.headers.add(name, value)
-        remote, flow = self.dialog_hop(dialog, flow)
-        return self.send_request(request, flow, remote, user)
+        return self.send_in_dialog(dialog, flow, request, user)
 
     def answer_challenge(self, request: Request, response: Response, digest: DigestSession) -> Request | None:
         """The request with the next CSeq and credentials for the challenges in a 401 or 407, and for those that
@@ -310,25 +255,43 @@ class Sender:
             headers.add(name, value)
         return Request(request.method, request.uri, headers, request.body)
 
-    def _complete(self, request: Request, flow: Flow) -> None:
+    def _complete(self, request: Request, contact: str | None, content_type: str | None, body: bytes) -> None:
+        """Add what a request has beside Via. With `contact`, what makes or keeps a dialog."""
+        if contact is not None:
+            request.headers.add("Contact", contact)
+            request.headers.add("Allow", self.allow)
+            if SUPPORTED:
+                request.headers.add("Supported", SUPPORTED)
+        if body:
+            request.headers.set("Content-Type", content_type or "application/sdp")
+            request.body = body
         request.headers.add("User-Agent", self.config.user_agent)
-        self._push_via(request, flow)
 
     def _push_via(self, request: Request, flow: Flow) -> None:
         sent_by = write_host_port(flow.host, flow.local.port)
         request.headers.prepend("Via", f"SIP/2.0/{flow.local.transport.upper()} {sent_by};rport;branch={new_branch()}")
 
 
-class Unattended:
-    """A ClientUser for requests whose outcome changes nothing: the BYE to a fork that lost."""
+class LateAnswer:
+    """A ClientUser for a re-INVITE whose call is over: a 2xx that comes all the same is acknowledged, each time, or the
+    peer would repeat it for 64*T1 (§13.2.2.4)."""
 
-    __slots__ = ()
+    __slots__ = ("_ack", "_dialog", "_flow", "_sender")
+
+    def __init__(self, sender: Sender, dialog: Dialog, flow: Flow) -> None:
+        self._sender = sender
+        self._dialog = dialog
+        self._flow = flow
+        self._ack: SentAck | None = None
 
     def response_received(self, transaction: ClientTransaction, response: Response) -> None:
-        """Whatever the answer, the transaction has ended its retransmissions."""
+        """ClientUser: a response to the re-INVITE."""
+        if not 200 <= response.status < 300:
+            return
+        if self._ack is None:
+            self._ack = self._sender.send_ack(self._dialog, self._flow, transaction.request)
+        else:
+            self._sender.send_ack_again(self._ack)
 
     def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
-        """The peer is gone, which is as good."""
-
-
-UNATTENDED = Unattended()
+        """ClientUser: no final response, which is as good."""

@@ -1,33 +1,27 @@
 """Session timers (RFC 4028): a call whose peer has vanished ends although no BYE ever comes.
 
-Which interval holds and who refreshes is settled by each INVITE or UPDATE and its 2xx; `answer_terms` is our word as
-server, `agreed_terms` reads the peer's when we are the client. A SessionTimer exists only for calls that settled on
-one. Where the peer allows UPDATE it refreshes with that, without SDP, else with a re-INVITE that repeats our last SDP;
-neither is shown to the application unless the peer's session has changed.
+A SessionTimer exists only for calls that settled on an interval, see `session_terms`. Where the peer allows UPDATE it
+refreshes with that, without SDP, else with a re-INVITE that repeats our last SDP; neither is shown to the application
+unless the peer's session has changed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from sip.core.events import Failed
-from sip.core.inspection import Refusal
-from sip.core.update import refresh_target
-from sip.errors import SipParseError
-from sip.fields import parse_number
-from sip.grammar import get_param, parse_params
+from sip.core.call_state import CallState
+from sip.core.events import Failed, OfferAnswered
+from sip.core.inspection import session_description
+from sip.core.offers import Exchange, Offers
+from sip.core.retry import amended
+from sip.core.session_terms import SessionTerms, agreed_terms, answer_terms, propose
 from sip.message import Request, Response
 from sip.transaction.transaction import ClientTransaction, Failure
 
 if TYPE_CHECKING:
     from sip.core.call import Call
-    from sip.core.config import UserAgentConfig
     from sip.core.sending import SentAck
     from sip.transaction.timers import TimerEntry
-
-LEAST_INTERVAL: Final = 90
-"""RFC 4028 §5: seconds; no interval may be shorter, and a message without Min-SE means this."""
 
 LONGEST_MARGIN: Final = 32
 """RFC 4028 §10: seconds before the expiry at which the side that waits for refreshes sends BYE, at most."""
@@ -35,157 +29,7 @@ LONGEST_MARGIN: Final = 32
 RETRY_SECONDS: Final = 10.0
 """How soon a refresh is tried again that could not be sent or was refused for the moment."""
 
-INTERVALS_TRIED: Final = 3
-"""422 responses followed in a row: each hop on the way may have a larger minimum (RFC 4028 §7.3)."""
-
 EXPIRED_REASON: Final = 'SIP;cause=408;text="Session timer expired"'
-
-SESSION_REFRESHES: Final = frozenset({"INVITE", "UPDATE"})
-"""Methods whose 2xx starts a new session interval (RFC 4028 §3)."""
-
-_LARGEST: Final = 2**32 - 1
-
-Refresher = Literal["uac", "uas"]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionExpires:
-    """The value of Session-Expires (RFC 4028 §4): seconds, and who of the transaction's two sides refreshes."""
-
-    seconds: int
-    refresher: Refresher | None = None
-
-    @classmethod
-    def parse(cls, value: str) -> SessionExpires:
-        """Parse a value; an unknown refresher counts as none. Raises SipParseError."""
-        number, semicolon, rest = value.partition(";")
-        params = parse_params(semicolon + rest, "Session-Expires")
-        refresher = (get_param(params, "refresher") or "").lower()
-        seconds = parse_number(number.strip(" \t"), "Session-Expires", _LARGEST)
-        if refresher == "uac":
-            return cls(seconds, "uac")
-        return cls(seconds, "uas" if refresher == "uas" else None)
-
-    def __str__(self) -> str:
-        return str(self.seconds) if self.refresher is None else f"{self.seconds};refresher={self.refresher}"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionTerms:
-    """What a 2xx settles. `required`: the client has to know of the timer, as it is the one who refreshes (§9)."""
-
-    expires: SessionExpires
-    required: bool = False
-
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """The header fields of the 2xx."""
-        fields = (("Session-Expires", str(self.expires)),)
-        return (("Require", "timer"), *fields) if self.required else fields
-
-
-def minimum_interval(message: Request | Response) -> int:
-    """Min-SE in seconds (§5), 90 where it is absent; raises SipParseError when it is malformed."""
-    value = message.headers.get("Min-SE")
-    if value is None:
-        return LEAST_INTERVAL
-    return max(LEAST_INTERVAL, parse_number(value.partition(";")[0].strip(" \t"), "Min-SE", _LARGEST))
-
-
-def inspect_session_expires(request: Request, min_se: int) -> Refusal | None:
-    """§9: an interval below ours is refused with 422, to clients that know what it means.
-
-    Raises SipParseError for a malformed Session-Expires or Min-SE.
-    """
-    minimum_interval(request)
-    value = request.headers.get("Session-Expires")
-    if value is None or SessionExpires.parse(value).seconds >= min_se or not _knows_timers(request):
-        return None
-    return Refusal(422, (("Min-SE", str(min_se)),))
-
-
-def answer_terms(request: Request, config: UserAgentConfig, *, peer_refreshes: bool = False) -> SessionTerms | None:
-    """What our 2xx to an INVITE or UPDATE says (§9, table 2); None: the session has no timer.
-
-    A client that names no refresher leaves the choice to us: we refresh ourselves, or the roles stay as they are when
-    `peer_refreshes` already. Raises SipParseError for malformed fields.
-    """
-    value = request.headers.get("Session-Expires")
-    supported = _knows_timers(request)
-    if value is None:
-        if not supported:
-            return None
-        seconds, refresher = max(config.session_expires, minimum_interval(request)), None
-    else:
-        asked = SessionExpires.parse(value)
-        if asked.seconds < config.min_se:
-            return None  # a proxy's wish for a client without timers, which a 422 would tell nothing
-        # §9: it may be reduced, but not below the Min-SE of the request; it is never increased
-        seconds = min(asked.seconds, max(config.session_expires, minimum_interval(request)))
-        refresher = asked.refresher
-    if not supported:
-        return SessionTerms(SessionExpires(seconds, "uas"))
-    if refresher is None:
-        refresher = "uac" if peer_refreshes else "uas"
-    return SessionTerms(SessionExpires(seconds, refresher), required=refresher == "uac")
-
-
-def agreed_terms(response: Response) -> SessionExpires | None:
-    """What a 2xx to our INVITE or UPDATE says; None: the session has no timer, or none any more (§7.2).
-
-    A server that forgets to say who refreshes leaves it to us. One that goes below the least interval is not followed
-    there.
-    """
-    value = response.headers.get("Session-Expires")
-    if value is None:
-        return None
-    try:
-        said = SessionExpires.parse(value)
-    except SipParseError:
-        return None
-    return SessionExpires(max(said.seconds, LEAST_INTERVAL), said.refresher or "uac")
-
-
-def raised_proposal(request: Request, response: Response) -> int | None:
-    """Write the interval that a 422 asks for into the copy of a request (§7.3), and return the new minimum in seconds.
-
-    None, and nothing is written, when the 422 asks for no more than was offered.
-    """
-    value = request.headers.get("Session-Expires")
-    if value is None or "Min-SE" not in response.headers:
-        return None
-    try:
-        offered = SessionExpires.parse(value)
-        least = minimum_interval(response)
-    except SipParseError:
-        return None
-    if least <= offered.seconds:
-        return None
-    propose(request, least, least, offered.refresher)
-    return least
-
-
-def proposal_headers(seconds: int, least: int, refresher: Refresher | None = None) -> tuple[tuple[str, str], ...]:
-    """Session-Expires for an INVITE or UPDATE, and Min-SE where it differs from what its absence means (§7.1)."""
-    expires = ("Session-Expires", str(SessionExpires(max(seconds, least), refresher)))
-    return (expires, ("Min-SE", str(least))) if least > LEAST_INTERVAL else (expires,)
-
-
-def propose(request: Request, seconds: int, least: int, refresher: Refresher | None) -> None:
-    """Write the same into a request, in the place of what is there."""
-    for name, value in proposal_headers(seconds, least, refresher):
-        request.headers.set(name, value)
-
-
-def is_refresh(request: Request, session: bytes | None) -> bool:
-    """Whether a re-INVITE comes from the side that refreshes and repeats the SDP that it sent last (§7.4).
-
-    A session whose version is the same is the same octet for octet (RFC 3264 §8). The version in the o= line alone is
-    not believed: there are peers that change the session and leave it.
-    """
-    value = request.headers.get("Session-Expires")
-    if value is None or not request.body or request.body != session:
-        return False
-    return SessionExpires.parse(value).refresher != "uas"
 
 
 class SessionTimer:
@@ -252,7 +96,7 @@ class SessionTimer:
             call._hangup_reason = EXPIRED_REASON
             call._say_bye()
             call._close(Failed("session_expired"))
-        elif call._may_refresh:
+        elif _may_refresh(call):
             self._refresh()
         else:
             self._try_later()  # the exchange under way is a refresh as well, and will arm the timer anew
@@ -271,10 +115,11 @@ class SessionTimer:
             return self._try_later()  # nothing was ever agreed on: there is no session to refresh
         request = dialog.request(method)
         self.propose(request)
-        remote, flow = call._sender.dialog_hop(dialog, call.flow)
         if body:
             call._offers.send(body)
-        self._transaction = call._sender.send_request(request, flow, remote, self, contact=call._contact, body=body)
+        self._transaction = call._sender.send_in_dialog(
+            dialog, call.flow, request, self, contact=call._contact, body=body
+        )
         if method == "INVITE":
             call._offers.transaction = (
                 self._transaction
@@ -285,8 +130,7 @@ class SessionTimer:
         """§7.4: UPDATE without SDP disturbs nothing, so it is preferred where the peer allows it."""
         if self._update_refused:
             return "INVITE"
-        allowed = {method.strip(" \t") for line in self._call._peer_allow for method in line.split(",")}
-        return "UPDATE" if "UPDATE" in allowed else "INVITE"
+        return "UPDATE" if self._call._offers.allows_update else "INVITE"
 
     def response_received(self, transaction: ClientTransaction, response: Response) -> None:
         """ClientUser: a response to a refresh."""
@@ -324,10 +168,10 @@ class SessionTimer:
     def _sent_again(self, transaction: ClientTransaction, response: Response) -> bool:
         """Whether the refresh was sent again, with credentials or with the interval that a 422 asked for."""
         call = self._call
-        again = None if call.ended else call._amended(transaction.request, response)
+        again = None if call.ended else amended(call, transaction.request, response)
         if again is None:
             return False
-        self._transaction = call._sender.send_again(again, call.flow, transaction.remote, self)
+        self._transaction = call._sender.send_again(again, transaction, self)
         if transaction is call._offer_out:
             call._offers.transaction = self._transaction
         return True
@@ -337,8 +181,8 @@ class SessionTimer:
         if request.method == "INVITE":
             self._ack = call._send_ack(request, response)
         else:
-            refresh_target(call, call.dialog, response)
-        call._refreshed(response)
+            call._refresh_target(call.dialog, response)
+        _refreshed(call, response)
 
     def _finish(self, transaction: ClientTransaction) -> None:
         self._transaction = None
@@ -346,5 +190,47 @@ class SessionTimer:
             self._call._offers.transaction = None
 
 
-def _knows_timers(request: Request) -> bool:
-    return "timer" in request.supported or "timer" in request.require
+def settle(call: Call, message: Request | Response, terms: SessionTerms | None = None) -> None:
+    """What an INVITE or UPDATE and its 2xx settle beside SDP: what the peer allows, and the session timer (RFC 4028
+    §7.2, §9). `message` is the peer's; a request goes with the terms of our 2xx."""
+    call._offers.peer_allow = message.headers.lines("Allow") or call._offers.peer_allow
+    if isinstance(message, Response):
+        expires, ours = agreed_terms(message), "uac"
+    else:
+        expires, ours = None if terms is None else terms.expires, "uas"
+    if expires is None:
+        if call._session_timer is not None:
+            call._session_timer.stop()
+        return
+    if call._session_timer is None:
+        call._session_timer = SessionTimer(call)
+    call._session_timer.arm(expires.seconds, we_refresh=expires.refresher == ours)
+
+
+def our_terms(call: Call, request: Request) -> SessionTerms | None:
+    """The session timer that our 2xx to an INVITE or UPDATE settles on."""
+    timer = call._session_timer
+    return answer_terms(request, call._core.config, peer_refreshes=timer is not None and not timer.we_refresh)
+
+
+def _refreshed(call: Call, response: Response) -> None:
+    """A 2xx to a refresh of ours. One that changes nothing is not told."""
+    body, before = session_description(response), call._offers.remote
+    call._challenges_answered = call._intervals_raised = 0
+    if call._offers.state is Exchange.LOCAL:
+        call._offers.settle(body)
+    settle(call, response)
+    if body is not None and body != before:
+        call._emit(OfferAnswered(body))
+
+
+def _may_refresh(call: Call) -> bool:
+    """Whether nothing stands in the way of a re-INVITE (§14.1; RFC 5407 §3.1)."""
+    offers = call._offers
+    free = offers.is_free and offers.wanted is None and not call._is_held_up(offers)
+    return free and call.state is CallState.CONFIRMED
+
+
+def has_session(call: Call, offers: Offers) -> bool:
+    """Whether the exchange is that of an answered call: a session timer belongs to the session (RFC 4028 §3)."""
+    return offers is call._offers and call.state in {CallState.ANSWERED, CallState.CONFIRMED}

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sip.core.events import ReferAccepted, ReferEnded, ReferFailed, ReferProgress, Referred
+from sip.core.retry import with_credentials
 from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipParseError
 from sip.fields import NameAddr, parse_number
@@ -211,9 +212,9 @@ class IncomingRefer:
             return
         self._client = None
         call = self._call
-        again = None if call.ended else call._with_credentials(transaction.request, response)
+        again = None if call.ended else with_credentials(call, transaction.request, response)
         if again is not None:
-            self._client = call._sender.send_again(again, call.flow, transaction.remote, self)
+            self._client = call._sender.send_again(again, transaction, self)
         elif response.status >= 300 or (self._over and self._next is None):
             self.end()
         elif self._next is not None:
@@ -247,11 +248,10 @@ class IncomingRefer:
         left = max(0, round(self._expires_at - call._core.clock()))
         request.headers.add("Event", self._event)
         request.headers.add("Subscription-State", f"terminated;reason={over}" if over else f"active;expires={left}")
-        remote, flow = call._sender.dialog_hop(call.dialog, call.flow)
-        self._client = call._sender.send_request(
+        self._client = call._sender.send_in_dialog(
+            call.dialog,
+            call.flow,
             request,
-            flow,
-            remote,
             self,
             contact=call._contact,
             content_type=f"{SIPFRAG};version=2.0",
@@ -296,8 +296,7 @@ class OutgoingRefer:
         request = call.dialog.request("REFER")  # after all that may be wrong: it takes a CSeq number
         for name, value in fields:
             request.headers.add(name, value)
-        remote, flow = call._sender.dialog_hop(call.dialog, call.flow)
-        self._client = call._sender.send_request(request, flow, remote, self, contact=call._contact)
+        self._client = call._sender.send_in_dialog(call.dialog, call.flow, request, self, contact=call._contact)
 
     def is_meant(self, identifier: str | None) -> bool:
         """Whether a NOTIFY with this Event id is about this REFER (RFC 3515 §2.4.6)."""
@@ -309,9 +308,9 @@ class OutgoingRefer:
         if transaction is not self._client or response.status < 200 or call.ended:
             return
         if response.status >= 300:
-            again = call._with_credentials(transaction.request, response)
+            again = with_credentials(call, transaction.request, response)
             if again is not None:
-                self._client = call._sender.send_again(again, call.flow, transaction.remote, self)
+                self._client = call._sender.send_again(again, transaction, self)
                 return
             self._end(ReferFailed(response.status, response.reason))
             if response.status == 481:
@@ -330,10 +329,9 @@ class OutgoingRefer:
     def notified(self, request: Request) -> None:
         """A NOTIFY about this REFER, which may overtake the 2xx (RFC 6665 §4.1.2.4)."""
         self._accept()
-        if request.content_type == SIPFRAG:
-            said = parse_sipfrag(request.body)
-            if said is not None:
-                self._call._emit(ReferProgress(*said))
+        said = parse_sipfrag(request.body) if request.content_type == SIPFRAG else None
+        if said is not None:
+            self._call._emit(ReferProgress(*said))
         state, semicolon, rest = (request.headers.get("Subscription-State") or "active").partition(";")
         try:
             params = parse_params(semicolon + rest, "Subscription-State")
@@ -341,6 +339,10 @@ class OutgoingRefer:
             params = ()
         if state.strip(" \t").lower() == "terminated":
             self._end(ReferEnded(get_param(params, "reason") or "noresource"))
+            return
+        if said is not None and said[0] >= 200:
+            # RFC 3515 §2.4.5: it had to terminate with this. linphone leaves a failure active and says nothing more
+            self._end(ReferEnded("noresource"))
             return
         try:
             expires = parse_number(get_param(params, "expires") or "", "Subscription-State", 2**32 - 1)

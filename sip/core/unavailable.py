@@ -1,4 +1,5 @@
-"""Addresses that have asked to be left alone for a while: 503 with Retry-After (RFC 3261 §21.5.4, RFC 3263 §4.3)."""
+"""Addresses that have asked to be left alone for a while, 503 with Retry-After (RFC 3261 §21.5.4, RFC 3263 §4.3), and
+those that could not be reached."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def parse_retry_after(headers: Headers) -> int | None:
 
 
 class UnavailablePeers:
-    """A bounded table from address to the time, on the clock, until which no new call goes there."""
+    """A bounded table from address to the time, on the clock, until which it is not there for us."""
 
     __slots__ = ("_until",)
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from sip.core.events import Offer, OfferAnswered, OfferRejected
 from sip.core.inspection import session_description
-from sip.core.offers import Exchange, Offers, RequestResponder, Step
-from sip.dialog import Dialog, contact_uri
+from sip.core.offers import Exchange, Offers, Step
+from sip.core.responders import RequestResponder
+from sip.core.retry import amended, retry_offer_after
+from sip.core.session_timer import has_session, our_terms, settle
+from sip.dialog import contact_uri
 from sip.endpoint import Endpoint
-from sip.errors import SipParseError
 from sip.message import Request, Response
 from sip.transaction.transaction import ClientTransaction
 
@@ -27,11 +29,10 @@ def send_update(call: Call, offers: Offers, body: bytes) -> None:
     assert dialog is not None
     if body:
         offers.send(body)
-    remote, flow = call._sender.dialog_hop(dialog, call.flow)
     request = dialog.request("UPDATE")
-    if call._session_timer is not None and call._has_session(offers):
+    if call._session_timer is not None and has_session(call, offers):
         call._session_timer.propose(request)
-    offers.transaction = call._sender.send_request(request, flow, remote, call, contact=call._contact, body=body)
+    offers.transaction = call._sender.send_in_dialog(dialog, call.flow, request, call, contact=call._contact, body=body)
     call._core.wake()
 
 
@@ -50,11 +51,11 @@ def receive_update(call: Call, offers: Offers, request: Request, source: Endpoin
         assert dialog is not None
         dialog.refresh_target(request)
         transaction = sender.serve(request, source, local)
-        terms = call._answer_terms(request) if call._has_session(offers) else None
+        terms = our_terms(call, request) if has_session(call, offers) else None
         headers = () if terms is None else terms.headers()
         transaction.respond(sender.response(request, 200, contact=call._contact, headers=headers))
-        if call._has_session(offers):
-            call._settle(request, terms)
+        if has_session(call, offers):
+            settle(call, request, terms)
         return
     if offers.state is Exchange.LOCAL or offers.transaction is not None:
         sender.reply(request, source, local, 491)
@@ -79,36 +80,26 @@ def update_answered(call: Call, offers: Offers, transaction: ClientTransaction, 
         offers.transaction = None
         offers.attempts = 0
         call._challenges_answered = call._intervals_raised = 0
-        refresh_target(call, offers.dialog, response)
-        if call._has_session(offers):
-            call._settle(response)
+        call._refresh_target(offers.dialog, response)
+        if has_session(call, offers):
+            settle(call, response)
         if offered:
             body = session_description(response)
             offers.settle(body)
             call._emit(OfferAnswered(body, call._fork_of(offers)))
         call._exchange_over(offers)
         return
-    retry = call._amended(transaction.request, response, offers.dialog)
+    retry = amended(call, transaction.request, response, offers.dialog)
     if retry is not None:
-        offers.transaction = call._sender.send_again(retry, call.flow, transaction.remote, call)
+        offers.transaction = call._sender.send_again(retry, transaction, call)
         return
     offers.transaction = None
     offers.refuse()
-    if call._retry_offer_after(offers, "UPDATE", transaction.request.body, response):
+    if retry_offer_after(call, offers, "UPDATE", transaction.request.body, response):
         return
     if offered:
         call._emit(OfferRejected(response.status, response.reason))
     call._exchange_failed(offers, response)
-
-
-def refresh_target(call: Call, dialog: Dialog | None, message: Request | Response) -> None:
-    """Take over the Contact of a 2xx of the peer; one that cannot be used leaves the target that worked (§12.2.1.2)."""
-    if dialog is None:
-        return
-    try:
-        dialog.refresh_target(message)
-    except SipParseError:
-        call._sender.statistics.parse_errors += 1
 
 
 def overlap_headers() -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,12 @@ One session serves the requests of one registration, one probe or one call. It h
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sip.digest.client import Challenge
 from sip.digest.hashing import MD5, SESSION_SUFFIX, Credentials
+from sip.digest.params import parse_auth_params
 from sip.errors import SipParseError
 
 MAX_REALMS: Final = 8
@@ -27,6 +28,7 @@ _NONCE_COUNT_LIMIT: Final = 0xFFFFFFFF
 class _Known:
     challenge: Challenge
     uses: int = 0  # answers given with this nonce
+    passed_on: bool = False  # the nonce was given with the answer to a request that was authenticated
 
 
 class DigestSession:
@@ -56,7 +58,9 @@ class DigestSession:
             known = self._realms.pop(key, None)
             if known is not None and not challenge.stale and known.uses:
                 # A nonce that has served before may have expired without the server calling it stale.
-                refused |= known.uses == 1 or known.challenge.nonce == challenge.nonce
+                # So may one that was passed on with a success.
+                first = known.uses == 1 and not known.passed_on
+                refused |= first or known.challenge.nonce == challenge.nonce
             self._realms[key] = _Known(challenge)
             if len(self._realms) > MAX_REALMS:
                 del self._realms[next(iter(self._realms))]
@@ -64,6 +68,26 @@ class DigestSession:
             for realm in chosen:
                 self._realms.pop((proxy, realm), None)
         return bool(chosen) and not refused
+
+    def take_next_nonce(self, values: Iterable[str], *, proxy: bool) -> None:
+        """Take the Authentication-Info (with `proxy`: Proxy-Authentication-Info) of a response to a request that was
+        authenticated: the nonce to answer from now on (RFC 7616 §3.5, RFC 2617 §3.2.3).
+
+        It names no realm, so it counts where there is one only. What the server says about itself, rspauth, is not
+        asked for.
+        """
+        realms = [key for key in self._realms if key[0] == proxy]
+        if len(realms) != 1:
+            return
+        for value in values:
+            try:
+                _, params = parse_auth_params(f"Digest {value}")
+            except SipParseError:
+                continue
+            known = self._realms[realms[0]]
+            nonce = params.get("nextnonce")
+            if nonce and nonce != known.challenge.nonce:
+                self._realms[realms[0]] = _Known(replace(known.challenge, nonce=nonce, stale=False), passed_on=True)
 
     def authorize(self, method: str, uri: str, body: bytes = b"") -> list[tuple[str, str]]:
         """Authorization and Proxy-Authorization for the next request, one for each realm that has asked (§22.3).

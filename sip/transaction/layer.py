@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sip.endpoint import Endpoint
 from sip.message import Request, Response
-from sip.transaction.table import Event
+from sip.transaction.table import Event, State
 from sip.transaction.timers import TimerConfig, TimerQueue
 from sip.transaction.transaction import ClientTransaction, ClientUser, ServerTransaction, ServerUser, Transaction
 
@@ -113,12 +113,31 @@ class TransactionLayer:
 
     def send_request(self, request: Request, remote: Endpoint, local: Endpoint, user: ClientUser) -> ClientTransaction:
         """Start the client transaction of a request whose top Via has a fresh branch."""
+        transaction = self.prepare_request(request, remote, local, user)
+        transaction.handle(Event.START)
+        return transaction
+
+    def prepare_request(
+        self, request: Request, remote: Endpoint, local: Endpoint, user: ClientUser
+    ) -> ClientTransaction:
+        """Make the client transaction of a request that is sent by `restart_request`, once its address is known."""
         key = (request.top_via.branch, request.method)
         transaction = ClientTransaction(self, request, key, remote, local, user)
         self._clients[key] = transaction
         self.counters.client_transactions += 1
-        transaction.handle(Event.START)
         return transaction
+
+    def restart_request(
+        self, transaction: ClientTransaction, request: Request, remote: Endpoint, local: Endpoint
+    ) -> None:
+        """Start a client transaction at this address, whatever became of it at others; `request` has a fresh branch."""
+        if transaction.state is State.COMPLETED and transaction.request.method == "INVITE":
+            self._clients[transaction.key] = transaction.leave_behind()
+        else:
+            self._clients.pop(transaction.key, None)
+        key = (request.top_via.branch, request.method)
+        self._clients[key] = transaction
+        transaction.restart(request, key, remote, local)
 
     def find_client(self, response: Response) -> ClientTransaction | None:
         """The transaction that a response belongs to: same branch and same CSeq method (§17.1.3)."""

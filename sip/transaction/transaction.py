@@ -41,6 +41,21 @@ class ServerUser(Protocol):
         """The response was not acknowledged, or could not be sent."""
 
 
+class Unattended:
+    """A ClientUser for requests whose outcome changes nothing: the BYE to a fork that lost."""
+
+    __slots__ = ()
+
+    def response_received(self, transaction: ClientTransaction, response: Response) -> None:
+        """Whatever the answer, the transaction has ended its retransmissions."""
+
+    def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
+        """The peer is gone, which is as good."""
+
+
+UNATTENDED = Unattended()
+
+
 class Transaction:
     """What client and server have in common: state, timers, and the interpreter of the table."""
 
@@ -162,6 +177,32 @@ class ClientTransaction(Transaction):
         self.data = bytes(request)
         self.user = user
         self._ack: bytes | None = None
+
+    def leave_behind(self) -> ClientTransaction:
+        """What goes on to acknowledge the failure of an INVITE that is tried elsewhere, each time that it is repeated
+        (§17.1.1.3). Nobody hears of it."""
+        rest = ClientTransaction(self.layer, self.request, self.key, self.remote, self.local, UNATTENDED)
+        rest.data = b""
+        rest._ack = self._ack
+        rest._sent = True
+        rest.state = State.COMPLETED
+        rest.start_timer(Event.TIMER_D)
+        return rest
+
+    def restart(self, request: Request, key: TransactionKey, remote: Endpoint, local: Endpoint) -> None:
+        """Begin anew with another request and address; responses to the one before are strays from now on."""
+        self._stop_all()
+        self.key = key
+        self.request = request
+        self.data = bytes(request)
+        self.remote = remote
+        self.local = local
+        self._lengths = self.layer.lengths(reliable=remote.reliable)
+        self._interval = 0.0
+        self._sent = False
+        self._ack = None
+        self.state = State.INITIAL
+        self.handle(Event.START)
 
     def receive(self, response: Response) -> bool:
         """Feed a response that was matched to this transaction; False when it is ignored."""

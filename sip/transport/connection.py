@@ -1,7 +1,7 @@
 """What the connections of every stream transport have in common: who may have one, how many, and when one is dropped.
 
 A connection hands whole messages up and takes whole messages down. It never waits for its peer: one that does not read
-what was sent, within a bound, is dropped.
+what was sent, within a bound, is dropped. One that comes in counts from the moment it is accepted, before its TLS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ OUTPUT_BYTES = 1024 * 1024
 
 CONNECTIONS = 10_000
 CONNECTIONS_PER_SOURCE = 500
-"""Incoming connections at once, altogether and from one address."""
+"""Incoming connections at once, altogether and from one address, those in their handshake included."""
+
+HANDSHAKE_SECONDS = 10.0
+"""What a TLS handshake may take, and then a WebSocket handshake."""
 
 FIRST_MESSAGE_SECONDS = 20.0
 """An incoming connection that has said nothing sensible by then is dropped."""
@@ -42,35 +45,23 @@ class StreamCounters:
     accepted: int = 0
     connected: int = 0
     refused: int = 0
+    unfinished: int = 0  # handshakes that came to nothing
     broken: int = 0  # framing was lost
     slow: int = 0  # did not read what we sent
     idle: int = 0
 
 
-class Connection(ABC):
-    """One connection: `remote` is the other end, `local` the listener that it counts as one of."""
-
-    remote: Endpoint
-    local: Endpoint
-
-    @abstractmethod
-    def send(self, data: bytes) -> None:
-        """Send one message. Raises OSError when the connection has ended or its peer does not read."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """End the connection."""
-
-
 class Connections:
-    """Every open connection, by its other end."""
+    """Every open connection, by its other end, and who has those that came in."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Endpoint, Endpoint], None]) -> None:
         self.loop = loop
         self.counters = StreamCounters()
         self._on_lost = on_lost
         self._open: dict[tuple[Endpoint, str | None], Connection] = {}
+        self._all: set[Connection] = set()
         self._sources: Counter[str] = Counter()
+        self._admitted = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -79,35 +70,41 @@ class Connections:
         """The open connection to this end; over TLS one whose certificate was checked for the same name."""
         return self._open.get(connection_key(remote))
 
-    def admits(self, host: str) -> bool:
-        """Whether another incoming connection from this address may be; counts those that may not."""
-        if len(self._open) < CONNECTIONS and self._sources[host] < CONNECTIONS_PER_SOURCE:
-            return True
+    def admit(self, host: str) -> bool:
+        """Count a connection that was accepted from this address, until `release`; False when it is one too many."""
+        if self._admitted >= CONNECTIONS or self._sources.get(host, 0) >= CONNECTIONS_PER_SOURCE:
+            self.counters.refused += 1
+            return False
+        self._admitted += 1
+        self._sources[host] += 1
+        return True
+
+    def release(self, host: str) -> None:
+        """A connection that was admitted has ended."""
+        self._admitted -= 1
+        self._sources[host] -= 1
         if not self._sources[host]:
             del self._sources[host]
-        self.counters.refused += 1
-        return False
+
+    def attend(self, connection: Connection) -> None:
+        """A connection has a transport, and may be in its handshake."""
+        self._all.add(connection)
 
     def add(self, connection: Connection) -> None:
         """A connection is open."""
         self._open[connection_key(connection.remote)] = connection
-        self._sources[connection.remote.host] += 1
 
     def remove(self, connection: Connection) -> None:
         """A connection has ended."""
+        self._all.discard(connection)
         key = connection_key(connection.remote)
-        if self._open.get(key) is not connection:
-            return
-        del self._open[key]
-        host = connection.remote.host
-        self._sources[host] -= 1
-        if not self._sources[host]:
-            del self._sources[host]
-        self._on_lost(connection.remote, connection.local)
+        if self._open.get(key) is connection:
+            del self._open[key]
+            self._on_lost(connection.remote, connection.local)
 
     def close(self) -> None:
         """End every connection."""
-        for connection in list(self._open.values()):
+        for connection in tuple(self._all):
             connection.close()
 
 
@@ -116,7 +113,98 @@ def connection_key(remote: Endpoint) -> tuple[Endpoint, str | None]:
     return remote, remote.name if remote.transport == "tls" else None
 
 
-class StreamConnection(asyncio.Protocol, Connection):
+class Connection(asyncio.Protocol, ABC):
+    """One connection: `remote` is the other end, `local` the listener that it counts as one of.
+
+    `source` is the address that it was admitted for; None where we connect.
+    """
+
+    remote: Endpoint
+
+    def __init__(self, connections: Connections, local: Endpoint, source: str | None, name: str | None = None) -> None:
+        """`name` is what the peer's certificate is checked for, where we connect."""
+        self.local = local
+        self._connections = connections
+        self._source = source
+        self._outgoing = source is None
+        self._name = name
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False  # a message
+        self._last_heard = 0.0
+
+    @abstractmethod
+    def _opened(self) -> None:
+        """The transport is there."""
+
+    @abstractmethod
+    def _tick(self) -> None:
+        """What was scheduled is due."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Send one message. Raises OSError when the connection has ended or its peer does not read."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the connection is there, its TLS included."""
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # gone already
+            transport.abort()  # type: ignore[attr-defined]
+            return
+        self.remote = Endpoint(self.local.transport, peer[0], peer[1], self._name)
+        transport.set_write_buffer_limits(OUTPUT_BYTES)  # type: ignore[attr-defined]
+        self._last_heard = self._connections.loop.time()
+        self._connections.attend(self)
+        self._opened()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport = None
+        self.release()
+        if hasattr(self, "remote"):
+            self._connections.remove(self)
+
+    def release(self) -> None:
+        """The connection counts no more. For who accepted it, where it never came about."""
+        source, self._source = self._source, None
+        if source is not None:
+            self._connections.release(source)
+
+    def close(self) -> None:
+        """End the connection; what was written before still goes out."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _writable(self) -> asyncio.Transport:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the connection has ended")
+        if transport.get_write_buffer_size() > OUTPUT_BYTES:
+            self._connections.counters.slow += 1
+            transport.abort()
+            raise ConnectionAbortedError("the peer does not read")
+        return transport
+
+    def _schedule(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._connections.loop.call_later(seconds, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._tick()
+
+    def _drop_idle(self) -> None:
+        self._connections.counters.idle += 1
+        self.close()
+
+
+class StreamConnection(Connection):
     """A connection over TCP or TLS, of either direction."""
 
     def __init__(
@@ -126,38 +214,19 @@ class StreamConnection(asyncio.Protocol, Connection):
         limits: MessageLimits,
         receive: Receiver,
         *,
-        outgoing: bool,
+        source: str | None = None,
         name: str | None = None,
     ) -> None:
-        """`name` is what the peer's certificate is checked for, where we connect."""
-        self._name = name
-        self.local = local
-        self._connections = connections
+        super().__init__(connections, local, source, name)
         self._receive = receive
         self._stream = MessageStream(limits)
-        self._outgoing = outgoing
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._heard = False
-        self._last_heard = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: the connection is there, its TLS included."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
-        peer = transport.get_extra_info("peername")
-        self.remote = Endpoint(self.local.transport, peer[0], peer[1], self._name)
-        connections = self._connections
-        if not self._outgoing:
-            if not connections.admits(self.remote.host):
-                self.close()
-                return
-            connections.counters.accepted += 1
+    def _opened(self) -> None:
+        if self._outgoing:
+            self._connections.counters.connected += 1
         else:
-            connections.counters.connected += 1
-        transport.set_write_buffer_limits(OUTPUT_BYTES)  # type: ignore[attr-defined]
-        connections.add(self)
-        self._last_heard = connections.loop.time()
+            self._connections.counters.accepted += 1
+        self._connections.add(self)
         self._schedule(PING_SECONDS if self._outgoing else FIRST_MESSAGE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
@@ -179,42 +248,15 @@ class StreamConnection(asyncio.Protocol, Connection):
         """asyncio: the peer sends no more; so do we."""
         return None
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the connection has ended."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._transport = None
-        if hasattr(self, "remote"):
-            self._connections.remove(self)
-
     def send(self, data: bytes) -> None:
         """Send one message. Raises OSError when the connection has ended or its peer does not read."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the connection has ended")
-        if transport.get_write_buffer_size() > OUTPUT_BYTES:
-            self._connections.counters.slow += 1
-            transport.abort()
-            raise ConnectionAbortedError("the peer does not read")
-        transport.write(data)
-
-    def close(self) -> None:
-        """End the connection; what was written before still goes out."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def _schedule(self, seconds: float) -> None:
-        self._timer = self._connections.loop.call_later(seconds, self._tick)
+        self._writable().write(data)
 
     def _tick(self) -> None:
-        self._timer = None
         silent = self._connections.loop.time() - self._last_heard
         if silent >= IDLE_SECONDS or not (self._heard or self._outgoing):
-            self._connections.counters.idle += 1
-            self.close()
-            return
-        if self._outgoing and self._transport is not None:
+            self._drop_idle()
+        elif self._outgoing and self._transport is not None:
             self._transport.write(PING)
             self._schedule(PING_SECONDS)
         else:

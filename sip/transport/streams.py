@@ -1,4 +1,4 @@
-"""SIP over TCP and TLS (RFC 3261 §18): listeners, and connections that are made when there is something to send.
+"""SIP over TCP and TLS (RFC 3261 §18): connections that are made when there is something to send.
 
 Messages for a connection that is being made wait for it in order, within a bound.
 """
@@ -17,8 +17,6 @@ from sip.transaction.layer import Datagram
 from sip.transport.connection import Connections, Receiver, StreamConnection, connection_key
 
 CONNECT_SECONDS = 5.0
-HANDSHAKE_SECONDS = 10.0
-BACKLOG = 512
 WAITING_MESSAGES = 256
 """Messages that may wait for one connection to be made."""
 
@@ -26,40 +24,6 @@ CONNECTING = 256
 """Connections being made at once."""
 
 KEEPALIVE_IDLE_SECONDS = 60
-
-
-class StreamListener:
-    """One listening TCP or TLS socket. `local` has the port that the kernel chose where port 0 was asked for."""
-
-    def __init__(self, server: asyncio.Server, local: Endpoint) -> None:
-        self.local = local
-        self._server = server
-
-    @classmethod
-    async def open(
-        cls,
-        connections: Connections,
-        transport: str,
-        address: tuple[str, int],
-        limits: MessageLimits,
-        receive: Receiver,
-        context: ssl.SSLContext | None,
-    ) -> StreamListener:
-        """Bind and listen; raises OSError with the address in its message."""
-        listening = listening_socket(transport, *address)
-        local = Endpoint(transport, address[0], listening.getsockname()[1])
-        server = await connections.loop.create_server(
-            lambda: StreamConnection(connections, local, limits, receive, outgoing=False),
-            sock=listening,
-            ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if context is not None else None,
-            backlog=BACKLOG,
-        )
-        return cls(server, local)
-
-    def close(self) -> None:
-        """Accept no more."""
-        self._server.close()
 
 
 @dataclass(slots=True)
@@ -91,10 +55,12 @@ class Connector:
     def send(self, datagram: Datagram) -> None:
         """Send one message to a numeric address. Raises OSError when that is impossible at once."""
         remote = datagram.remote
-        connection = self._connections.find(remote)
-        if connection is not None:
-            connection.send(datagram.data)
+        if self._send_over(remote, datagram.data):
             return
+        if remote.fallback is not None:
+            remote = remote.fallback
+            if self._send_over(remote, datagram.data):
+                return
         if remote.transport not in {"tcp", "tls"}:
             raise OSError("a browser is reached over its own connection only, and that has ended")
         pending = self._pending.get(connection_key(remote))
@@ -106,6 +72,17 @@ class Connector:
         if len(pending.waiting) >= WAITING_MESSAGES:
             raise OSError("too many messages wait for the connection")
         pending.waiting.append(datagram)
+
+    def _send_over(self, remote: Endpoint, data: bytes) -> bool:
+        """Send over the connection to this end; False when there is none, or it has just ended."""
+        connection = self._connections.find(remote)
+        if connection is None:
+            return False
+        try:
+            connection.send(data)
+        except ConnectionResetError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Give up the connections that are being made."""
@@ -139,9 +116,7 @@ class Connector:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await loop.create_connection(
-                    lambda: StreamConnection(
-                        self._connections, local, self._limits, self._receive, outgoing=True, name=remote.name
-                    ),
+                    lambda: StreamConnection(self._connections, local, self._limits, self._receive, name=remote.name),
                     remote.host,
                     remote.port,
                     ssl=self._context() if secure else None,
@@ -162,20 +137,3 @@ def keep_alive(connection: StreamConnection) -> None:
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)
-
-
-def listening_socket(transport: str, host: str, port: int) -> socket.socket:
-    """A bound TCP socket; raises OSError with the address in its message."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setblocking(False)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise OSError(error.errno, f"cannot listen on {transport} {shown}: {error.strerror or error}") from error
-    return listening

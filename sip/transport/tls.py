@@ -7,6 +7,7 @@ have none, and digest says who they are.
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from sip.core.config import TlsConfig
 
@@ -17,10 +18,7 @@ def server_context(config: TlsConfig) -> ssl.SSLContext:
         raise OSError("a TLS listener needs sip.tls_cert and sip.tls_key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(config.certificate, config.key)
-    except (ssl.SSLError, OSError) as error:
-        raise OSError(f"sip.tls_cert {config.certificate}, sip.tls_key {config.key}: {error}") from None
+    _load_certificate(context, config.certificate, config.key)
     return context
 
 
@@ -35,5 +33,12 @@ def client_context(config: TlsConfig) -> ssl.SSLContext:
             raise OSError(f"sip.tls_ca {config.authorities}: {error}") from None
     if config.certificate is not None and config.key is not None:
         # shown to servers that ask for one: mutual TLS with a carrier
-        context.load_cert_chain(config.certificate, config.key)
+        _load_certificate(context, config.certificate, config.key)
     return context
+
+
+def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise OSError(f"sip.tls_cert {certificate}, sip.tls_key {key}: {error}") from None

@@ -1,27 +1,30 @@
 """SIP over WebSocket (RFC 7118), for browsers: one message a frame, the subprotocol `sip` demanded.
 
-The framing is the websockets library's. Connections only come in: a browser cannot be called but over its own.
+Handshake and framing are the websockets library's, without its own tasks. Connections only come in: a browser cannot be
+called but over its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import ssl
+import secrets
+from contextlib import suppress
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from sip.endpoint import Endpoint
 from sip.limits import MessageLimits
-from sip.transport.connection import OUTPUT_BYTES, Connection, Connections, Receiver
-from sip.transport.streams import HANDSHAKE_SECONDS, listening_socket
+from sip.transport import connection as bounds
+from sip.transport.connection import Connection, Connections, Receiver
 
 SUBPROTOCOL = Subprotocol("sip")
+
 PING_SECONDS = 30.0
-WAITING_MESSAGES = 256
-"""Messages that may wait for a browser to read; beyond, its connection is dropped."""
+"""How often a browser is asked whether it is there; without a word until the next time it is not."""
 
 # Its own words about each connection; what matters is counted here.
 _quiet = logging.getLogger("sip.transport.websocket.library")
@@ -29,103 +32,115 @@ _quiet.setLevel(logging.CRITICAL)
 
 
 class WebSocketConnection(Connection):
-    """One browser."""
+    """One browser. It counts as open once the WebSocket handshake is done."""
 
-    def __init__(self, connections: Connections, socket: ServerConnection, local: Endpoint) -> None:
-        peer = socket.remote_address
-        self.remote = Endpoint(local.transport, peer[0], peer[1])
-        self.local = local
-        self._connections = connections
-        self._socket = socket
-        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(WAITING_MESSAGES)
-        self._waiting_bytes = 0
+    def __init__(
+        self, connections: Connections, local: Endpoint, limits: MessageLimits, receive: Receiver, *, source: str
+    ) -> None:
+        super().__init__(connections, local, source)
+        self._receive = receive
+        self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=limits.message_bytes, logger=_quiet)
+        self._is_open = False
+        self._asked = False  # a ping is out, and nothing has come since
+        self._parts: list[bytes] = []  # of a message in several frames
+        self._is_text = False
 
-    async def run(self, receive: Receiver) -> None:
-        """Carry messages both ways until the connection ends."""
-        writer = self._connections.loop.create_task(self._write())
-        try:
-            async for frame in self._socket:
-                data = frame.encode() if isinstance(frame, str) else frame
-                receive(data, self.remote, self.local)
-        except ConnectionClosed:
-            pass  # however it ended, it has
-        finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+    def _opened(self) -> None:
+        self._schedule(bounds.HANDSHAKE_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: octets have come."""
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            self._asked = False
+            if isinstance(event, Request):
+                self._answer(event)
+            elif isinstance(event, Frame):
+                self._take(event)
+        self._flush()
+
+    def eof_received(self) -> bool | None:
+        """asyncio: the browser sends no more; so do we."""
+        self._protocol.receive_eof()
+        self._flush()
+        return None
 
     def send(self, data: bytes) -> None:
-        """Send one message. Raises OSError when the browser does not read."""
-        if self._waiting.full() or self._waiting_bytes > OUTPUT_BYTES:
-            self._connections.counters.slow += 1
-            self.close()
-            raise ConnectionAbortedError("the peer does not read")
-        self._waiting_bytes += len(data)
-        self._waiting.put_nowait(data)
-
-    def close(self) -> None:
-        """End the connection without a farewell."""
-        self._socket.transport.abort()
-
-    async def _write(self) -> None:
-        while True:
-            data = await self._waiting.get()
-            self._waiting_bytes -= len(data)
+        """Send one message. Raises OSError when the connection has ended or the browser does not read."""
+        self._writable()
+        try:
             # RFC 7118 §5: text frames where the message is UTF-8, which ours are
-            await self._socket.send(data.decode("utf-8", "replace") if _is_text(data) else data)
-
-
-class WebSocketListener:
-    """One listening socket for `ws` or `wss`."""
-
-    def __init__(self, server: Server, local: Endpoint) -> None:
-        self.local = local
-        self._server = server
-
-    @classmethod
-    async def open(
-        cls,
-        connections: Connections,
-        transport: str,
-        address: tuple[str, int],
-        limits: MessageLimits,
-        receive: Receiver,
-        context: ssl.SSLContext | None,
-    ) -> WebSocketListener:
-        """Bind and listen; raises OSError with the address in its message."""
-        listening = listening_socket(transport, *address)
-        local = Endpoint(transport, address[0], listening.getsockname()[1])
-
-        async def handle(socket: ServerConnection) -> None:
-            if not connections.admits(socket.remote_address[0]):
-                return
-            connection = WebSocketConnection(connections, socket, local)
-            connections.counters.accepted += 1
-            connections.add(connection)
-            try:
-                await connection.run(receive)
-            finally:
-                connections.remove(connection)
-
-        server = await serve(
-            handle,
-            sock=listening,
-            ssl=context,
-            subprotocols=[SUBPROTOCOL],
-            max_size=limits.message_bytes,
-            max_queue=16,
-            open_timeout=HANDSHAKE_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
-            close_timeout=1,
-            compression=None,
-            server_header=None,
-            logger=_quiet,
-        )
-        return cls(server, local)
+            if _is_text(data):
+                self._protocol.send_text(data)
+            else:
+                self._protocol.send_binary(data)
+        except InvalidState:
+            raise ConnectionResetError("the connection has ended") from None
+        self._flush()
 
     def close(self) -> None:
-        """Accept no more, and end the connections that came over it."""
-        self._server.close()
+        """End the connection, with a farewell where there is one to say it to."""
+        if self._is_open:
+            with suppress(InvalidState):  # it was said before
+                self._protocol.send_close(CloseCode.GOING_AWAY)
+            self._flush()
+        super().close()
+
+    def _answer(self, request: Request) -> None:
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        if response.status_code == 101:
+            self._is_open = True
+            self._connections.counters.accepted += 1
+            self._connections.add(self)
+            self._schedule(PING_SECONDS)
+
+    def _take(self, frame: Frame) -> None:
+        """A frame, whose order in its message and size the library has checked."""
+        if frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+            if frame.opcode is not Opcode.CONT:
+                self._is_text = frame.opcode is Opcode.TEXT
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                message = b"".join(self._parts)
+                self._parts.clear()
+                self._message(message)
+
+    def _message(self, message: bytes) -> None:
+        if self._is_text and not _is_text(message):
+            self._protocol.fail(CloseCode.INVALID_DATA)
+            return
+        self._heard = True
+        self._receive(message, self.remote, self.local)
+
+    def _flush(self) -> None:
+        """Write what the library has to say, and end the connection when it says so."""
+        transport, protocol = self._transport, self._protocol
+        over = protocol.close_expected() or protocol.handshake_exc is not None
+        for data in protocol.data_to_send():
+            if data and transport is not None:
+                transport.write(data)
+        if over and transport is not None:
+            transport.close()
+
+    def _tick(self) -> None:
+        if not self._is_open:
+            self._connections.counters.unfinished += 1
+            super().close()
+        elif self._asked:
+            self._connections.counters.idle += 1
+            if self._transport is not None:
+                self._transport.abort()
+        elif not self._heard and self._connections.loop.time() - self._last_heard >= bounds.IDLE_SECONDS:
+            self._drop_idle()
+        else:
+            self._asked = True
+            try:
+                self._protocol.send_ping(secrets.token_bytes(4))
+            except InvalidState:
+                super().close()
+            self._flush()
+            self._schedule(PING_SECONDS)
 
 
 def _is_text(data: bytes) -> bool:

@@ -12,9 +12,11 @@ from api import ApiServices, create_app
 from engine.limits import Limits
 from engine.model import Role
 from engine.sip_accounts import AccountRegistration, SipDomain
+from tests.api.documented import check_documented
 from tests.engine.opened import REALM, Opened
 
 BASE = "http://api.test"
+JSON = "application/json"
 GENEROUS = Limits(requests_per_minute=1_000_000, request_burst=1_000_000)
 
 
@@ -43,18 +45,24 @@ class Api:
         self.app = create_app(
             ApiServices(
                 accounts=engine.accounts,
+                sessions=engine.sessions,
+                members=engine.members,
+                workspaces=engine.workspaces,
                 applications=engine.applications,
                 numbers=engine.numbers,
                 agents=engine.agents,
+                inbound_trunks=engine.inbound_trunks,
                 outbound_trunks=engine.outbound_trunks,
                 records=engine.records,
+                webhooks=engine.webhooks,
+                deliveries=engine.deliveries,
+                monitor=engine.monitor,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,
                 draining=lambda: self.is_draining,
-                public_url=BASE,
                 limits=limits,
-                **settings,
+                **({"public_url": BASE} | settings),
             )
         )
 
@@ -74,9 +82,8 @@ class Api:
         key: str | None = ...,  # type: ignore[assignment]
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
-        parse: bool = True,
     ) -> Answer:
-        """One request, with the owner's key unless another, or None, is given; without `parse` the body stays bytes."""
+        """One request, with the owner's key unless another, or None, is given."""
         sent = dict(headers or {})
         bearer = self.key if key is ... else key
         if bearer is not None:
@@ -87,7 +94,9 @@ class Api:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             response = await client.request(method, path, content=content, headers=sent)
-        parsed = response.content if not parse else response.json() if response.content else None
+        parsed = response.json() if response.content and response.headers["content-type"] == JSON else response.text
+        parsed = parsed if response.content else None
+        check_documented(method, path, response.status_code, parsed)
         return Answer(response.status_code, parsed, response.headers)
 
     async def get(self, path: str, **options: Any) -> Answer:
@@ -101,6 +110,27 @@ class Api:
 
     async def delete(self, path: str, **options: Any) -> Answer:
         return await self.call("DELETE", path, **options)
+
+    async def sign_in(self, email: str | None = None, password: str | None = None) -> Answer:
+        """The answer to a sign-in, as the first owner unless another user is named."""
+        first = self.engine.first
+        body = {"email": email or first.owner_email, "password": password or first.owner_password}
+        return await self.post("/v1/auth/login", body, key=None)
+
+    async def session(
+        self, email: str | None = None, password: str | None = None, *, workspace: str | None = None
+    ) -> dict[str, Any]:
+        """Options of a request that is made signed in, in the first workspace unless another is named."""
+        answer = await self.sign_in(email, password)
+        assert answer.status == 200, answer.body
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        return {"key": None, "headers": {"Cookie": cookie, "X-Workspace-Id": workspace or self.engine.workspace_id}}
+
+    async def session_of(self, role: Role) -> dict[str, Any]:
+        """As `session`, as a new member with this role."""
+        email = f"{role}@customer.example"
+        await self.engine.accounts.create_user(email, self.engine.workspace_id, role, password="a-good-password")
+        return await self.session(email, "a-good-password")
 
     async def application(self, name: str = "Menu", **members: Any) -> Any:
         """A new application's body."""
@@ -119,6 +149,13 @@ class Api:
         answer = await self.post("/v1/agents", {"email": email, **members})
         assert answer.status == 201, answer.body
         return {name: value for name, value in answer.body.items() if name not in {"password", "uri"}}
+
+    async def inbound_trunk(self, name: str = "Agents", **members: Any) -> Any:
+        """A new inbound trunk's body."""
+        body = {"name": name, "destinations": [{"uri": "sip:agent@sip.provider.example"}]} | members
+        answer = await self.post("/v1/trunks/inbound", body)
+        assert answer.status == 201, answer.body
+        return answer.body
 
     async def trunk(self, name: str = "PBX", **members: Any) -> Any:
         """A new outbound trunk's body, without its password."""

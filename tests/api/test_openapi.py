@@ -6,9 +6,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from jsonschema.exceptions import best_match
 from openapi_spec_validator import validate
 
 from api.app import OPERATIONS
+from api.docs_page import ASSETS, PATHS
 from tests.api.client import Api
 
 JSON = "application/json"
@@ -28,10 +30,12 @@ async def test_the_document_is_valid_openapi_3_1_and_the_same_at_both_places(api
 
 async def test_every_route_is_documented_and_nothing_else(api: Api, document: Any) -> None:
     routes = {route.path for route in api.app._app.routes}  # type: ignore[attr-defined]
-    assert set(document["paths"]) == routes
+    pages = {f"{path}{asset}" for path in PATHS for asset in ("", *(f"/assets/{name}" for name in ASSETS))}
+    assert set(document["paths"]) == routes - pages
+    assert pages <= routes
     documented = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
     served = {(operation.path, operation.method) for operation in OPERATIONS}
-    assert documented == served | {("/openapi.json", "GET"), ("/v1/openapi.json", "GET")}
+    assert documented == served | {(path, "GET") for path in ("/openapi.json", "/v1/openapi.json", "/metrics")}
 
 
 def operations(document: Any) -> list[tuple[str, Any]]:
@@ -58,16 +62,37 @@ async def test_every_operation_says_what_it_does_and_how_it_can_end(document: An
                 example = response["content"][JSON]["example"]
                 assert example["statusCode"] == int(status), name
             elif status != "204":
-                expected = "application/xml" if name == "get /voyloml.xsd" else JSON
-                assert "schema" in response["content"][expected], name
+                assert response["content"], name
+                for content in response["content"].values():
+                    assert {"schema", "example"} <= set(content), name
+
+
+async def test_every_example_is_one_of_its_schema(document: Any) -> None:
+    for name, shown in operations(document):
+        bodies = [shown["requestBody"]] if "requestBody" in shown else []
+        for body in (*bodies, *shown["responses"].values()):
+            for content in body.get("content", {}).values():
+                schema = content["schema"] | {"components": document["components"]}
+                fault = best_match(jsonschema.Draft202012Validator(schema).iter_errors(content["example"]))
+                assert fault is None, (name, fault)
 
 
 async def test_every_body_has_an_example_that_the_operation_takes(api: Api, document: Any) -> None:
+    session = await api.session()
+    invited = await api.post("/v1/members/invitations", {"email": "carla@customer.example", "role": "admin"})
     created = {
         "applications": await api.application(),
         "numbers": await api.number("+12015550123"),
+        "inbound": await api.inbound_trunk(),
         "outbound": await api.trunk(),
         "agents": await api.agent(),
+        "webhooks": (await api.post("/v1/webhooks", {"url": "https://crm.example", "events": ["*"]})).body,
+        "workspaces": {"id": api.engine.workspace_id},
+        "members": (await api.get("/v1/members")).body["data"][0],
+    }
+    givens = {
+        "login": {"email": api.engine.first.owner_email, "password": api.engine.first.owner_password},
+        "acceptInvitation": {"token": invited.body["token"]},
     }
     for name, shown in operations(document):
         if "requestBody" not in shown:
@@ -80,7 +105,9 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         method, path = name.split()
         path = path.format(id=created[path.partition("/{")[0].rpartition("/")[2]]["id"]) if "{" in path else path
         for example in model["examples"]:
-            answer = await api.call(method.upper(), path, example)
+            body = example | givens.get(shown["operationId"], {})
+            by_session = all("session" in way for way in shown["security"])
+            answer = await api.call(method.upper(), path, body, **(session if by_session else {}))
             assert str(answer.status) in shown["responses"], (name, answer.body)
             assert answer.status < 300, (name, answer.body)
 

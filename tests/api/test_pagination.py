@@ -9,7 +9,21 @@ from tests.api.client import Api, invalid
 WRONG = "must be an integer of at least 1"
 
 
-@pytest.mark.parametrize("path", ["/v1/applications", "/v1/numbers", "/v1/agents", "/v1/trunks/outbound", "/v1/calls"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/applications",
+        "/v1/numbers",
+        "/v1/agents",
+        "/v1/trunks/inbound",
+        "/v1/trunks/outbound",
+        "/v1/calls",
+        "/v1/webhooks",
+        "/v1/members",
+        "/v1/members/invitations",
+        "/v1/api-keys",
+    ],
+)
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "x", "", "+1", " 1", "١", "1e3", "0x1", "000"])
 async def test_what_is_no_positive_integer_is_refused(api: Api, path: str, value: str) -> None:
     for name in ("page", "limit"):

@@ -13,16 +13,25 @@ from argon2 import PasswordHasher
 from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.deliveries import Deliveries
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
+from engine.inbound_trunks import InboundTrunks
 from engine.limits import Limits
+from engine.members import Members
 from engine.model import Direction, NewCall
+from engine.monitor import Monitor
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
+from engine.outbox import Outbox
 from engine.records import CallRecords
 from engine.secrets import SecretBox
+from engine.sessions import Sessions
 from engine.sip_accounts import SipAccountDirectory
 from engine.store import Store
+from engine.webhook_directory import WebhookDirectory
+from engine.webhooks import Webhooks
+from engine.workspaces import Workspaces
 
 REALM = "voylo.test"
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -53,12 +62,21 @@ class Opened:
     secrets: SecretBox
     directory: NumberDirectory
     accounts: Accounts
+    sessions: Sessions
+    members: Members
+    workspaces: Workspaces
     applications: Applications
     numbers: Numbers
     sip_accounts: SipAccountDirectory
     agents: Agents
+    inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
+    outbox: Outbox
+    webhook_directory: WebhookDirectory
+    webhooks: Webhooks
+    deliveries: Deliveries
+    monitor: Monitor
     first: BootstrapResult
 
     @property
@@ -83,11 +101,15 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
     secrets = SecretBox.open(path)
     accounts = Accounts(store, clock, QUICK_HASHER)
     first = await accounts.bootstrap()
+    sessions = Sessions(store, accounts, clock)
     directory = NumberDirectory(store, secrets)
     await directory.start()
     sip_accounts = SipAccountDirectory(store, secrets)
     await sip_accounts.start()
-    records = CallRecords(store)
+    webhook_directory = WebhookDirectory(store, secrets, directory.application, clock)
+    await webhook_directory.start()
+    outbox = Outbox(webhook_directory.told_of)
+    records = CallRecords(store, outbox)
     assert first is not None, "the database of a test is empty at first"
     try:
         yield Opened(
@@ -97,16 +119,26 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             secrets=secrets,
             directory=directory,
             accounts=accounts,
+            sessions=sessions,
+            members=Members(store, accounts, sessions, clock),
+            workspaces=Workspaces(store, accounts, clock),
             applications=Applications(store, secrets, directory, limits or Limits(), clock),
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
             sip_accounts=sip_accounts,
             agents=Agents(store, secrets, sip_accounts, clock),
+            inbound_trunks=InboundTrunks(store, secrets, directory, clock),
             outbound_trunks=OutboundTrunks(store, secrets, sip_accounts, clock),
             records=records,
+            outbox=outbox,
+            webhook_directory=webhook_directory,
+            webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
+            monitor=Monitor(store, outbox, clock),
+            deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )
     finally:
         await records.close()
+        await webhook_directory.close()
         await sip_accounts.close()
         await directory.close()
         await store.close()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from engine import outbox as outbox_module
 from engine import records as records_module
 from engine.errors import Conflict, NotFound, Unavailable, ValidationFailed
 from engine.model import CallOutcome, RoutingAttempt
@@ -256,7 +257,7 @@ async def test_an_identifier_that_exists_is_a_conflict_and_harms_no_other_call(e
 
 async def test_an_event_id_that_exists_is_drawn_again(engine: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = iter(["evt_000000000000", "evt_000000000000", "evt_000000000001", "evt_000000000000", "evt_000000000002"])
-    monkeypatch.setattr(records_module, "new_event_id", lambda: next(drawn))
+    monkeypatch.setattr(outbox_module, "new_event_id", lambda: next(drawn))
     new = a_call(engine.workspace_id)
     await engine.records.create(new)
     await engine.records.answered(new.id, START)

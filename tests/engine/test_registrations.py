@@ -21,6 +21,7 @@ from sip import (
     UserAgent,
     UserAgentConfig,
 )
+from tests.engine.receiver import receiving
 from tests.support.engine import TestEngine, running_engine
 
 AGENT = {"email": "anna@example.com", "label": "Anna"}
@@ -95,6 +96,31 @@ async def test_a_trunk_shows_its_contact_source_and_expiry(tmp_path: Path) -> No
         assert shown["expiresAt"] > trunk["createdAt"]
 
 
+async def test_a_trunk_that_comes_and_goes_is_told_of(tmp_path: Path) -> None:
+    async with running_engine(tmp_path / "data") as engine, a_phone() as phone, receiving() as receiver:
+        trunk = await engine.post("/v1/trunks/outbound", {"name": "PBX"})
+        await engine.post("/v1/webhooks", {"url": receiver.base, "events": ["trunk.registered", "trunk.unregistered"]})
+        states = States()
+        registration = phone.register(
+            settings(engine, trunk["sip"]["username"], trunk["sip"]["password"]), states.queue.put_nowait
+        )
+        await states.wait(Registered)
+        (came,) = await receiver.until(1)
+        registration.stop()
+        went = (await receiver.until(2))[1]
+        assert came.json["event"] == "trunk.registered"
+        assert came.json["data"].items() >= {"trunk_id": trunk["id"], "name": "PBX", "source_ip": "127.0.0.1"}.items()
+        assert went.json["event"] == "trunk.unregistered"
+        events = (await read(engine, "/v1/monitor"))["recentEvents"]
+        assert [(event["type"], event["subjectId"], event["message"]) for event in events] == [
+            ("trunk.unregistered", trunk["id"], "PBX is no more registered from 127.0.0.1"),
+            ("trunk.registered", trunk["id"], "PBX registered from 127.0.0.1"),
+        ]
+        metrics = (await engine.client.get("/metrics")).text
+        assert "voylo_calls_active 0" in metrics.splitlines()
+        assert 'voylo_sip_total{what="parse_errors"} 0' in metrics.splitlines()
+
+
 async def test_a_wrong_password_an_unknown_name_a_foreign_address_and_a_disabled_trunk_are_refused(
     tmp_path: Path,
 ) -> None:
@@ -114,6 +140,50 @@ async def test_a_wrong_password_an_unknown_name_a_foreign_address_and_a_disabled
             assert failed.status == 403, username
             registration.stop()
         assert (await read(engine, f"/v1/agents/{agent['id']}"))["registered"] is False
+
+
+@pytest.mark.parametrize("change", ["delete", "rotate", "disable", "move"])
+async def test_who_may_register_no_more_is_unregistered_at_once(tmp_path: Path, change: str) -> None:
+    async with running_engine(tmp_path / "data") as engine, a_phone() as phone:
+        trunk = await engine.post("/v1/trunks/outbound", {"name": "PBX", "allowedSourceIps": ["127.0.0.1/32"]})
+        path = f"/v1/trunks/outbound/{trunk['id']}"
+        states = States()
+        phone.register(settings(engine, trunk["sip"]["username"], trunk["sip"]["password"]), states.queue.put_nowait)
+        await states.wait(Registered)
+        renamed = await engine.client.patch(path, json={"name": "PABX"})
+        assert renamed.status_code == 200, renamed.text
+        assert len(engine.process.account_registrations.bindings(trunk["id"])) == 1
+        if change == "delete":
+            response = await engine.client.delete(path)
+        elif change == "rotate":
+            response = await engine.client.post(f"{path}/credentials/rotate")
+        elif change == "disable":
+            response = await engine.client.patch(path, json={"enabled": False})
+        else:
+            response = await engine.client.patch(path, json={"allowedSourceIps": ["192.0.2.0/24"]})
+        assert response.is_success, response.text
+        assert engine.process.account_registrations.bindings(trunk["id"]) == ()
+
+
+async def test_an_agent_with_another_password_is_unregistered_at_once(tmp_path: Path) -> None:
+    async with running_engine(tmp_path / "data") as engine, a_phone() as phone:
+        agent = await engine.post("/v1/agents", AGENT)
+        states = States()
+        phone.register(settings(engine, "anna", agent["password"]), states.queue.put_nowait)
+        await states.wait(Registered)
+        await engine.post(f"/v1/agents/{agent['id']}/credentials/rotate", None, status=200)
+        assert (await read(engine, f"/v1/agents/{agent['id']}"))["registered"] is False
+
+
+async def test_the_addresses_of_a_trunk_are_trusted_as_long_as_it_is_enabled(tmp_path: Path) -> None:
+    """By the bound on what one address may send, before anything was proven with a password."""
+    async with running_engine(tmp_path / "data") as engine:
+        admission = engine.process.user_agent._core.admission
+        assert not admission.knows("192.0.2.7", 0.0)
+        trunk = await engine.post("/v1/trunks/outbound", {"name": "PBX", "allowedSourceIps": ["192.0.2.0/24"]})
+        assert admission.knows("192.0.2.7", 0.0)
+        await engine.client.patch(f"/v1/trunks/outbound/{trunk['id']}", json={"enabled": False})
+        assert not admission.knows("192.0.2.7", 0.0)
 
 
 async def test_a_number_registers_with_its_carrier_while_it_is_told_to(tmp_path: Path) -> None:

@@ -37,16 +37,21 @@ ctrl_tcp_listen 127.0.0.1:{control}
 """
 REGISTERING = (
     "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};regint=600;"
-    "audio_codecs={codec}/8000/1;ptime=20\n"
+    "audio_codecs={codec}/8000/1;ptime=20;answermode={answers}\n"
 )
-ACCOUNT = "<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0;audio_codecs={codec}/8000/1;ptime=20\n"
+ACCOUNT = (
+    "<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0;"
+    "audio_codecs={codec}/8000/1;ptime=20;answermode={answers}\n"
+)
+QUIT_SECONDS = 2.0  # it unregisters in that time; a bridge player that was made twice keeps it from ending at all
 
 
 class BaresipPhone:
     """A running baresip. `events` collects what it reports, newest last."""
 
-    def __init__(self, folder: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, folder: Path, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.folder = folder
+        self.sip = ("127.0.0.1", port)
         self.events: list[dict[str, Any]] = []
         self._reader = reader
         self._writer = writer
@@ -59,18 +64,52 @@ class BaresipPhone:
         self._writer.write(b"%d:%b," % (len(text), text))
         await self._writer.drain()
 
-    async def wait_for(self, kind: str, seconds: float = 15.0) -> dict[str, Any]:
-        """The first event of this type."""
-        async with asyncio.timeout(seconds):
-            while True:
-                for event in self.events:
-                    if event.get("type") == kind:
-                        return event
-                self._changed.clear()
-                await self._changed.wait()
+    async def wait_for(self, kind: str, seconds: float = 15.0, *, count: int = 1) -> dict[str, Any]:
+        """The `count`-th event of this type."""
+        try:
+            async with asyncio.timeout(seconds):
+                while len(found := self.all(kind)) < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {kind}: {self.events}") from None
+        return found[count - 1]
+
+    async def dial(self, target: str) -> None:
+        """Calls a SIP URI."""
+        await self.command("dial", target)
+
+    async def hang_up(self) -> None:
+        """Ends the call."""
+        await self.command("hangup")
+
+    async def press(self, key: str) -> None:
+        """Presses a key, which is sent by RFC 4733."""
+        await self.command("sndcode", key)
+
+    async def hold(self) -> None:
+        """Puts the other side on hold."""
+        await self.command("hold")
+
+    async def resume(self) -> None:
+        """Takes it back."""
+        await self.command("resume")
+
+    async def transfer(self, target: str) -> None:
+        """Asks the other side to call `target` instead (blind transfer)."""
+        await self.command("transfer", target)
+
+    async def gets_key(self, key: str) -> None:
+        """Waits for a key that the other side presses."""
+        assert (await self.wait_for("CALL_DTMF_START"))["param"] == key
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        """The events of this type so far."""
+        return [event for event in self.events if event.get("type") == kind]
 
     def heard(self) -> Path:
-        """The WAV file with what the phone heard; complete once the call is closed."""
+        """The WAV file with what the phone heard, up to the first re-INVITE: the bridge player that is made anew then
+        writes no more. Complete once the call is closed."""
         files = sorted(self.folder.glob("dump-*-dec.wav"))
         assert files, "baresip recorded nothing"
         return files[-1]
@@ -101,37 +140,42 @@ async def baresip(
     codec: str = "PCMU",
     registrar: str | None = None,
     transport: str = "udp",
+    answers: str = "manual",
+    media_encryption: str | None = None,
 ) -> AsyncIterator[BaresipPhone]:
     """A baresip that sends the sound of `tone` (8 kHz mono WAV) in its calls, and registers with `registrar`, host and
-    port, where there is one."""
+    port, where there is one. `answers` is `auto` for one that picks up by itself, `media_encryption` a mode of its srtp
+    module, such as `srtp-mand`."""
     folder.mkdir()
-    control, rtp = port(), port()
+    control, rtp, sip = port(), port(), port()
     (folder / "config").write_text(
-        CONFIG.format(sip=port(), control=control, rtp=rtp, rtp_end=rtp + 40, name=user, tone=tone, folder=folder)
+        CONFIG.format(sip=sip, control=control, rtp=rtp, rtp_end=rtp + 40, name=user, tone=tone, folder=folder)
     )
     account = ACCOUNT if registrar is None else REGISTERING
+    if media_encryption is not None:
+        with (folder / "config").open("a") as config:
+            config.write("module srtp.so\n")
+        account = account.replace("\n", f";mediaenc={media_encryption}\n")
     (folder / "accounts").write_text(
-        account.format(user=user, password=password, codec=codec, registrar=registrar, transport=transport)
+        account.format(
+            user=user, password=password, codec=codec, registrar=registrar, transport=transport, answers=answers
+        )
     )
     (folder / "contacts").write_text("")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "-f",
-        str(folder),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program, "-f", str(folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+        )
     phone = None
     try:
-        phone = BaresipPhone(folder, *await _connect(control))
+        phone = BaresipPhone(folder, sip, *await _connect(control))
         yield phone
     finally:
         if phone is not None:
             await phone.command("quit")
             await phone.close()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(QUIT_SECONDS):
                 await process.wait()
         except TimeoutError:
             process.kill()

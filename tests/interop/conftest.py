@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
+from sip import IncomingCall
+from tests.interop.sipp_party import MovableClock, Party, wait
+from tests.interop.sipp_run import Sipp
 
 PYVOIP_PYTHON = Path(".venv-pyvoip/bin/python")
 
@@ -25,7 +29,7 @@ def program() -> Callable[[str], str]:
     """`program("sipp")` is the path of an installed program."""
 
     def find(name: str) -> str:
-        path = shutil.which(name)
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin")  # where not only root finds kamailio
         if path is None:
             missing(f"{name} is not installed; .ci/run installs it")
         return str(path)
@@ -71,3 +75,35 @@ def free_port() -> Callable[[], int]:
         raise RuntimeError("no free port")
 
     return find
+
+
+@pytest.fixture
+def sipp(program: Callable[[str], str], free_port: Callable[[], int], tmp_path: Path) -> Sipp:
+    """Plays the scenarios of tests/interop/sipp."""
+    return Sipp(program("sipp"), tmp_path, free_port)
+
+
+@pytest.fixture
+async def clock() -> MovableClock:
+    """The clock of the loop and of the user agents that are made after it."""
+    return MovableClock()
+
+
+@pytest.fixture
+async def party() -> AsyncIterator[Callable[..., Awaitable[Party]]]:
+    """`await party(take)` is a user agent on 127.0.0.1; in the end it must have no call left and no fault met."""
+    made: list[Party] = []
+
+    async def make(take: Callable[[IncomingCall], None] = wait, **more: object) -> Party:
+        one = Party(take, **more)  # type: ignore[arg-type]
+        await one.agent.start()
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        await one.agent.close()
+    for one in made:
+        statistics = one.agent.statistics
+        left = (one.agent.calls, statistics.failures, statistics.send_errors, statistics.parse_errors)
+        assert left == (0, 0, one.send_errors, one.parse_errors), "calls left, bugs, not sent, not parsed"

@@ -44,7 +44,8 @@ async def test_baresip_hears_the_menu_presses_a_key_and_is_heard(
         await phone.wait_for("CALL_ESTABLISHED")
         (call,) = engine.process.switchboard
         call.leg.session.tap(lambda frame: heard_by_engine.append(frame.copy()))
-        await asyncio.sleep(1.5)
+        await flow.wait_for("/tone-440.wav")
+        await asyncio.sleep(2.5)  # the first prompt waits for the process that decodes it
         await phone.command("sndcode", "7")
         pressed = await flow.wait_for("/pressed")
         await phone.wait_for("CALL_CLOSED")

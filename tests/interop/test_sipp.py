@@ -49,7 +49,7 @@ async def test_a_key_pressed_by_sipp_moves_the_flow_on_and_every_tone_is_heard(
 ) -> None:
     sipp = program("sipp")
     capture = tmp_path / "tone.pcap"
-    write_pcap(capture, tone_and_keys(700, before=2.5, keys="5", after=1.5))
+    write_pcap(capture, tone_and_keys(700, before=4.0, keys="5", after=1.5))
     media_port = free_port()
     heard_by_engine: list[NDArray[np.int16]] = []
     async with Flow({"/menu": MENU, "/pressed": PRESSED}) as flow, running_engine(tmp_path / "data") as engine:

@@ -26,6 +26,7 @@ from numba.core import config
 
 import media
 from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
+from media.kernel.warm import is_warm
 
 PACKAGE = "media.kernel"
 compiled_only = pytest.mark.skipif(JIT_DISABLED, reason="compilation is disabled")
@@ -36,7 +37,7 @@ MS = 1_000_000
 
 def _compile_ahead() -> None:
     """Fill a cold cache while tests are collected: no single test shall pay for it."""
-    if CACHE_DIRECTORY is not None and not any(CACHE_DIRECTORY.iterdir()):
+    if CACHE_DIRECTORY is not None and not is_warm():
         project = Path(media.__file__).parents[1]
         subprocess.run([sys.executable, "-m", "media.kernel.warm"], cwd=project, check=True, stdout=subprocess.DEVNULL)
 
@@ -172,6 +173,7 @@ class Desk:
         self._far.setblocking(False)
         self._near = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
         self.generation = 0
+        self.keyring = kernel.keys.Keyring()
         self.row = self.sessions[0]
         self.sock = self.sockets[0]
 
@@ -191,6 +193,7 @@ class Desk:
     def close(self) -> None:
         for sock in (self._far, *self._near):
             sock.close()
+        self.keyring.close()
 
     def command(self, *words: int) -> None:
         staged = np.zeros((1, self.c.COMMAND_WORDS), np.int64)
@@ -236,7 +239,8 @@ class Desk:
         }
         parameters = self.k.stream.StreamParameters(**{**values, **changes})
         arguments = self.k.stream.start_arguments(parameters, 4 if ":" not in host else 6)
-        self.command(self.c.COMMAND_START, slot, self.generation, *arguments)
+        contexts = self.keyring.use(parameters.srtp)
+        self.command(self.c.COMMAND_START, slot, self.generation, *arguments, *contexts)
 
     def give(self, data: bytes, *, source: tuple[str, int] | None = None, at: int | None = None) -> None:
         """Let a datagram arrive on the RTP socket, now or at a time in ns."""
@@ -255,7 +259,7 @@ class Desk:
         for _ in range(count):
             self.now += 20 * MS
             self.tick_number += 1
-            self.k.loop.advance_session(self.row, self.sock, self.core, self.tick_number)
+            self.k.loop.advance_session(self.sessions, self.row, self.sock, self.core, self.tick_number)
 
     def sent(self) -> list[bytes]:
         """Return the datagrams sent to `far_address` since the last call."""

@@ -202,16 +202,16 @@ async def stored(tag: str) -> Stored[str]:
 
 
 async def test_the_least_recently_used_go_first_when_the_bytes_are_spent() -> None:
-    # 2 bytes a sample, as much again for encoded copies, and 1 KiB for each entry: 9 KiB a prompt.
-    library = plain(max_bytes=27 * KIB)
+    # 2 bytes a sample, 3 for encoded copies, and 1 KiB for each entry: 11 KiB a prompt.
+    library = plain(max_bytes=33 * KIB)
     prompts = {key: audio(2 * KIB) for key in "abcd"}
     for key in "abc":
         await library.get(key, ready(prompts[key]))
-    assert library.bytes == 27 * KIB
+    assert library.bytes == 33 * KIB
     await library.get("a", Maker())
     await library.get("d", ready(prompts["d"]))
     assert [key for key in "abcd" if key in library] == ["a", "c", "d"]
-    assert library.bytes == 27 * KIB
+    assert library.bytes == 33 * KIB
     assert prompts["b"].seconds > 0
 
 

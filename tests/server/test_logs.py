@@ -189,6 +189,8 @@ class TestMasking:
             ("postgresql+asyncpg://voylo:hunter2@db/voylo", f"postgresql+asyncpg://voylo:{MASK}@db/voylo"),
             ("BYE sip:a\r\nAuthorization: Digest x\r\nTo: b", f"BYE sip:a\r\nAuthorization: {MASK}\r\nTo: b"),
             ("set-cookie:a=b; Path=/", f"set-cookie:{MASK}"),
+            (f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'Ab+/' * 10}|2^31",
+             f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{MASK}|2^31"),
             ("+15550100 pressed 5", "+15550100 pressed 5"),
         ],
     )  # fmt: skip

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sip.core.agent import CallReceived, UserAgentCore
+from sip.core.agent import CallReceived, Located, UserAgentCore
 from sip.core.call import Call
 from sip.core.config import UserAgentConfig
 from sip.core.events import CallEvent
@@ -53,6 +53,7 @@ class Agent:
         local: Endpoint = LOCAL,
         on_call: Callable[[IncomingCall], None] | None = None,
         on_message: Callable[[MessageReceived], None] | None = None,
+        locate: Callable[[SipUri, Located], None] | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.local = local
@@ -63,6 +64,7 @@ class Agent:
             local_address_for=lambda _host: local.host,
             on_ban=lambda host, _seconds: self.bans.append(host),
             on_message=on_message,
+            locate=locate,
         )
         self.core.sender.add_listener(local)
         self.calls: list[IncomingCall] = []
@@ -103,6 +105,15 @@ class Agent:
         """What was sent since the last time."""
         return [message for message, _remote in self.take()]
 
+    def fail_to_send(self) -> list[tuple[Request | Response, Endpoint]]:
+        """Report all that was sent since the last time as impossible to send, and return it."""
+        self.deliver()
+        sent = self.core.data_to_send()
+        for datagram in sent:
+            self.core.transport_failed(datagram)
+        self.deliver()
+        return [(parse_message(datagram.data), datagram.remote) for datagram in sent]
+
     def statuses(self) -> list[int]:
         """The status codes of the responses sent since the last time."""
         self.deliver()
@@ -118,6 +129,13 @@ class Agent:
         """Let a message arrive and take what is sent at once."""
         self.receive(message, source)
         return self.sent()
+
+    def answer_and_take(
+        self, message: bytes | str | Request | Response, source: Endpoint = PEER
+    ) -> list[tuple[Request | Response, Endpoint]]:
+        """Let a message arrive and take what is sent at once, with where it went."""
+        self.receive(message, source)
+        return self.take()
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, every timer running at its own time."""

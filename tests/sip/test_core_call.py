@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.events import (
     Confirmed,
     Failed,

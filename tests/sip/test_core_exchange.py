@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from sip.core.exchange import CHALLENGES_ANSWERED, Exchange, ExchangeResult
-from sip.core.sending import Flow
+from sip.core.flows import Flow
 from sip.digest import Credentials, DigestSession, parse_auth_params
 from sip.endpoint import Endpoint
 from sip.headers import Headers
@@ -60,6 +60,30 @@ class Bench:
 
 def challenge(nonce: str, realm: str = "r", more: str = "") -> tuple[str, str]:
     return ("WWW-Authenticate", f'Digest realm="{realm}", nonce="{nonce}", qop="auth"{more}')
+
+
+class TestNextNonce:
+    """RFC 7616 §3.5."""
+
+    @pytest.mark.parametrize(
+        ("status", "asks", "info", "answers"),
+        [
+            (401, "WWW-Authenticate", "Authentication-Info", "Authorization"),
+            (407, "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization"),
+        ],
+    )
+    def test_the_next_request_answers_the_nonce_that_was_passed_on(
+        self, status: int, asks: str, info: str, answers: str
+    ) -> None:
+        bench = Bench(credentials=Credentials("bob", "zanzibar"))
+        bench.start(PEER)
+        bench.answer(status, [(asks, 'Digest realm="r", nonce="n1", qop="auth"')])
+        bench.answer(200, [(info, 'nextnonce="n2"')])
+        again = Exchange(bench.agent.core, bench.compose, bench.results.append, digest=bench.exchange._digest)
+        again.start([PEER])
+        request, _ = bench.taken()
+        _, params = parse_auth_params(request.headers.get(answers) or "")
+        assert (params["nonce"], params["nc"]) == ("n2", "00000001")
 
 
 class TestAnswer:

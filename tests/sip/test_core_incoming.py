@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.events import CallEvent, Cancelled, Confirmed, Failed, HungUp, Info, RemoteHangup
 from sip.core.incoming import IncomingCall
 from sip.errors import LocalProtocolError

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from sip.core.call import Call, CallState
+from sip.core.call import Call
+from sip.core.call_state import CallState
 from sip.core.events import Answered, CallEvent, Offer
 from sip.core.incoming import IncomingCall
 from sip.errors import LocalProtocolError

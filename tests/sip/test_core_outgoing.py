@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.events import Answered, Failed, HungUp, Progress, Rejected, RemoteHangup
 from sip.core.outgoing import OutgoingCall
 from sip.digest import Credentials, DigestAuthenticator, parse_auth_params

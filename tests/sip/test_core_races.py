@@ -20,7 +20,7 @@ from sip.core.events import (
     RemoteHangup,
 )
 from sip.core.incoming import IncomingCall
-from tests.sip.support import ANSWER, OFFER, Agent, Wire, losing, pair
+from tests.sip.support import ANSWER, OFFER, Agent, Wire, losing, only_request, pair, response
 
 
 def answer_at_once(call: IncomingCall) -> None:
@@ -226,6 +226,41 @@ def test_a_bye_that_crosses_a_reinvite_ends_the_call() -> None:
     assert talk.said()[0] == "Answered"
     assert "RemoteHangup" in talk.said()
     assert talk.is_clean()
+
+
+@pytest.mark.parametrize("refreshing", [False, True])
+def test_an_answer_to_a_reinvite_that_comes_after_the_end_is_acknowledged(*, refreshing: bool) -> None:
+    """The 200 crosses our BYE, and the 200 to that overtakes it; each repetition of it gets the same ACK."""
+    ours = Agent()
+    call = ours.place()
+    session = [("Session-Expires", "90;refresher=uac")] if refreshing else []
+    ours.answer_to(response(only_request(ours.sent()), 200, body=ANSWER, headers=session))
+    if refreshing:
+        ours.pass_time(45)
+    else:
+        call.reinvite(OFFER)
+    reinvite = only_request(ours.sent())
+    call.hangup()
+    ours.receive(response(only_request(ours.sent()), 200))
+    assert names(ours, call) == ["Answered", "HungUp"]
+    acks = [bytes(only_request(ours.answer_to(response(reinvite, 200, body=ANSWER)))) for _ in range(2)]
+    assert acks[0].startswith(b"ACK sip:callee@192.0.2.99:5070 SIP/2.0\r\n")
+    assert f"CSeq: {reinvite.cseq.number} ACK\r\n".encode() in acks[0]
+    assert acks[0] == acks[1]
+    assert ours.core.calls == 0
+
+
+def test_a_refusal_of_a_reinvite_that_comes_after_the_end_changes_nothing() -> None:
+    ours = Agent()
+    call = ours.place()
+    ours.answer_to(response(only_request(ours.sent()), 200, body=ANSWER))
+    call.reinvite(OFFER)
+    reinvite = only_request(ours.sent())
+    call.hangup()
+    ours.receive(response(only_request(ours.sent()), 200))
+    acknowledged = only_request(ours.answer_to(response(reinvite, 487)))
+    assert acknowledged.top_via.branch == reinvite.top_via.branch
+    assert names(ours, call) == ["Answered", "HungUp"]
 
 
 def test_everything_twice_makes_one_call() -> None:

@@ -153,6 +153,40 @@ class TestFollowing:
         assert "Authorization" not in again.headers
         assert again.cseq.number == authorized.cseq.number + 1
 
+    @pytest.mark.parametrize(
+        ("contact", "status", "route", "answered"),
+        [
+            ("<sip:other@192.0.2.99:5099>", 401, False, True),  # the same host
+            ("<sip:a@192.0.2.60>", 401, False, False),
+            ("<sip:a@192.0.2.60>", 407, False, False),
+            ("<sip:a@192.0.2.60>", 407, True, True),  # the proxy that the call goes by
+            ("<sip:a@192.0.2.60>", 401, True, False),
+        ],
+    )
+    def test_credentials_are_for_the_host_that_was_called(
+        self, contact: str, status: int, route: bool, answered: bool
+    ) -> None:
+        headers = [("Route", "<sip:192.0.2.99:5070;lr>")] if route else []
+        call = Moving(credentials=Credentials("alice", "secret"), headers=headers)
+        (again,) = call.hear(moved(call.invite, contact))
+        (value, *_) = DigestAuthenticator("realm", b"k" * 32, 300).challenge("realm", "192.0.2.99", 0.0)
+        name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
+        assert bool(call.hear(response(again, status, headers=[(name, value)]))) is answered
+        if not answered:
+            assert isinstance(call.events[-1], Rejected)
+            assert call.events[-1].status == status
+
+    def test_in_the_dialog_with_another_host_no_challenge_is_answered_either(self) -> None:
+        call = Moving(credentials=Credentials("alice", "secret"))
+        (again,) = call.hear(moved(call.invite, "<sip:a@192.0.2.60>"))
+        call.agent.receive(response(again, 200, body=ANSWER))
+        call.call.hangup()
+        bye = call.agent.sent()[-1]
+        assert isinstance(bye, Request)
+        (value, *_) = DigestAuthenticator("realm", b"k" * 32, 300).challenge("realm", "192.0.2.99", 0.0)
+        call.agent.receive(response(bye, 401, headers=[("WWW-Authenticate", value)]))
+        assert call.agent.sent() == []
+
     def test_a_cancelled_call_is_not_sent_on(self) -> None:
         call = Moving()
         call.agent.receive(response(call.invite, 180))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.events import Answered, Confirmed, Failed, Offer, OfferAnswered, Progress
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall

@@ -73,6 +73,27 @@ class TestResponses:
         source = Endpoint("tcp", "203.0.113.7", 40000)
         assert response_endpoint(noted("10.0.0.5:5066;maddr=192.0.2.9", source), source) == source
 
+    @pytest.mark.parametrize(
+        ("transport", "via", "fallback"),
+        [
+            ("tcp", "10.0.0.5:5066;rport", Endpoint("tcp", "203.0.113.7", 5066)),
+            ("tcp", "10.0.0.5", Endpoint("tcp", "203.0.113.7", 5060)),
+            ("tls", "10.0.0.5", Endpoint("tls", "203.0.113.7", 5061)),
+            ("ws", "df7jal.invalid", None),
+        ],
+    )
+    def test_a_connection_that_is_gone_is_made_again_to_the_port_of_sent_by(
+        self, transport: str, via: str, fallback: Endpoint | None
+    ) -> None:
+        source = Endpoint(transport, "203.0.113.7", 40000)
+        assert response_endpoint(noted(via, source), source).fallback == fallback
+
+    def test_over_tls_the_name_in_sent_by_is_what_the_certificate_is_checked_for(self) -> None:
+        source = Endpoint("tls", "203.0.113.7", 40000)
+        fallback = response_endpoint(noted("sip.example.com", source), source).fallback
+        assert fallback is not None
+        assert fallback.name == "sip.example.com"
+
 
 class TestRequests:
     @pytest.mark.parametrize(

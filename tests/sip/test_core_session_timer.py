@@ -8,18 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.config import UserAgentConfig
 from sip.core.events import Failed, Offer, OfferAnswered, Rejected, RemoteHangup
 from sip.core.incoming import IncomingCall
 from sip.core.outgoing import OutgoingCall
-from sip.core.session_timer import (
-    EXPIRED_REASON,
-    SessionExpires,
-    agreed_terms,
-    answer_terms,
-    inspect_session_expires,
-)
+from sip.core.session_terms import SessionExpires, agreed_terms, answer_terms, inspect_session_expires
+from sip.core.session_timer import EXPIRED_REASON
 from sip.digest import Credentials, DigestAuthenticator
 from sip.errors import SipParseError
 from sip.message import Request, Response, parse_message

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip.core.call import Call, CallState
+from sip.core.call import Call
+from sip.core.call_state import CallState
 from sip.core.events import (
     Cancelled,
     HungUp,
@@ -325,6 +326,14 @@ class TestReferAsClient:
         assert call.notify() == 481
         call.agent.pass_time(7200)
         assert len(call.events) == 4
+
+    def test_rfc_3515_2_4_5_nothing_follows_a_final_status_whatever_its_state(self) -> None:
+        call = Referring()
+        call.answer(202)
+        assert call.notify("SIP/2.0 500 Server Internal Error", "active") == 200
+        assert call.events[1:] == [ReferProgress(500, "Server Internal Error"), ReferEnded("noresource")]
+        assert call.call.state is CallState.CONFIRMED
+        call.call.refer(CAROL)  # and another one may be sent
 
     def test_rfc_6665_4_1_2_4_a_notify_may_come_before_the_202(self) -> None:
         call = Referring()

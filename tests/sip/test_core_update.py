@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip.core.call import CallState
+from sip.core.call_state import CallState
 from sip.core.events import Failed, Offer, OfferAnswered, OfferRejected
 from sip.core.incoming import IncomingCall
 from sip.core.offers import GLARE_RETRIES, TABLE, Exchange, Offers, Step
@@ -19,9 +19,11 @@ HOLD = OFFER + b"a=sendonly\r\n"
 class Confirmed:
     """An incoming call that is confirmed, unless it is told to stay early."""
 
-    def __init__(self, *, early: bool = False, body: bytes = OFFER) -> None:
+    def __init__(
+        self, *, early: bool = False, body: bytes = OFFER, allow: tuple[str, ...] = ("Allow: INVITE, UPDATE",)
+    ) -> None:
         self.agent = Agent()
-        self.call: IncomingCall = self.agent.call(headers=("Supported: 100rel",), body=body)
+        self.call: IncomingCall = self.agent.call(headers=("Supported: 100rel", *allow), body=body)
         self.events = self.agent.attend(self.call)
         if early:
             self.call.progress(ANSWER)
@@ -80,6 +82,17 @@ class TestServer:
         assert ok.contacts
         assert call.target() == "sip:moved@192.0.2.55"
         assert call.agent.sent_times(60) == []
+
+    @pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+    def test_a_refusal_may_say_why(self, method: str) -> None:
+        call = Confirmed()
+        call.send(method, 2, HOLD)
+        refuse = call.offer().respond.reject
+        with pytest.raises(LocalProtocolError):
+            refuse(488, headers=[("Warning", "x\r\nVia: y")])
+        refuse(488, headers=[("Warning", '305 192.0.2.1 "no codec"')])
+        refused = only_response(call.agent.sent())
+        assert (refused.status, refused.headers.get("Warning")) == (488, '305 192.0.2.1 "no codec"')
 
     def test_a_refusal_leaves_session_and_target_as_they_were(self) -> None:
         call = Confirmed()
@@ -169,6 +182,31 @@ class TestClient:
         assert call.target() == "sip:moved@192.0.2.55"
         assert call.agent.sent() == []
 
+    @pytest.mark.parametrize("allow", [(), ("Allow: INVITE, ACK, BYE",)])
+    def test_to_a_peer_that_does_not_allow_it_the_offer_goes_into_a_reinvite(self, allow: tuple[str, ...]) -> None:
+        call = Confirmed(allow=allow)
+        call.call.update(HOLD)
+        reinvite = only_request(call.agent.sent())
+        assert (reinvite.method, reinvite.body) == ("INVITE", HOLD)
+        call.agent.receive(response(reinvite, 200, body=ANSWER))
+        assert call.events == [OfferAnswered(ANSWER)]
+        with pytest.raises(LocalProtocolError, match="does not allow UPDATE"):
+            call.call.update()  # there is no re-INVITE that only tells an address
+
+    def test_early_there_is_nothing_else_for_such_a_peer(self) -> None:
+        agent = Agent()
+        call = agent.place()
+        first = only_request(agent.sent())
+        fields = (("Require", "100rel"), ("RSeq", "7"), ("Allow", "INVITE, PRACK"))
+        prack = only_request(agent.answer_to(response(first, 183, body=ANSWER, headers=fields)))
+        agent.receive(response(prack, 200))
+        with pytest.raises(LocalProtocolError, match="does not allow UPDATE"):
+            call.update(HOLD)
+        agent.receive(response(first, 200, body=ANSWER, headers=(("Allow", "INVITE, UPDATE"),)))
+        agent.sent()
+        call.update(HOLD)
+        assert only_request(agent.sent()).method == "UPDATE"
+
     def test_a_refusal_is_told_and_the_call_goes_on(self) -> None:
         call = Confirmed()
         call.call.update(HOLD)
@@ -215,7 +253,7 @@ class TestClient:
         first = only_request(agent.sent())
         pracks = {}
         for tag in ("a", "b"):
-            fields = (("Require", "100rel"), ("RSeq", "7"))
+            fields = (("Require", "100rel"), ("RSeq", "7"), ("Allow", "INVITE, UPDATE"))
             pracks[tag] = only_request(agent.answer_to(response(first, 183, tag=tag, body=ANSWER, headers=fields)))
         with pytest.raises(LocalProtocolError):
             call.update(HOLD)  # which of them?
@@ -385,7 +423,7 @@ def test_each_request_of_a_dialog_goes_by_its_routes(
 ) -> None:
     """RFC 3261 §12.2.1.1: loose and strict routes, at the side that was called."""
     agent = Agent()
-    call = agent.call(headers=[f"Record-Route: {record}" for record in records])
+    call = agent.call(headers=["Allow: UPDATE", *(f"Record-Route: {record}" for record in records)])
     call.answer(ANSWER)
     agent.receive(request("ACK", branch="z9hG4bKack", to_tag=call.local_tag))
     agent.sent()

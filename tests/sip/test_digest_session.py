@@ -54,6 +54,49 @@ class TestNonces:
                 assert server.verify(values, "REGISTER", None, "192.0.2.1", 1.0, BOB).ok
 
 
+class TestAuthenticationInfo:
+    """RFC 7616 §3.5: the server passes on the nonce for the next request."""
+
+    def known(self, *realms: str) -> DigestSession:
+        session = DigestSession(BOB)
+        session.learn([challenge(realm) for realm in realms], proxy=False)
+        answers(session)
+        return session
+
+    def test_the_next_nonce_is_answered_from_one_on(self) -> None:
+        session = self.known("a")
+        session.take_next_nonce(['nextnonce="n2", qop=auth, rspauth="0", cnonce="x", nc=00000001'], proxy=False)
+        given = [(params["nonce"], params["nc"]) for _ in range(2) for _, params in answers(session)]
+        assert given == [("n2", "00000001"), ("n2", "00000002")]
+
+    def test_the_nonce_in_use_keeps_its_count(self) -> None:
+        session = self.known("a")
+        session.take_next_nonce(['nextnonce="n1"'], proxy=False)
+        ((_, params),) = answers(session)
+        assert params["nc"] == "00000002"
+
+    def test_one_that_has_expired_since_is_no_wrong_password(self) -> None:
+        session = self.known("a")
+        session.take_next_nonce(['nextnonce="n2"'], proxy=False)
+        answers(session)
+        assert session.learn([challenge("a", "n3")], proxy=False)
+        answers(session)
+        assert not session.learn([challenge("a", "n4")], proxy=False)
+
+    @pytest.mark.parametrize("value", ["", "nextnonce", 'nextnonce=""', "\x00", 'nextnonce="n2', "x" * 5000])
+    def test_what_cannot_be_read_changes_nothing(self, value: str) -> None:
+        session = self.known("a")
+        session.take_next_nonce([value], proxy=False)
+        ((_, params),) = answers(session)
+        assert (params["nonce"], params["nc"]) == ("n1", "00000002")
+
+    def test_without_one_realm_it_says_nothing(self) -> None:
+        for session in (DigestSession(BOB), self.known("a", "b")):
+            session.take_next_nonce(['nextnonce="n2"'], proxy=False)
+            session.take_next_nonce(['nextnonce="n2"'], proxy=True)
+            assert {params["nonce"] for _, params in answers(session)} <= {"n1"}
+
+
 class TestRefusal:
     def test_a_fresh_nonce_answered_and_asked_for_again_is_a_wrong_password(self) -> None:
         session = DigestSession(BOB)

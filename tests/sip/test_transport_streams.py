@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,96 +15,26 @@ from websockets.exceptions import InvalidStatus
 
 from sip import (
     Answered,
-    CallEvent,
     HungUp,
-    IncomingCall,
-    NameAddr,
     Offer,
     OfferAnswered,
-    OutgoingCall,
     Rejected,
     RemoteHangup,
     SipUri,
     TlsConfig,
-    UserAgent,
-    UserAgentConfig,
 )
 from sip.endpoint import Endpoint
 from sip.message import Request, Response, parse_message
 from sip.transport import connection as connection_module
-from sip.transport import streams as streams_module
+from sip.transport.listener import listening_socket
+from tests.sip.parties import ME, OPTIONS, Party, party, read_response, tls_files, until
 from tests.sip.support import ANSWER, OFFER
 from tests.support.certificates import Certificates, make_certificates
-
-ME = NameAddr(None, SipUri("sip", "me", host="example.net"))
-OPTIONS = (
-    "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} 192.0.2.200;branch=z9hG4bK{n};rport\r\n"
-    "From: <sip:a@b>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: c{n}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"
-    "Content-Length: 0\r\n\r\n"
-)
-
-
-class Party:
-    """A user agent that answers each call, and the events of its calls."""
-
-    def __init__(self, **config: Any) -> None:
-        self.calls: list[IncomingCall] = []
-        self.events: asyncio.Queue[CallEvent] = asyncio.Queue()
-        self.agent = UserAgent(UserAgentConfig(**config), self._on_call)
-
-    def _on_call(self, call: IncomingCall) -> None:
-        self.calls.append(call)
-        call.on_event = self._on_event
-        call.ring()
-        call.answer(ANSWER)
-
-    def _on_event(self, event: CallEvent) -> None:
-        if isinstance(event, Offer):
-            event.respond.accept(ANSWER)
-        self.events.put_nowait(event)
-
-    def address(self, transport: str) -> tuple[str, int]:
-        return self.agent.bound[transport][0]
-
-    def uri(self, transport: str) -> SipUri:
-        host, port = self.address(transport)
-        return SipUri("sip", "+15550100", host=host, port=port, params=(("transport", transport),))
-
-    def place(self, target: SipUri) -> OutgoingCall:
-        return self.agent.place_call(target, from_=ME, body=OFFER, on_event=self.events.put_nowait)
-
-    async def wait(self, kind: type) -> Any:
-        async with asyncio.timeout(10):
-            while True:
-                event = await self.events.get()
-                if isinstance(event, kind):
-                    return event
-
-
-@asynccontextmanager
-async def party(**config: Any) -> AsyncIterator[Party]:
-    made = Party(**{"udp": (), **config})
-    await made.agent.start()
-    try:
-        yield made
-    finally:
-        await made.agent.close()
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("tls"), "localhost")
-
-
-def tls_files(certificates: Certificates) -> TlsConfig:
-    return TlsConfig(certificates.certificate, certificates.key, certificates.authority)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a state that no event tells of."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -213,8 +143,8 @@ async def test_a_connection_that_is_dropped_in_mid_dialog_is_made_again_by_the_n
     async with party(**listening) as callee, party(**listening) as caller:
         call = caller.place(callee.uri("tcp"))
         await caller.wait(Answered)
-        assert caller.agent._connections is not None
-        caller.agent._connections.close()
+        assert caller.agent._sockets is not None
+        caller.agent._sockets.connections.close()
         await until(lambda: callee.agent.connections == 0)
         callee.calls[0].reinvite(OFFER)
         (await caller.wait(Offer)).respond.accept(ANSWER)
@@ -225,7 +155,7 @@ async def test_a_connection_that_is_dropped_in_mid_dialog_is_made_again_by_the_n
 
 async def test_nobody_listening_is_told_at_once() -> None:
     async with party(tcp=(("127.0.0.1", 0),)) as caller:
-        port = streams_module.listening_socket("tcp", "127.0.0.1", 0)
+        port = listening_socket("tcp", "127.0.0.1", 0)
         host, number = port.getsockname()
         port.close()
         caller.place(SipUri("sip", "x", host=host, port=number, params=(("transport", "tcp"),)))
@@ -245,9 +175,9 @@ class TestRawPeers:
         reader, writer = await asyncio.open_connection(*served.address("tcp"))
         for octet in OPTIONS.format(n=1, transport="TCP").encode():
             writer.write(bytes([octet]))
-        assert (await self.response(reader)).status == 200
+        assert (await read_response(reader)).status == 200
         writer.write("".join(OPTIONS.format(n=n, transport="TCP") for n in range(2, 22)).encode())
-        assert [(await self.response(reader)).call_id for _ in range(20)] == [f"c{n}" for n in range(2, 22)]
+        assert [(await read_response(reader)).call_id for _ in range(20)] == [f"c{n}" for n in range(2, 22)]
         writer.close()
 
     async def test_pings_are_answered(self, served: Party) -> None:
@@ -260,10 +190,10 @@ class TestRawPeers:
         reader, writer = await asyncio.open_connection(*served.address("tcp"))
         good_reader, good_writer = await asyncio.open_connection(*served.address("tcp"))
         writer.write(OPTIONS.format(n=1, transport="TCP").replace("Length: 0", "Length: -7").encode())
-        assert (await self.response(reader)).status == 400
+        assert (await read_response(reader)).status == 400
         assert await reader.read() == b""
         good_writer.write(OPTIONS.format(n=2, transport="TCP").encode())
-        assert (await self.response(good_reader)).status == 200
+        assert (await read_response(good_reader)).status == 200
         assert served.agent.stream_counters.broken == 1
         for each in (writer, good_writer):
             each.close()
@@ -278,7 +208,7 @@ class TestRawPeers:
         pairs = [await asyncio.open_connection(*served.address("tcp")) for _ in range(100)]
         for number, (_, writer) in enumerate(pairs):
             writer.write(OPTIONS.format(n=number, transport="TCP").encode())
-        assert [(await self.response(reader)).call_id for reader, _ in pairs] == [f"c{n}" for n in range(100)]
+        assert [(await read_response(reader)).call_id for reader, _ in pairs] == [f"c{n}" for n in range(100)]
         assert served.agent.connections == 100
         for _, writer in pairs:
             writer.close()
@@ -297,7 +227,7 @@ class TestRawPeers:
             assert await pairs[3][0].read() == b""
             assert served.agent.stream_counters.refused == 1
             pairs[0][1].write(OPTIONS.format(n=1, transport="TCP").encode())
-            assert (await self.response(pairs[0][0])).status == 200
+            assert (await read_response(pairs[0][0])).status == 200
 
     async def test_who_says_nothing_is_let_go(self, served: Party, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection_module, "FIRST_MESSAGE_SECONDS", 0.05)
@@ -322,13 +252,6 @@ class TestRawPeers:
         assert served.agent.stream_counters.slow == 1
         await until(lambda: served.agent.connections == 0)
         writer.close()
-
-    async def response(self, reader: asyncio.StreamReader) -> Response:
-        async with asyncio.timeout(10):
-            head = await reader.readuntil(b"\r\n\r\n")
-        message = parse_message(head)
-        assert isinstance(message, Response)
-        return message
 
 
 class TestWebSocket:

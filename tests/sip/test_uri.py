@@ -262,3 +262,60 @@ class TestEquivalence:
 
     def test_a_uri_of_another_scheme_is_never_the_same(self) -> None:
         assert not SipUri.parse("sip:5@h").equivalent(OtherUri("tel", "5"))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+HOSTS = st.one_of(st.from_regex(r"[A-Za-z0-9_.\-]{1,40}", fullmatch=True), st.ip_addresses().map(str), TEXT)
+PORTS = st.none() | st.integers(-1, 65536)
+
+
+class TestConstruction:
+    @given(
+        scheme=st.sampled_from(["sip", "sips"]) | TEXT,
+        user=st.none() | TEXT,
+        password=st.none() | TEXT,
+        host=HOSTS,
+        port=PORTS,
+        params=st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=3),
+        headers=st.lists(st.tuples(TEXT, TEXT), max_size=3),
+    )
+    def test_what_can_be_written_reads_back_the_same(
+        self,
+        scheme: str,
+        user: str | None,
+        password: str | None,
+        host: str,
+        port: int | None,
+        params: list[tuple[str, str | None]],
+        headers: list[tuple[str, str]],
+    ) -> None:
+        try:
+            uri = SipUri(scheme, user, password, host, port, tuple(params), tuple(headers))
+            text = str(uri)
+        except LocalProtocolError:
+            return
+        assert SipUri.parse(text) == uri
+
+    @given(
+        user=TEXT.filter(bool),
+        password=st.none() | TEXT,
+        params=st.lists(st.tuples(TEXT.filter(bool), st.none() | TEXT), max_size=3),
+        headers=st.lists(st.tuples(TEXT.filter(bool), TEXT), max_size=3),
+    )
+    def test_any_text_has_its_place(
+        self,
+        user: str,
+        password: str | None,
+        params: list[tuple[str, str | None]],
+        headers: list[tuple[str, str]],
+    ) -> None:
+        uri = SipUri("sip", user, password, "example.net", None, tuple(params), tuple(headers))
+        assert SipUri.parse(str(uri)) == uri
+
+    @pytest.mark.parametrize(
+        "changes", [{"user": ""}, {"user": None}, {"params": (("", "x"),)}, {"headers": (("", "x"),)}]
+    )
+    def test_empty_parts_are_refused(self, changes: dict[str, object]) -> None:
+        uri = SipUri.parse("sip:a:secret@h")
+        with pytest.raises(LocalProtocolError):
+            uri.replace(**changes)

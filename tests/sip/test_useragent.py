@@ -429,7 +429,7 @@ class TestBarriers:
         timers = one.agent._core.layer.timers
         timers.schedule(0.01, fail)
         timers.schedule(0.01, lambda _argument: ran.set())
-        one.agent._wake()
+        one.agent._driver.wake()
         await ran.wait()
         assert one.agent.statistics.failures == 1
         assert "a bug of ours" in caplog.text

@@ -60,7 +60,8 @@ async def voylo_serve(data_dir: Path, *arguments: str, **changes: str) -> AsyncI
     log = (data_dir.parent / f"{data_dir.name}.log").open("ab")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "server.cli", "serve", *arguments,
-        env=environment(data_dir, **changes), stdout=asyncio.subprocess.PIPE, stderr=log,
+        env=environment(data_dir, **changes), stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=log,
     )  # fmt: skip
     try:
         lines: list[str] = []

@@ -66,6 +66,24 @@ class TestKeys:
         assert not verify_signature("whsec_" + "x" * 40, pressed.body, signature)
         assert 0.9 <= seconds_of(call.heard, 880) <= 1.1
 
+    @pytest.mark.parametrize("also_by_events", [False, True])
+    async def test_keys_by_info_count_once_and_stop_the_prompt(
+        self, engine: TestEngine, phone: Phone, also_by_events: bool
+    ) -> None:
+        documents = {"/menu": MENU.format(digits=3), "/pressed": "<Response><Hangup/></Response>"}
+        async with Flow(documents) as flow:
+            await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/menu")))
+            call = phone.call(NUMBER, engine.sip)
+            await call.hears(440)
+            if also_by_events:
+                call.press("**7")
+            for body in (b"Signal=*\r\nDuration=160\r\n", b"Signal=10\r\n", b"Signal=7\r\n"):
+                call.outgoing.aside("INFO", "application/dtmf-relay", body)
+                await asyncio.sleep(0.15)
+            pressed = await flow.wait_for("/pressed")
+            await call.hung_up()
+        assert pressed.form["Digits"] == "**7"
+
     async def test_a_key_stops_the_prompt_within_a_few_ticks(self, engine: TestEngine, phone: Phone) -> None:
         documents = {
             "/menu": MENU.format(digits=2),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.calls.incoming import OVERLOAD_RETRY_SECONDS
 from engine.calls.outcome import CALLER_CANCELED
+from engine.calls.switchboard import BEHIND_SECONDS
 from engine.errors import Unavailable
 from tests.support.engine import TestEngine, running_engine
 from tests.support.phone import Phone, a_phone
@@ -49,6 +53,40 @@ async def test_a_call_that_cannot_be_stored_is_refused_with_503_and_the_next_one
     await again.answered()
     await again.hung_up()
     assert (await engine.ended_call())["outcome"] == "answered"
+
+
+async def test_while_calls_wait_too_long_for_the_store_further_ones_are_asked_to_come_back(
+    engine: TestEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, switchboard = engine.process.records, engine.process.switchboard
+    create, goes_on, later = records.create, asyncio.Event(), 0.0
+
+    async def slow(*arguments: Any) -> None:
+        await goes_on.wait()
+        await create(*arguments)
+
+    monkeypatch.setattr(records, "create", slow)
+    monkeypatch.setattr(switchboard, "_clock", lambda: time.monotonic() + later)
+    first = phone.call(NUMBER, engine.sip)
+    async with asyncio.timeout(5):
+        while not len(switchboard):
+            await asyncio.sleep(0.01)
+    assert not switchboard.behind
+    later = BEHIND_SECONDS + 0.5
+    refused = await phone.call(NUMBER, engine.sip).rejected()
+    assert refused.status == 503
+    assert 1 <= int(refused.headers.get("Retry-After") or 0) <= OVERLOAD_RETRY_SECONDS
+    assert len(switchboard) == 1
+    goes_on.set()
+    await first.answered()
+    await first.hung_up()
+    # Not the same phone: it honours the Retry-After
+    async with a_phone() as other:
+        again = other.call(NUMBER, engine.sip)
+        await again.answered()
+        await again.hung_up()
+    await engine.ended_call()
+    assert [call["outcome"] for call in await engine.calls()] == ["answered", "answered"]
 
 
 @pytest.mark.parametrize("step", ["answered", "finish"])

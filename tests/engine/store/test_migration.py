@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from engine.store import SchemaUnknown, Store
+from engine.store.accounts import list_keys
 from engine.store.migration import MIGRATIONS, schema_revision
 from engine.store.tables import SCHEMA_REVISION, metadata
 from tests.engine.opened import database_url
@@ -72,3 +74,28 @@ def test_every_table_can_be_made_on_postgresql() -> None:
             assert index.name is not None
             assert len(index.name) <= 63
             assert str(CreateIndex(index).compile(dialect=dialect))
+
+
+async def test_a_database_of_an_earlier_program_is_upgraded_with_what_is_in_it(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{tmp_path / 'voylo.db'}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO accounts VALUES ('acc_1', 'A', 0)"))
+        connection.execute(text("INSERT INTO workspaces VALUES ('ws_1', 'acc_1', 'W', 'UTC', 0)"))
+        connection.execute(
+            text("INSERT INTO api_keys VALUES ('k', 'ws_1', 'ci', 'vlx_live_abcd', 'h', 'owner', 0, NULL, NULL, NULL)")
+        )
+    store = await Store.open(database_url(tmp_path))
+    (key,) = await store.read(lambda connection: list_keys(connection, "ws_1"))
+    assert (key.name, key.role, key.created_by) == ("ci", "owner", None)
+    await store.close()
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+        assert differences == []
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    engine.dispose()

@@ -98,8 +98,8 @@ def test_commands_are_obeyed_in_order_however_many_there_are(kernel: Kernel) -> 
     desk = Desk(kernel)
     desk.open()
     for number in range(5000):
-        desk.command(desk.c.COMMAND_TAP, 0, desk.generation, number)
-        assert desk.row["tapped"] == number
+        desk.command(desk.c.COMMAND_TAP, 0, desk.generation, number % 2)
+        assert desk.row["tapped"] == number % 2
     desk.close()
 
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from media.kernel import g711
+from media.kernel import codecs, g711
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -29,7 +29,7 @@ def test_every_octet_decodes_as_the_reference(codec: str, reference) -> None:
 
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 def test_the_silence_octet_is_what_zero_encodes_to(codec: str) -> None:
-    assert g711.encode(np.zeros(1, np.int16), codec)[0] == g711.SILENCE[g711.CODECS[codec]]
+    assert g711.encode(np.zeros(1, np.int16), codec)[0] == codecs.SILENCE[codecs.CODECS[codec]]
 
 
 def test_an_unknown_codec_is_a_key_error() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from media.kernel import commands as at
 from media.kernel.addresses import address_text
+from media.kernel.keys import SrtpParameters
 from media.kernel.stream import StreamError, StreamParameters, start_arguments
 
 PLAIN = StreamParameters("192.0.2.7", 40_000, "PCMU", 0, 0, 101, 96)
@@ -19,9 +20,11 @@ def argument(parameters: StreamParameters, place: int, version: int = 4) -> int:
 
 def test_every_argument_stands_in_its_place() -> None:
     parameters = replace(PLAIN, ptime=30, send=False, rtcp_mux=True, dtmf_clock=48_000, codec="PCMA", payload_type=8)
-    words = {name: argument(parameters, getattr(at, name)) for name in dir(at) if name.startswith("START_")}
+    names = [name for name in dir(at) if name.startswith("START_") and not name.startswith("START_SRTP")]
+    words = {name: argument(parameters, getattr(at, name)) for name in names}
     assert address_text(*start_arguments(parameters, 4)[:3]) == ("192.0.2.7", 40_000)
     assert words["START_RTCP_ADDRESS"] == 0
+    assert len(start_arguments(parameters, 4)) == at.START_SRTP_NUMBER - at.START_ADDRESS
     del words["START_ADDRESS"], words["START_RTCP_ADDRESS"]
     assert words == {
         "START_CODEC": 1,
@@ -58,6 +61,10 @@ def test_without_telephone_event_no_payload_type_matches() -> None:
         ({"remote_port": 65_536}, "remote_address"),
         ({"remote_port": -1}, "remote_address"),
         ({"codec": "G729"}, "codec"),
+        ({"srtp": SrtpParameters("F8_128_HMAC_SHA1_80", bytes(30), bytes(30))}, "srtp.suite"),
+        ({"srtp": SrtpParameters("AES_CM_128_HMAC_SHA1_80", bytes(30), bytes(29))}, "srtp.receive_key"),
+        ({"srtp": SrtpParameters("AEAD_AES_256_GCM", bytes(30), bytes(44))}, "srtp.send_key"),
+        ({"srtp": SrtpParameters("AEAD_AES_128_GCM", bytes(28), bytes(28), 129)}, "srtp.receive_mki_octets"),
         ({"payload_type": 128}, "payload_type"),
         ({"receive_payload_type": -1}, "receive_payload_type"),
         ({"dtmf_send_pt": 200}, "dtmf_send_pt"),

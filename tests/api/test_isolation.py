@@ -1,0 +1,115 @@
+"""Strict isolation (contract §2, §5): for every path with an id, another workspace gets 404 and nothing changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.app import OPERATIONS
+from api.operation import Operation
+from engine.model import CallOutcome
+from tests.api.client import Api, error
+from tests.engine.opened import a_call
+
+WITH_ID = [operation for operation in OPERATIONS if operation.path_parameters]
+
+NAMES = {
+    "/v1/applications": "Application",
+    "/v1/numbers": "Number",
+    "/v1/agents": "Agent",
+    "/v1/trunks/inbound": "Inbound trunk",
+    "/v1/trunks/outbound": "Outbound trunk",
+    "/v1/calls": "Call",
+    "/v1/members/invitations": "Invitation",
+    "/v1/members": "Member",
+    "/v1/api-keys": "API key",
+    "/v1/workspaces": "Workspace",
+    "/v1/webhooks": "Webhook",
+}
+
+
+async def everything(api: Api) -> dict[str, dict[str, str]]:
+    """One of each resource; the values of path parameters by the path of the collection."""
+    application = await api.application(finishedUrl="https://flows.example/finished")
+    number = await api.number(destination={"kind": "application", "id": application["id"]})
+    call = a_call(api.engine.workspace_id, application_id=application["id"])
+    await api.engine.records.create(call)
+    await api.engine.records.finish(call.id, CallOutcome("failed", "caller", "canceled", call.created_at))
+    webhook = (await api.post("/v1/webhooks", {"url": "https://crm.example", "events": ["*"]})).body
+    tested = (await api.post(f"/v1/webhooks/{webhook['id']}/test")).body
+    finished = (await api.get(f"/v1/applications/{application['id']}/deliveries")).body["data"]
+    invited = await api.post("/v1/members/invitations", {"email": "new@customer.example", "role": "viewer"})
+    key = await api.post("/v1/api-keys", {"name": "ci"})
+    members = await api.get("/v1/members")
+    return {
+        "/v1/applications": {"id": application["id"], "deliveryId": finished[0]["id"]},
+        "/v1/webhooks": {"id": webhook["id"], "deliveryId": tested["deliveryId"]},
+        "/v1/numbers": {"id": number["id"]},
+        "/v1/agents": {"id": (await api.agent())["id"]},
+        "/v1/trunks/inbound": {"id": (await api.inbound_trunk())["id"]},
+        "/v1/trunks/outbound": {"id": (await api.trunk())["id"]},
+        "/v1/calls": {"publicId": call.public_id},
+        "/v1/members/invitations": {"id": invited.body["id"]},
+        "/v1/members": {"id": members.body["data"][0]["id"]},
+        "/v1/api-keys": {"id": key.body["id"]},
+        "/v1/workspaces": {"id": api.engine.workspace_id},
+    }
+
+
+async def state(api: Api) -> list[Any]:
+    """Every list there is, whole."""
+    paths = [
+        operation.path
+        for operation in OPERATIONS
+        if operation.method == "GET" and not operation.path_parameters and operation.access not in {"public", "user"}
+    ]
+    return [(await api.get(path)).body for path in paths]
+
+
+def collection_of(operation: Operation) -> str:
+    return operation.path.partition("/{")[0]
+
+
+@pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)
+async def test_what_another_workspace_owns_is_not_found_and_stays_as_it_is(api: Api, operation: Operation) -> None:
+    ids = await everything(api)
+    own = ids[collection_of(operation)]
+    path = operation.path.format(**own)
+    body = await a_valid_body(api, operation)
+    before = await state(api)
+    _, other_key = await api.engine.other_workspace()
+    options: dict[str, Any] = {"key": other_key}
+    if operation.access == "account":
+        options = await of_another_account(api)
+    answer = await api.call(operation.method, path, body, **options)
+    assert tuple(answer) == (404, error(404, "Not Found", f"{NAMES[collection_of(operation)]} not found"))
+    assert await state(api) == before
+
+
+async def a_valid_body(api: Api, operation: Operation) -> Any:
+    if operation.body is None:
+        return ...
+    if operation.body_may_be_null:
+        return None
+    schemas = (await api.get("/openapi.json", key=None)).body["components"]["schemas"]
+    return schemas[operation.body.__name__]["examples"][0]
+
+
+async def of_another_account(api: Api) -> dict[str, Any]:
+    """A signed-in owner of another account."""
+    from sqlalchemy import text
+
+    other, _ = await api.engine.other_workspace()
+    await api.engine.store.write(
+        lambda connection: connection.execute(
+            text("INSERT INTO accounts (id, name, created_at) VALUES ('acc_other', 'Other', 0)")
+        )
+    )
+    await api.engine.store.write(
+        lambda connection: connection.execute(
+            text("UPDATE workspaces SET account_id = 'acc_other' WHERE id = :id"), {"id": other}
+        )
+    )
+    await api.engine.accounts.create_user("other@customer.example", other, "owner", password="a-good-password")
+    return await api.session("other@customer.example", "a-good-password", workspace=other)

@@ -29,7 +29,7 @@ run: install
 	$(BIN)/voylo serve --demo $(ARGS)
 
 test: install-dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m tests.run $(ARGS)
 
 check: install-dev
 	$(BIN)/ruff check .

@@ -1,5 +1,5 @@
 """What holds for every test: examples of hypothesis are the same each time, no clock decides over them, and what runs
-in real time runs by itself."""
+in real time is marked, so that it can run by itself."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ REAL_TIME = (
     "sip/test_transport",
     "sip/test_torture_uas",
 )
-"""Calls, phones and processes: one after the other in one worker, while another one does the rest."""
+"""Calls, phones and processes."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort tests into groups for `--dist loadgroup`: everything in real time, and each other file."""
+    """Mark what runs in real time."""
     for item in items:
-        place = item.path.relative_to(TESTS).as_posix()
-        item.add_marker(pytest.mark.xdist_group("real time" if place.startswith(REAL_TIME) else place))
+        if item.path.relative_to(TESTS).as_posix().startswith(REAL_TIME):
+            item.add_marker(pytest.mark.real_time)

@@ -49,7 +49,7 @@ async def get_agent(request: ApiRequest) -> AgentOut:
 async def update_agent(request: ApiRequest) -> AgentOut:
     """Changes the members that the body has."""
     body = request.body(AgentUpdate)
-    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    changes = body.given()
     agent = await request.services.agents.update(request.workspace_id, request.path["id"], cast(AgentChanges, changes))
     return _out(request, agent)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from api.operation import ApiRequest, Operation, Principal
 from api.schemas.api_key import ApiKeyCreate, ApiKeyCreated, ApiKeyOut
-from api.schemas.common import Envelope, PageQuery, pagination
+from api.schemas.common import Envelope, PageQuery, envelope
 from api.services import ApiServices
 from engine.errors import FieldError, Forbidden
 from engine.members import check_grant
@@ -18,7 +18,7 @@ async def list_keys(request: ApiRequest) -> Envelope[ApiKeyOut]:
     """A page of the workspace's keys."""
     query = request.query(PageQuery)
     page = await request.services.accounts.page_of_keys(request.workspace_id, query.page, query.limit)
-    return Envelope[ApiKeyOut](data=[ApiKeyOut.model_validate(key) for key in page.items], pagination=pagination(page))
+    return envelope(ApiKeyOut, page)
 
 
 async def create_key(request: ApiRequest) -> ApiKeyCreated:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from api.operation import ApiRequest, Method, Operation, Principal
+from api.resources import delivery_log
 from api.schemas.application import (
     ApplicationCreate,
     ApplicationCreated,
@@ -14,7 +15,7 @@ from api.schemas.application import (
     ApplicationUpdate,
     SigningSecret,
 )
-from api.schemas.common import Envelope, SearchQuery, pagination
+from api.schemas.common import Envelope, SearchQuery, envelope
 from api.schemas.delivery import DeliveryItem, DeliveryOut, DeliveryPageQuery
 from api.services import ApiServices
 from engine.applications import ApplicationChanges, NewApplication
@@ -29,12 +30,8 @@ async def list_applications(request: ApiRequest) -> ApplicationPage:
     query = request.query(SearchQuery)
     page = await request.services.applications.page(request.workspace_id, query.page, query.limit, query.search)
     if request.principal.user is not None:
-        return Envelope[ApplicationOut](
-            data=[ApplicationOut.model_validate(application) for application in page.items], pagination=pagination(page)
-        )
-    return Envelope[ApplicationItem](
-        data=[ApplicationItem.model_validate(application) for application in page.items], pagination=pagination(page)
-    )
+        return envelope(ApplicationOut, page)
+    return envelope(ApplicationItem, page)
 
 
 async def create_application(request: ApiRequest) -> ApplicationCreated:
@@ -67,7 +64,7 @@ async def get_application(request: ApiRequest) -> ApplicationOut:
 async def update_application(request: ApiRequest) -> ApplicationOut:
     """Changes the members that the body has."""
     body = request.body(ApplicationUpdate)
-    changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    changes = body.given()
     if "allowed_caller_ids" in changes:
         changes["allowed_caller_ids"] = tuple(dict.fromkeys(body.allowed_caller_ids))
     application = await request.services.applications.update(
@@ -91,23 +88,19 @@ async def list_deliveries(request: ApiRequest) -> Envelope[DeliveryItem]:
     """A page of the log of deliveries to the finished URL."""
     query = request.query(DeliveryPageQuery)
     application = await request.services.applications.get(request.workspace_id, request.path["id"])
-    page = await request.services.deliveries.page(application.id, query.page, query.limit)
-    return Envelope[DeliveryItem](
-        data=[DeliveryItem.model_validate(delivery) for delivery in page.items], pagination=pagination(page)
-    )
+    return await delivery_log.page_of(request, application.id, query)
 
 
 async def get_delivery(request: ApiRequest) -> DeliveryOut:
     """One delivery to the finished URL."""
     application = await request.services.applications.get(request.workspace_id, request.path["id"])
-    delivery = await request.services.deliveries.get(application.id, request.path["deliveryId"])
-    return DeliveryOut.model_validate(delivery)
+    return await delivery_log.one_of(request, application.id)
 
 
 async def resend_delivery(request: ApiRequest) -> None:
     """Queues a delivery to the finished URL anew."""
     application = await request.services.applications.get(request.workspace_id, request.path["id"])
-    await request.services.deliveries.resend("application", application.id, request.path["deliveryId"])
+    await delivery_log.resend(request, "application", application.id)
 
 
 async def check_application(

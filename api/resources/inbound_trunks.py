@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from api.operation import ApiRequest, Operation, Principal
 from api.schemas.common import Envelope, SearchQuery, pagination
-from api.schemas.inbound_trunk import InboundTrunkCreate, InboundTrunkOut, InboundTrunkUpdate, given
+from api.schemas.inbound_trunk import InboundTrunkCreate, InboundTrunkOut, InboundTrunkUpdate
 from api.services import ApiServices
 from engine.errors import FieldError
 from engine.inbound_trunks import InboundTrunkChanges, NewInboundTrunk
@@ -28,10 +28,10 @@ async def create_trunk(request: ApiRequest) -> InboundTrunkOut:
         request.workspace_id,
         NewInboundTrunk(
             name=body.name,
-            destinations=[given(destination) for destination in body.destinations],
+            destinations=[destination.given() for destination in body.destinations],
             enabled=body.enabled,
-            failover=Failover(**given(body.failover)),
-            health=HealthChecks(**given(body.health)),
+            failover=Failover(**body.failover.given()),
+            health=HealthChecks(**body.health.given()),
             record=body.record,
         ),
     )
@@ -46,11 +46,11 @@ async def get_trunk(request: ApiRequest) -> InboundTrunkOut:
 async def update_trunk(request: ApiRequest) -> InboundTrunkOut:
     """Changes the members that the body has."""
     body = request.body(InboundTrunkUpdate)
-    changes = given(body)
+    changes = body.given()
     if "destinations" in changes:
-        changes["destinations"] = [given(destination) for destination in body.destinations]
+        changes["destinations"] = [destination.given() for destination in body.destinations]
     for name in changes.keys() & {"failover", "health"}:
-        changes[name] = given(changes[name])
+        changes[name] = changes[name].given()
     trunk = await request.services.inbound_trunks.update(
         request.workspace_id, request.path["id"], cast(InboundTrunkChanges, changes)
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from api.operation import ApiRequest, Operation
-from api.schemas.common import Envelope, PageQuery, pagination
+from api.schemas.common import Envelope, PageQuery, envelope
 from api.schemas.member import InvitationCreate, InvitationCreated, InvitationOut, MemberOut, MemberUpdate
 
 
@@ -14,9 +14,7 @@ async def list_members(request: ApiRequest) -> Envelope[MemberOut]:
     """A page of the workspace's members."""
     query = request.query(PageQuery)
     page = await request.services.members.page(request.workspace_id, query.page, query.limit)
-    return Envelope[MemberOut](
-        data=[MemberOut.model_validate(member) for member in page.items], pagination=pagination(page)
-    )
+    return envelope(MemberOut, page)
 
 
 async def update_member(request: ApiRequest) -> MemberOut:
@@ -37,9 +35,7 @@ async def list_invitations(request: ApiRequest) -> Envelope[InvitationOut]:
     """A page of the workspace's invitations."""
     query = request.query(PageQuery)
     page = await request.services.members.invitations(request.workspace_id, query.page, query.limit)
-    return Envelope[InvitationOut](
-        data=[InvitationOut.model_validate(invitation) for invitation in page.items], pagination=pagination(page)
-    )
+    return envelope(InvitationOut, page)
 
 
 async def create_invitation(request: ApiRequest) -> InvitationCreated:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from api.operation import ApiRequest, Operation
-from api.schemas.common import Envelope, pagination
+from api.schemas.common import Envelope, envelope
 from api.schemas.inbound_trunk import health_out
 from api.schemas.monitor import (
     MonitoredCalls,
@@ -46,9 +46,7 @@ async def list_monitor_events(request: ApiRequest) -> Envelope[MonitorEventOut]:
     """A page of events."""
     query = request.query(MonitorQuery)
     page = await request.services.monitor.page(request.workspace_id, query.page, query.limit)
-    return Envelope[MonitorEventOut](
-        data=[MonitorEventOut.model_validate(event) for event in page.items], pagination=pagination(page)
-    )
+    return envelope(MonitorEventOut, page)
 
 
 def _inbound(request: ApiRequest, trunk: InboundTrunk) -> MonitoredInbound:

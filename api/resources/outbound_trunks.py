@@ -59,7 +59,7 @@ async def get_trunk(request: ApiRequest) -> OutboundTrunkOut:
 async def update_trunk(request: ApiRequest) -> OutboundTrunkOut:
     """Changes the members that the body has."""
     body = request.body(OutboundTrunkUpdate)
-    changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    changes = body.given()
     for name in changes.keys() & {"allowed_source_ips", "allowed_number_ids"}:
         changes[name] = _once(changes[name])
     if "routing_rules" in changes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from api.operation import ApiRequest, Operation
-from api.schemas.common import Envelope, PageQuery, pagination
+from api.resources import delivery_log
+from api.schemas.common import Envelope, PageQuery, envelope
 from api.schemas.delivery import DeliveryItem, DeliveryOut, DeliveryQuery, TestDelivery
 from api.schemas.webhook import WebhookCreate, WebhookCreated, WebhookOut, WebhookSecret, WebhookUpdate
 from engine.webhooks import EVENTS, NewWebhook, WebhookChanges
@@ -16,9 +17,7 @@ async def list_webhooks(request: ApiRequest) -> Envelope[WebhookOut]:
     """A page of the workspace's webhooks."""
     query = request.query(PageQuery)
     page = await request.services.webhooks.page(request.workspace_id, query.page, query.limit)
-    return Envelope[WebhookOut](
-        data=[WebhookOut.model_validate(webhook) for webhook in page.items], pagination=pagination(page)
-    )
+    return envelope(WebhookOut, page)
 
 
 async def create_webhook(request: ApiRequest) -> WebhookCreated:
@@ -45,7 +44,7 @@ async def get_webhook(request: ApiRequest) -> WebhookOut:
 async def update_webhook(request: ApiRequest) -> WebhookOut:
     """Changes the members that the body has."""
     body = request.body(WebhookUpdate)
-    changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    changes = body.given()
     if "events" in changes:
         changes["events"] = tuple(dict.fromkeys(body.events))
     webhook = await request.services.webhooks.update(
@@ -80,23 +79,19 @@ async def list_deliveries(request: ApiRequest) -> Envelope[DeliveryItem]:
     """A page of a webhook's delivery log."""
     query = request.query(DeliveryQuery)
     webhook = await request.services.webhooks.get(request.workspace_id, request.path["id"])
-    page = await request.services.deliveries.page(webhook.id, query.page, query.limit, query.status, query.event_type)
-    return Envelope[DeliveryItem](
-        data=[DeliveryItem.model_validate(delivery) for delivery in page.items], pagination=pagination(page)
-    )
+    return await delivery_log.page_of(request, webhook.id, query)
 
 
 async def get_delivery(request: ApiRequest) -> DeliveryOut:
     """One delivery."""
     webhook = await request.services.webhooks.get(request.workspace_id, request.path["id"])
-    delivery = await request.services.deliveries.get(webhook.id, request.path["deliveryId"])
-    return DeliveryOut.model_validate(delivery)
+    return await delivery_log.one_of(request, webhook.id)
 
 
 async def resend_delivery(request: ApiRequest) -> None:
     """Queues a delivery anew."""
     webhook = await request.services.webhooks.get(request.workspace_id, request.path["id"])
-    await request.services.deliveries.resend("webhook", webhook.id, request.path["deliveryId"])
+    await delivery_log.resend(request, "webhook", webhook.id)
 
 
 _TAG: Final = "Webhooks"

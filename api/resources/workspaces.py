@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from api.operation import ApiRequest, Operation
 from api.schemas.workspace import WorkspaceCreate, WorkspaceOut, WorkspaceUpdate
@@ -29,7 +29,7 @@ async def create_workspace(request: ApiRequest) -> WorkspaceOut:
 async def update_workspace(request: ApiRequest) -> WorkspaceOut:
     """Changes the members that the body has."""
     body = request.body(WorkspaceUpdate)
-    changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    changes = body.given()
     workspace = await request.services.workspaces.update(
         request.workspace_id, request.path["id"], cast(WorkspaceChanges, changes)
     )

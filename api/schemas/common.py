@@ -29,6 +29,10 @@ class Input(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", frozen=True)
 
+    def given(self) -> dict[str, Any]:
+        """The members that the body has, by name: what an update changes."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
 
 class Output(BaseModel):
     """Base of what goes out: every member is present. Made from a value of the engine with the same member names."""
@@ -40,6 +44,9 @@ class Output(BaseModel):
         frozen=True,
         json_schema_serialization_defaults_required=True,
     )
+
+
+OutputT = TypeVar("OutputT", bound=Output)
 
 
 def _digits(value: Any) -> Any:
@@ -90,6 +97,12 @@ class Envelope(Output, Generic[T]):
 def pagination(page: Page[Any]) -> Pagination:
     """The `pagination` member of a page's envelope."""
     return Pagination(page=page.number, limit=page.size, total_items=page.total_items, total_pages=page.total_pages)
+
+
+def envelope(item: type[OutputT], page: Page[Any]) -> Envelope[OutputT]:
+    """A page whose items are made from the engine's values as they are."""
+    made: type[Envelope[OutputT]] = Envelope[item]  # type: ignore[valid-type]
+    return made(data=[item.model_validate(value) for value in page.items], pagination=pagination(page))
 
 
 class ErrorField(Output):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -197,8 +197,3 @@ def health_out(destination_id: str, health: DestinationHealthLookup) -> Destinat
     if known is None:
         return DestinationHealthOut(state="unknown", latency_ms=None, last_checked_at=None, since=None)
     return DestinationHealthOut.model_validate(known)
-
-
-def given(model: Input) -> dict[str, Any]:
-    """The members that the body has."""
-    return {name: getattr(model, name) for name in model.model_fields_set}

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.calls.leg import stream_parameters
+from engine.calls.audio_leg import stream_parameters
 from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio
 from sip import (
     Answered,

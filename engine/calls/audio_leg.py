@@ -1,0 +1,191 @@
+"""The audio of one party of a call: what was offered and agreed on, and the session that carries it.
+
+Both kinds of leg are made of this, that of a caller (`leg`) and that of a party whom we call (`outbound_leg`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from media import (
+    SRTP_SUITES,
+    MediaEvent,
+    MediaPlane,
+    MediaSession,
+    SessionStatistics,
+    SrtpParameters,
+    StreamError,
+    StreamParameters,
+)
+from sip import Confirmed, Offer, OfferAnswered, SipParseError
+from sip.sdp import (
+    SUITES,
+    Codec,
+    LocalAudio,
+    MediaEncryption,
+    NegotiatedAudio,
+    SdpRejected,
+    SessionDescription,
+    SrtpKeys,
+    accept_answer,
+    answer_offer,
+    make_offer,
+    parse_sdp,
+    same_session,
+)
+
+log = structlog.get_logger(__name__)
+
+# Warning codes of RFC 3261 §20.43
+INCOMPATIBLE_ADDRESS = 301
+MISCELLANEOUS = 399
+
+# In the order in which we offer them; of an offer the peer's order counts (RFC 4568 §5.1.2).
+_SUITES = tuple(suite for suite in SUITES if suite.name in SRTP_SUITES)
+
+
+@dataclass(frozen=True, slots=True)
+class LegSettings:
+    """What every leg of the engine offers: codecs in order of preference, and the address for SDP.
+
+    `media_address` overrides the address in SDP (contract §22.2 `media.advertised_address`); None follows the address
+    that SIP advertises to the peer. `media_encryption` is that of the number (contract §14.1).
+    """
+
+    codecs: tuple[Codec, ...]
+    media_address: str | None = None
+    media_encryption: MediaEncryption = MediaEncryption.DISABLED
+
+
+class AudioLeg:
+    """The audio half of a leg. `on_media` gets the events of the audio session once there is one."""
+
+    def __init__(self, plane: MediaPlane, settings: LegSettings, on_media: Callable[[MediaEvent], None]) -> None:
+        self._plane = plane
+        self._settings = settings
+        self._on_media = on_media
+        self._session: MediaSession | None = None
+        self._offer: SessionDescription | None = None
+        self._sent: SessionDescription | None = None
+        self._local: LocalAudio | None = None
+        self.answered = False
+        self.negotiated: NegotiatedAudio | None = None
+
+    @property
+    def session(self) -> MediaSession:
+        """The audio session. Raises RuntimeError while there is none."""
+        if self._session is None:
+            raise RuntimeError("the leg has no audio yet")
+        return self._session
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of the leg, for logs."""
+        raise NotImplementedError
+
+    def confirmed(self, event: Confirmed | OfferAnswered) -> None:
+        """The ACK came; its body is the answer when the offer was ours. Raises SdpRejected or SipParseError."""
+        if self.negotiated is not None or self._sent is None or self._local is None:
+            return
+        if not event.body:
+            raise SdpRejected("the ACK carries no answer to our offer", warning=MISCELLANEOUS)
+        negotiated = accept_answer(self._sent, parse_sdp(event.body), self._local)
+        self._start(negotiated)
+        self.negotiated = negotiated
+
+    def renegotiate(self, event: Offer) -> None:
+        """Answers a re-INVITE; one that cannot be met gets 488 and leaves the session as it was (RFC 3261 §14.2)."""
+        if self._session is None or self._local is None:
+            event.respond.reject(488)
+            return
+        if not event.body:
+            self._sent = make_offer(self._local, previous=self._sent)
+            self.negotiated = self._offer = None
+            event.respond.accept(bytes(self._sent))
+            return
+        try:
+            offer = parse_sdp(event.body)
+            if self._sent is not None and self._offer is not None and same_session(self._offer, offer):
+                event.respond.accept(bytes(self._sent))  # a refresh: nothing is agreed on anew
+                return
+            sent, negotiated = answer_offer(offer, self._local, previous=self._sent, in_force=self.negotiated)
+            self._start(negotiated)
+        except (SdpRejected, SipParseError) as error:
+            log.info("sip.reinvite_refused", call_id=self.call_id, reason=str(error))
+            warnings = () if isinstance(error, SipParseError) else (error.warning_header(self._local.address),)
+            event.respond.reject(488, headers=warnings)
+            return
+        self._offer, self._sent, self.negotiated = offer, sent, negotiated
+        event.respond.accept(bytes(sent))
+
+    def _start(self, audio: NegotiatedAudio) -> None:
+        try:
+            self.session.start(stream_parameters(audio))
+        except StreamError as error:
+            raise SdpRejected(str(error), warning=INCOMPATIBLE_ADDRESS) from None
+
+    async def close(self) -> SessionStatistics | None:
+        """Releases the audio and returns its statistics, None when there was none."""
+        if self._session is None:
+            return None
+        return await self._session.close()
+
+    def _describe(self, address: str, port: int) -> LocalAudio:
+        return LocalAudio(
+            address=address,
+            port=port,
+            codecs=self._settings.codecs,
+            media_encryption=self._settings.media_encryption,
+            srtp=_SUITES,
+            session_id=secrets.randbits(31),
+            session_version=1,
+        )
+
+
+def is_ip_address(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 literal."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
+    """The media plane's view of a negotiated audio stream.
+
+    Raises SdpRejected when the far end gave a host name for its address: nothing is looked up for a peer's sake.
+    """
+    if not is_ip_address(audio.remote_address):
+        raise SdpRejected("the media address must be an IP address", warning=INCOMPATIBLE_ADDRESS)
+    return StreamParameters(
+        remote_address=audio.remote_address,
+        remote_port=audio.remote_port,
+        codec=audio.codec.name,
+        payload_type=audio.codec.payload_type or 0,
+        receive_payload_type=audio.receive_payload_type,
+        dtmf_send_pt=audio.dtmf_send_pt,
+        dtmf_receive_pt=audio.dtmf_receive_pt,
+        dtmf_clock=audio.dtmf_clock,
+        ptime=audio.ptime,
+        send=audio.sends,
+        receive=audio.receives,
+        rtcp_address=audio.remote_rtcp,
+        rtcp_mux=audio.rtcp_mux,
+        srtp=_srtp_parameters(audio.srtp) if audio.srtp is not None else None,
+    )
+
+
+def _srtp_parameters(keys: SrtpKeys) -> SrtpParameters:
+    mki = keys.receive.mki
+    return SrtpParameters(
+        suite=keys.suite.name,
+        send_key=keys.send.key_salt,
+        receive_key=keys.receive.key_salt,
+        receive_mki_octets=mki.octets if mki is not None else 0,
+    )

@@ -1,0 +1,86 @@
+"""How a call leaves through a number of the workspace, or straight to a SIP URI (contract §14.3, §14.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from engine.calls.audio_leg import LegSettings
+from engine.calls.outbound_leg import Destination
+from engine.calls.outcome import End
+from engine.model import Number, SipOutbound
+from sip import Credentials, NameAddr, Rejected, SipUri
+from sip.sdp import MediaEncryption, codecs_named
+
+_BUSY: Final = frozenset({486, 600})
+_SILENT: Final = frozenset({408, 480})
+_REFUSED: Final = frozenset({603, 607, 608})
+_UNALLOCATED: Final = frozenset({404, 410, 484, 604})
+
+
+def through_number(number: Number, called: str, headers: Mapping[str, str], domain: str) -> Destination | None:
+    """The way to a telephone number through the carrier of a number of ours; None where it has none.
+
+    `headers` are those of §14.5 and of the customer; `domain` is ours, for a From without one of the carrier's.
+    """
+    outbound = None if number.sip is None else number.sip.outbound
+    if outbound is None:
+        return None
+    params = () if outbound.transport == "udp" else (("transport", outbound.transport),)
+    identity = NameAddr(None, SipUri("sip", number.e164, host=outbound.from_domain or outbound.host or domain))
+    return Destination(
+        uri=SipUri("sip", called, host=outbound.host, port=outbound.port, params=params),
+        from_=identity,
+        headers=(
+            ("P-Asserted-Identity", f"<{identity.uri}>"),
+            *outbound.custom_headers.items(),
+            *headers.items(),
+        ),
+        credentials=_credentials(outbound),
+    )
+
+
+def to_uri(
+    uri: SipUri, caller: str, headers: Mapping[str, str], domain: str, credentials: Credentials | None = None
+) -> Destination:
+    """The way to a SIP URI; `caller` is a number or user name of ours."""
+    return Destination(
+        uri=uri,
+        from_=NameAddr(None, SipUri("sip", caller, host=domain)),
+        headers=tuple(headers.items()),
+        credentials=credentials,
+    )
+
+
+def _credentials(outbound: SipOutbound) -> Credentials | None:
+    if outbound.username is None or outbound.password is None:
+        return None
+    return Credentials(outbound.username, outbound.password)
+
+
+def legs_of(number: Number, legs: LegSettings) -> LegSettings:
+    """What a leg through this number's carrier offers: its codecs, as far as we speak them, and its encryption."""
+    outbound = number.sip.outbound if number.sip is not None else None
+    if outbound is None:
+        return legs
+    wanted = codecs_named(outbound.codecs)
+    spoken = tuple(codec for codec in wanted if codec in legs.codecs) or legs.codecs
+    encryption = MediaEncryption(outbound.media_encryption)
+    return replace(legs, codecs=spoken, media_encryption=encryption)
+
+
+def end_of(rejected: Rejected) -> End:
+    """What the record says of a call that was refused (contract §14.3)."""
+    status = rejected.status
+    if status is None:
+        return End("platform", "unreachable", "failed", 408 if rejected.cause == "timeout" else 503)
+    if status in _BUSY:
+        return End("callee", "busy", "busy", status)
+    if status in _SILENT:
+        return End("callee", "no_answer", "no_answer", status)
+    if status in _REFUSED:
+        return End("callee", "rejected", "rejected", status)
+    if status in _UNALLOCATED:
+        return End("callee", "unallocated_number", "failed", status)
+    return End("callee", "network_error" if status >= 500 else "rejected", "failed", status)

@@ -1,0 +1,154 @@
+"""The leg of a party whom we call: the INVITE with our offer, what comes of it, and the audio from the answer on.
+
+It decides nothing about the call: `on_event` gets what the far end does, after the leg has taken note of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from engine.calls.audio_leg import MISCELLANEOUS, AudioLeg, LegSettings
+from media import MediaEvent, MediaPlane, SessionStatistics
+from sip import (
+    Answered,
+    CallEvent,
+    Credentials,
+    Endpoint,
+    NameAddr,
+    Offer,
+    OutgoingCall,
+    SipParseError,
+    SipUri,
+    UserAgent,
+)
+from sip.sdp import SdpRejected, accept_answer, make_offer, parse_sdp
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Whom to call and how: the Request-URI, who calls, what is sent along, and what answers a challenge.
+
+    `next_hop` and `routes` lead to a registered contact; without them the URI is located as RFC 3263 says.
+    """
+
+    uri: SipUri
+    from_: NameAddr
+    headers: tuple[tuple[str, str], ...] = ()
+    credentials: Credentials | None = None
+    next_hop: Endpoint | None = None
+    routes: tuple[NameAddr, ...] = ()
+
+
+class OutboundLeg(AudioLeg):
+    """A party that is rung, and spoken to once it has answered.
+
+    `answered` is true once the far end has answered with audio that both sides can speak. When it answers with
+    something else the leg is hung up, and `place`'s `on_unusable` is told.
+    """
+
+    def __init__(
+        self,
+        user_agent: UserAgent,
+        plane: MediaPlane,
+        settings: LegSettings,
+        on_media: Callable[[MediaEvent], None],
+    ) -> None:
+        super().__init__(plane, settings, on_media)
+        self._user_agent = user_agent
+        self._on_event: Callable[[CallEvent], None] = lambda _event: None
+        self._on_unusable: Callable[[str], None] = lambda _reason: None
+        self._call: OutgoingCall | None = None
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of the leg, for logs; empty before the INVITE."""
+        return "" if self._call is None else self._call.call_id
+
+    @property
+    def outgoing(self) -> OutgoingCall:
+        """The SIP call. Raises RuntimeError before `place`."""
+        if self._call is None:
+            raise RuntimeError("the leg has not been placed")
+        return self._call
+
+    def place(
+        self,
+        destination: Destination,
+        on_event: Callable[[CallEvent], None],
+        on_unusable: Callable[[str], None],
+    ) -> None:
+        """Sends the INVITE with our offer. Nothing is told before this returns.
+
+        `on_unusable` is told in place of `Answered` when the answer holds no audio that we can use; the leg is hung up
+        by then. Raises media.PortsExhausted, and LocalProtocolError for text that cannot be sent.
+        """
+        self._on_event, self._on_unusable = on_event, on_unusable
+        remote = destination.next_hop.host if destination.next_hop is not None else destination.uri.host
+        advertised = self._settings.media_address or self._user_agent.local_address_for(remote)
+        self._session = self._plane.open(self._listening_host(advertised), self._on_media)
+        self._local = self._describe(advertised, self._session.local[1])
+        self._sent = make_offer(self._local)
+        self._call = self._user_agent.place_call(
+            destination.uri,
+            from_=destination.from_,
+            body=bytes(self._sent),
+            headers=destination.headers,
+            credentials=destination.credentials,
+            next_hop=destination.next_hop,
+            routes=destination.routes,
+            on_event=self._take,
+        )
+
+    def answer(self) -> None:
+        """Nothing is left to do: a party that we call answers by itself."""
+
+    def hangup(self) -> None:
+        """Ends the leg, with CANCEL before its answer and BYE after it; does nothing when it is over."""
+        if self._call is not None:
+            self._call.hangup()
+
+    async def close(self) -> SessionStatistics | None:
+        """Hangs up and releases the audio; returns its statistics."""
+        self.hangup()
+        return await super().close()
+
+    def _listening_host(self, advertised: str) -> str:
+        """The address to listen at: that of a SIP listener of the same family, else every one."""
+        ipv6 = ":" in advertised
+        hosts = [host for bound in self._user_agent.bound.values() for host, _ in bound]
+        return next((host for host in hosts if (":" in host) == ipv6), "::" if ipv6 else "0.0.0.0")
+
+    def _take(self, event: CallEvent) -> None:
+        if isinstance(event, Answered) and not self.answered:
+            try:
+                self._agree(event.body)
+            except (SdpRejected, SipParseError) as error:
+                log.warning("sip.unusable_answer", call_id=self.call_id, reason=str(error))
+                self.hangup()
+                self._on_unusable(str(error))
+                return
+            self.answered = True
+        elif isinstance(event, Offer):
+            self.renegotiate(event)
+            return
+        self._on_event(event)
+
+    def _agree(self, body: bytes | None) -> None:
+        assert self._sent is not None
+        assert self._local is not None
+        if not body:
+            raise SdpRejected("the answer to the call has no SDP", warning=MISCELLANEOUS)
+        negotiated = accept_answer(self._sent, parse_sdp(body), self._local)
+        self._start(negotiated)
+        self.negotiated = negotiated
+
+
+def header_lines(headers: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Header fields written as `X-Name=Value`, as VoyloML has them; what has no name is left out."""
+    pairs = (line.partition("=") for line in headers)
+    return tuple((name.strip(), value.strip()) for name, separator, value in pairs if separator and name.strip())

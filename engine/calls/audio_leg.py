@@ -88,6 +88,14 @@ class AudioLeg:
         """The Call-ID of the leg, for logs."""
         raise NotImplementedError
 
+    def answer(self) -> None:
+        """Answers a caller; see the kinds of leg."""
+        raise NotImplementedError
+
+    def hangup(self, sip_code: int) -> None:
+        """Ends the leg's dialog; an unanswered caller gets the final response `sip_code`."""
+        raise NotImplementedError
+
     def confirmed(self, event: Confirmed | OfferAnswered) -> None:
         """The ACK came; its body is the answer when the offer was ours. Raises SdpRejected or SipParseError."""
         if self.negotiated is not None or self._sent is None or self._local is None:

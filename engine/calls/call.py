@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import structlog
 
 from engine.calls import outcome
+from engine.calls.audio_leg import AudioLeg
 from engine.calls.control import LegControl
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
@@ -63,7 +64,7 @@ class CallServices:
 
 
 class Call:
-    """An inbound call to a number of a workspace.
+    """A call to a number of a workspace; `outbound.OutboundCall` is one from a number.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
     `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
@@ -74,7 +75,7 @@ class Call:
         self.new = new
         self.number = number
         self.application = application
-        self.leg: InboundLeg
+        self.leg: AudioLeg
         self._services = services
         self._control = LegControl(self, services.sources)
         self.on_stored: Callable[[], object] = lambda: None
@@ -86,6 +87,8 @@ class Call:
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
+        self._interpreter: Interpreter | None = None
+        self._limit: asyncio.TimerHandle | None = None
 
     @property
     def _log(self) -> structlog.typing.FilteringBoundLogger:
@@ -134,16 +137,24 @@ class Call:
             self._log.warning("sip.unreachable_media", reason=str(error))
             self.end(outcome.NO_COMMON_MEDIA)
             raise asyncio.CancelledError from None
+        self._was_answered()
+
+    def _was_answered(self) -> None:
         self._answered_at = time.monotonic()
         self._answer_stored = asyncio.create_task(
             self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
         )
 
+    def replace_document(self, *, url: str | None = None, xml: str | None = None) -> bool:
+        """Interrupts the running verb and goes on with another document (contract §6.5); False when there is nothing
+        to interrupt: not answered, or over. Raises voyloml.DocumentError when `xml` is no document."""
+        if not self.answered or self._end is not None or self._interpreter is None:
+            return False
+        return self._interpreter.replace(url=url, xml=xml)
+
     async def run(self) -> None:
         """Stores the call, rings, runs the application, and closes everything. Never raises."""
         self._running = True
-        loop = asyncio.get_running_loop()
-        limit = loop.call_later(self._services.call_seconds, self.end, outcome.TIME_LIMIT)
         try:
             await self._begin()
             result = await self._interpret()
@@ -160,11 +171,16 @@ class Call:
             self._log.exception("call.failed")
             self.end(outcome.INTERNAL_ERROR)
         finally:
-            limit.cancel()
+            if self._limit is not None:
+                self._limit.cancel()
         await self._close()
 
+    def _limit_to(self, seconds: float) -> None:
+        self._limit = asyncio.get_running_loop().call_later(seconds, self.end, outcome.TIME_LIMIT)
+
     async def _begin(self) -> None:
-        if self._end is None:
+        self._limit_to(self._services.call_seconds)
+        if self._end is None and isinstance(self.leg, InboundLeg):
             self.leg.incoming.ring()
         try:
             async with asyncio.timeout(STORE_SECONDS):
@@ -177,7 +193,7 @@ class Call:
 
     async def _interpret(self) -> RunResult:
         new, application = self.new, self.application
-        interpreter = Interpreter(
+        self._interpreter = Interpreter(
             control=self._control,
             facts=CallFacts(
                 call_sid=new.public_id,
@@ -200,7 +216,7 @@ class Call:
             exchange=self._services.exchange,
             limits=self._services.language,
         )
-        return await interpreter.run()
+        return await self._interpreter.run()
 
     def _status(self) -> str:
         if self._end is None:
@@ -221,12 +237,8 @@ class Call:
         end = self._end or outcome.INTERNAL_ERROR
         answered_at, ended_at, ended = self._answered_at, time.monotonic(), self._services.now()
         self._control.release()
-        incoming = self.leg.incoming
         try:
-            if answered_at is not None:
-                incoming.hangup()
-            else:
-                incoming.reject(end.sip_code)
+            self.leg.hangup(end.sip_code)
         except Exception:
             self._log.exception("call.hangup_failed")
         try:
@@ -268,7 +280,7 @@ class Call:
             outcome="answered" if answered else end.outcome,
             hangup_by=end.by,
             hangup_cause=end.cause,
-            sip_code=200 if answered else end.sip_code,
+            sip_code=200 if answered else end.sip_code or None,
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,

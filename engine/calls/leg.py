@@ -66,3 +66,10 @@ class InboundLeg(AudioLeg):
             self._start(self.negotiated)
         self.answered = True
         self.incoming.answer(bytes(self._sent))
+
+    def hangup(self, sip_code: int) -> None:
+        """Sends BYE, or the final response `sip_code` to a caller who was not answered."""
+        if self.answered:
+            self.incoming.hangup()
+        else:
+            self.incoming.reject(sip_code)

@@ -84,6 +84,11 @@ class AudioLeg:
         return self._session
 
     @property
+    def has_audio(self) -> bool:
+        """Whether there is an audio session: from early media or the answer on."""
+        return self._session is not None
+
+    @property
     def call_id(self) -> str:
         """The Call-ID of the leg, for logs."""
         raise NotImplementedError

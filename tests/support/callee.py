@@ -1,4 +1,4 @@
-"""Phones that are called, for tests: each rings, answers or refuses as told, sends its own tone and keeps what it hears."""
+"""Phones that are called, for tests: each rings, answers or refuses as told, sends its tone and keeps what it hears."""
 
 from __future__ import annotations
 

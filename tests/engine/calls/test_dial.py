@@ -14,7 +14,7 @@ from tests.support.callee import callees, referral
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone, PhoneCall, a_phone
-from tests.support.tones import level, seconds_of
+from tests.support.tones import level
 
 NUMBER = "+15550100"
 DONE = "<Response><Hangup/></Response>"
@@ -137,19 +137,17 @@ class TestRinging:
             await rung.cancelled()
             form = (await flow.wait_for("/done")).form
             assert (form["DialStatus"], form["DialHangupCause"]) == ("no-answer", "no_answer")
-            assert seconds_of(call.heard, 440) + seconds_of(call.heard, 480) >= 0
             assert abs(call.heard.astype(int)).max() > 1000, "the caller must hear that it rings"
 
     async def test_the_first_to_answer_wins_and_the_other_is_cancelled(self, engine: TestEngine, phone: Phone) -> None:
-        async with callees(2) as (one, other):
-            async with Flow(dial(f"<Sip>{one.uri}</Sip><Sip>{other.uri}</Sip>")) as flow:
-                call = await calling(engine, phone, flow)
-                loser, winner = await one.call(), await other.call()
-                winner.answer(880)
-                await loser.cancelled()
-                await call.hears(880)
-                winner.incoming.hangup()
-                assert (await flow.wait_for("/done")).form["DialTo"] == other.uri
+        async with callees(2) as (one, other), Flow(dial(f"<Sip>{one.uri}</Sip><Sip>{other.uri}</Sip>")) as flow:
+            call = await calling(engine, phone, flow)
+            loser, winner = await one.call(), await other.call()
+            winner.answer(880)
+            await loser.cancelled()
+            await call.hears(880)
+            winner.incoming.hangup()
+            assert (await flow.wait_for("/done")).form["DialTo"] == other.uri
 
     async def test_a_number_leaves_through_the_carrier_of_the_number_called(
         self, engine: TestEngine, phone: Phone
@@ -202,14 +200,15 @@ class TestRinging:
             assert (form["DialStatus"], form["DialHangupCause"]) == ("failed", "unreachable")
 
 
-class TestRefer:
-    DOCUMENTS = {
-        "/start": '<Response><Play>/tone-440.wav</Play><Refer action="/done">sip:anna@127.0.0.1</Refer></Response>',
-        "/done": DONE,
-    }
+REFER = {
+    "/start": '<Response><Play>/tone-440.wav</Play><Refer action="/done">sip:anna@127.0.0.1</Refer></Response>',
+    "/done": DONE,
+}
 
+
+class TestRefer:
     async def test_accepted(self, engine: TestEngine, phone: Phone) -> None:
-        async with Flow(self.DOCUMENTS) as flow:
+        async with Flow(REFER) as flow:
             call = await calling(engine, phone, flow)
             await call._until(lambda: call.has(Referred), 10)
             asked = referral(call.events)
@@ -222,7 +221,7 @@ class TestRefer:
             await call.hung_up()
 
     async def test_failed(self, engine: TestEngine, phone: Phone) -> None:
-        async with Flow(self.DOCUMENTS) as flow:
+        async with Flow(REFER) as flow:
             call = await calling(engine, phone, flow)
             await call._until(lambda: call.has(Referred), 10)
             asked = referral(call.events)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from media.prompt import PromptAudio
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
+    from media.tones import ringback
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -52,6 +53,7 @@ _HOMES = {
     "media.library": ("PromptLibrary", "Stored"),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
+    "media.tones": ("ringback",),
     "media.session": ("MediaSession",),
     "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
 }
@@ -89,6 +91,7 @@ __all__ = [
     "Stored",
     "StreamError",
     "StreamParameters",
+    "ringback",
 ]
 
 

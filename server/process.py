@@ -24,7 +24,7 @@ from api import ApiServices, create_app
 from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications, language_limits
-from engine.calls import CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
+from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
@@ -196,14 +196,16 @@ class EngineProcess:
             fetch_seconds=config.limits.audio_seconds,
         )
         self.switchboard = Switchboard()
+        legs = room_settings.leg_settings(config)
+        self.calling = CallingOut(self.directory, self.sip_accounts, self.plane, legs, self.realm)
         services = CallServices(
             records=self.records,
             sources=PromptSources(files, self.speech),
             exchange=self.http_client,
             language=language_limits(self.limits),
             call_seconds=config.limits.call_seconds,
+            calling=self.calling,
         )
-        legs = room_settings.leg_settings(config)
         self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
         self.outgoing = OutgoingCalls(
             self.store,
@@ -227,6 +229,7 @@ class EngineProcess:
             self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted), monitor=self.monitor
         )
         self.account_registrations.bind(self.user_agent)
+        self.calling.bind(self.user_agent, self.account_registrations.bindings)
         await self.user_agent.start()
         self._exit.push_async_callback(self.user_agent.close)
         self.carrier_registrations = CarrierRegistrations(self.directory.registrations)

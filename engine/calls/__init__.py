@@ -1,10 +1,20 @@
 """Calls: how they arrive, what runs on them, and how they end."""
 
 from engine.calls.call import Call, CallServices
+from engine.calls.dialling import CallingOut
 from engine.calls.incoming import IncomingCalls
 from engine.calls.leg import LegSettings
 from engine.calls.placing import OutgoingCalls
 from engine.calls.prompting import PromptSources
 from engine.calls.switchboard import Switchboard
 
-__all__ = ["Call", "CallServices", "IncomingCalls", "LegSettings", "OutgoingCalls", "PromptSources", "Switchboard"]
+__all__ = [
+    "Call",
+    "CallServices",
+    "CallingOut",
+    "IncomingCalls",
+    "LegSettings",
+    "OutgoingCalls",
+    "PromptSources",
+    "Switchboard",
+]

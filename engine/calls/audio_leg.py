@@ -22,7 +22,7 @@ from media import (
     StreamError,
     StreamParameters,
 )
-from sip import Confirmed, Offer, OfferAnswered, SipParseError
+from sip import Confirmed, IncomingCall, Offer, OfferAnswered, OutgoingCall, SipParseError
 from sip.sdp import (
     SUITES,
     Codec,
@@ -84,8 +84,18 @@ class AudioLeg:
         return self._session
 
     @property
+    def has_audio(self) -> bool:
+        """Whether there is an audio session: from early media or the answer on."""
+        return self._session is not None
+
+    @property
     def call_id(self) -> str:
         """The Call-ID of the leg, for logs."""
+        raise NotImplementedError
+
+    @property
+    def sip(self) -> IncomingCall | OutgoingCall:
+        """The SIP call, whichever kind of leg this is."""
         raise NotImplementedError
 
     def answer(self) -> None:

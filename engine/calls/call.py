@@ -17,6 +17,7 @@ import structlog
 from engine.calls import outcome
 from engine.calls.audio_leg import AudioLeg
 from engine.calls.control import LegControl
+from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
@@ -35,6 +36,10 @@ from sip import (
     Info,
     Offer,
     OfferAnswered,
+    ReferAccepted,
+    ReferEnded,
+    ReferFailed,
+    ReferProgress,
     Referred,
     RemoteHangup,
     SipParseError,
@@ -60,6 +65,7 @@ class CallServices:
     exchange: HttpExchange
     language: LanguageLimits
     call_seconds: float
+    calling: CallingOut
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -77,7 +83,7 @@ class Call:
         self.application = application
         self.leg: AudioLeg
         self._services = services
-        self._control = LegControl(self, services.sources)
+        self._control = LegControl(self, services.sources, services.calling)
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()
@@ -127,8 +133,25 @@ class Call:
         """Answers the caller unless already done, and stores that it was. Raises nothing: a failure ends the call."""
         if self._answered_at is not None:
             return
+        self._open(self.leg.answer)
+        self._was_answered()
+
+    def _was_answered(self) -> None:
+        self._answered_at = time.monotonic()
+        self._answer_stored = asyncio.create_task(
+            self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
+        )
+
+    async def open_early_media(self) -> None:
+        """Opens early media to a caller who is not answered. Raises nothing: a failure ends the call."""
+        if not isinstance(self.leg, InboundLeg) or not self.leg.offered:
+            self.log("early_media_unavailable", {"warning": "the INVITE carries no offer"})
+            return
+        self._open(self.leg.open_early_media)
+
+    def _open(self, open_audio: Callable[[], None]) -> None:
         try:
-            self.leg.answer()
+            open_audio()
         except PortsExhausted as error:
             self._log.error("media.ports_exhausted", reason=str(error), hint="widen media.rtp_ports")
             self.end(outcome.PORTS_EXHAUSTED)
@@ -137,13 +160,6 @@ class Call:
             self._log.warning("sip.unreachable_media", reason=str(error))
             self.end(outcome.NO_COMMON_MEDIA)
             raise asyncio.CancelledError from None
-        self._was_answered()
-
-    def _was_answered(self) -> None:
-        self._answered_at = time.monotonic()
-        self._answer_stored = asyncio.create_task(
-            self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
-        )
 
     def replace_document(self, *, url: str | None = None, xml: str | None = None) -> bool:
         """Interrupts the running verb and goes on with another document (contract §6.5); False when there is nothing
@@ -242,6 +258,10 @@ class Call:
         except Exception:
             self._log.exception("call.hangup_failed")
         try:
+            await self._control.close()
+        except Exception:
+            self._log.exception("call.parties_not_closed")
+        try:
             statistics = await self.leg.close()
             if statistics is not None:
                 self.log("media", _media_report(statistics))
@@ -256,6 +276,16 @@ class Call:
             by=end.by,
             cause=end.cause,
         )
+        await self._request_what_is_due()
+
+    async def _request_what_is_due(self) -> None:
+        """The action of the verb that the end of the call has interrupted (contract §10.6)."""
+        if self._interpreter is None:
+            return
+        try:
+            await self._interpreter.finish()
+        except Exception:
+            self._log.exception("call.action_failed")
 
     async def _store_end(self, ended: CallOutcome) -> None:
         if self._answer_stored is not None:
@@ -300,8 +330,10 @@ class Call:
                     self._press(key, "info")
             case Offer():
                 self.leg.renegotiate(event)
+            case ReferAccepted() | ReferProgress() | ReferFailed() | ReferEnded():
+                self._control.refer_told(event)
             case Referred():
-                # Nobody to transfer to: calls out are not there yet
+                # A transfer that the far end asks for is not carried out
                 event.respond.reject(603)
                 self.log("transfer_declined", {"target": str(event.target)[:256]})
             case Failed():
@@ -328,7 +360,7 @@ class Call:
         match event:
             case DigitStarted():
                 self._press(event.key, "event")
-            case MediaTimeout():
+            case MediaTimeout() if self.answered:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
             case _:

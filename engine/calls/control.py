@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from engine.calls.dialling import CallingOut, Dialling, NoSound
 from engine.calls.keys import KeyBuffer
 from engine.calls.outcome import BUSY, REJECTED
+from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
+from engine.calls.refer import ReferEvent, Referral
 from voyloml import PromptItem
+from voyloml.capabilities import Bridge, DialTarget, Party, Referred
+from voyloml.control import Prompting
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
@@ -17,8 +22,10 @@ if TYPE_CHECKING:
 class LegControl:
     """Drives one call for the interpreter. Hang-up from outside is a cancellation of the task that runs it."""
 
-    def __init__(self, call: Call, sources: PromptSources) -> None:
+    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut) -> None:
         self._call = call
+        self._dialling = Dialling(call, sources, calling)
+        self._referral: Referral | None = None
         self._sources = sources
         self._keys = KeyBuffer()
         self._prompting: LegPrompting | None = None
@@ -39,8 +46,12 @@ class LegControl:
     async def hangup(self) -> None:
         """The run of the document is over; the call closes with it, for the reason that the run gives."""
 
-    def prompt(self, items: Sequence[PromptItem], *, interrupt_keys: str = "") -> LegPrompting:
-        """Starts playing `items` back to back; a key of `interrupt_keys` stops them in the media plane itself."""
+    def prompt(self, items: Sequence[PromptItem], *, interrupt_keys: str = "") -> Prompting:
+        """Starts playing `items` back to back; a key of `interrupt_keys` stops them in the media plane itself.
+
+        On a leg without audio, for want of early media, nothing is played."""
+        if not self._call.leg.has_audio:
+            return NoSound()
         prompting = LegPrompting(self._call.leg.session, self._sources, items, interrupt_keys, self.log)
         self._prompting = prompting
         return prompting
@@ -59,6 +70,40 @@ class LegControl:
         if prompting is not None and key in prompting.interrupt_keys:
             prompting.interrupt()
         self._keys.press(key)
+        self._dialling.on_caller_key(key)
+
+    async def pre_answer(self) -> None:
+        """Opens early media; without an offer of the caller there is none, and the call's log says so."""
+        await self._call.open_early_media()
+
+    async def parties(
+        self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
+    ) -> Sequence[Party]:
+        """See `Dialling.parties`. Raises DialRefused."""
+        return self._dialling.parties(targets, caller_id=caller_id, headers=headers)
+
+    def ringback(self, *, real: bool) -> Prompting:
+        """See `Dialling.ringback`."""
+        return self._dialling.ringback(real=real)
+
+    async def bridge(self, party: Party, *, record: bool) -> Bridge:
+        """Connects the caller with a party that `parties` gave."""
+        assert isinstance(party, DialledParty)
+        return self._dialling.bridge(party, record=record)
+
+    async def refer(self, uri: str) -> Referred:
+        """Sends REFER on the caller's leg and returns what its NOTIFYs say."""
+        self._referral = Referral()
+        return await self._referral.outcome(self._call.leg.sip, uri)
+
+    def refer_told(self, event: ReferEvent) -> None:
+        """What the caller's phone says of our REFER."""
+        if self._referral is not None:
+            self._referral.told(event)
+
+    async def close(self) -> None:
+        """Ends every leg that a Dial has made."""
+        await self._dialling.close()
 
     def release(self) -> None:
         """Stops whatever plays; the call is over."""

@@ -45,6 +45,26 @@ class InboundLeg(AudioLeg):
         """The Call-ID of the leg, for logs."""
         return self.incoming.call_id
 
+    @property
+    def sip(self) -> IncomingCall:
+        """The SIP call, whichever kind of leg this is."""
+        return self.incoming
+
+    @property
+    def offered(self) -> bool:
+        """Whether the INVITE carried an offer; without one there is no early media."""
+        return self._agreement is not None
+
+    def open_early_media(self) -> None:
+        """Opens the audio and sends 183 with our SDP; does nothing when the audio is open.
+
+        Raises media.PortsExhausted, or SdpRejected when no audio can be sent where the peer wants it; no response is
+        sent then.
+        """
+        if self.has_audio or not self.offered:
+            return
+        self.incoming.progress(self._open())
+
     def answer(self) -> None:
         """Opens the audio, sends 200 with our SDP and starts sending; does nothing when already answered.
 
@@ -54,6 +74,12 @@ class InboundLeg(AudioLeg):
         """
         if self.answered:
             return
+        # What early media was agreed on is the answer (RFC 3261 §13.2.1)
+        sent = bytes(self._sent) if self.has_audio and self._sent is not None else self._open()
+        self.answered = True
+        self.incoming.answer(sent)
+
+    def _open(self) -> bytes:
         address = self._user_agent.local_address_for(self.incoming.source.host)
         advertised = self._settings.media_address or address
         self._session = self._plane.open(self.incoming.local.host, self._on_media)
@@ -64,8 +90,7 @@ class InboundLeg(AudioLeg):
             self._sent = write_answer(self._offer, self._agreement, self._local)
             self.negotiated = self._agreement.audio
             self._start(self.negotiated)
-        self.answered = True
-        self.incoming.answer(bytes(self._sent))
+        return bytes(self._sent)
 
     def hangup(self, sip_code: int) -> None:
         """Sends BYE, or the final response `sip_code` to a caller who was not answered."""

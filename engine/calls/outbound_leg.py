@@ -76,6 +76,11 @@ class OutboundLeg(AudioLeg):
             raise RuntimeError("the leg has not been placed")
         return self._call
 
+    @property
+    def sip(self) -> OutgoingCall:
+        """The SIP call, whichever kind of leg this is."""
+        return self.outgoing
+
     def place(
         self,
         destination: Destination,

@@ -58,7 +58,7 @@ class PhoneCall:
 
     def on_event(self, event: CallEvent) -> None:
         self.events.append(event)
-        if isinstance(event, Answered) and event.body and self.negotiated is None:
+        if isinstance(event, Answered | Progress) and event.body and self.negotiated is None:
             description = parse_sdp(event.body)
             if self.late:
                 answer, self.negotiated = answer_offer(description, self.local)
@@ -101,6 +101,11 @@ class PhoneCall:
     async def hears(self, hertz: float, at_least: float = 0.5, seconds: float = 10.0) -> None:
         """Waits until `hertz` was heard for `at_least` seconds altogether."""
         await self._until(lambda: seconds_of(self.heard, hertz) >= at_least, seconds)
+
+    async def hears_early(self, hertz: float, at_least: float = 0.5) -> None:
+        """Waits as `hears` does; asserts that the call was not answered meanwhile."""
+        await self._until(lambda: self.has(Answered) or seconds_of(self.heard, hertz) >= at_least, 10.0)
+        assert not self.has(Answered)
 
     def say(self, hertz: float, seconds: float = 30.0) -> None:
         """Sends a tone from now on."""

@@ -1,0 +1,249 @@
+"""Carries out a Dial for a call: whom to ring by which way and as whom, what the caller hears, the bridge (contract
+§10.6, §14.3, §14.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.calls.audio_leg import LegSettings
+from engine.calls.carriers import legs_of, through_number, to_uri
+from engine.calls.outbound_leg import Destination, header_lines
+from engine.calls.party import DialledParty
+from engine.directory import NumberDirectory
+from engine.ids import new_call_id
+from engine.model import Number
+from engine.phone import PhoneNumberError, normalise
+from engine.sip_accounts import SipAccountDirectory
+from media import MediaPlane, MediaSession, PromptAudio, ringback
+from sip import Binding, Credentials, LocalProtocolError, SipParseError, SipUri, UserAgent
+from voyloml.capabilities import DialRefused, DialTarget, Unreached
+
+if TYPE_CHECKING:
+    from engine.calls.call import Call
+    from engine.calls.prompting import PromptSources
+
+OWN_HEADERS = "x-voylo-"
+UNALLOCATED = Unreached("failed", "unallocated_number")
+
+_Way = tuple[Destination, LegSettings]
+
+
+class CallingOut:
+    """What every Dial needs of the engine. `bind` it once SIP is there."""
+
+    def __init__(
+        self,
+        directory: NumberDirectory,
+        accounts: SipAccountDirectory,
+        plane: MediaPlane,
+        legs: LegSettings,
+        domain: Callable[[], str],
+    ) -> None:
+        self.directory = directory
+        self.accounts = accounts
+        self.plane = plane
+        self.legs = legs
+        self.domain = domain
+        self.user_agent: UserAgent
+        self.bindings: Callable[[str], Sequence[Binding]]
+        self.tone = ringback()
+
+    def bind(self, user_agent: UserAgent, bindings: Callable[[str], Sequence[Binding]]) -> None:
+        """The user agent that places the calls, and the look-up of an account's registered contacts by its id."""
+        self.user_agent = user_agent
+        self.bindings = bindings
+
+
+class NoSound:
+    """voyloml's `Prompting` where nothing is played."""
+
+    interrupted = False
+
+    async def wait(self) -> None:
+        """Returns at once."""
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class Ringback:
+    """The tone that tells the caller that it rings, until stopped."""
+
+    interrupted = False
+
+    def __init__(self, session: MediaSession, tone: PromptAudio) -> None:
+        self._session = session
+        self._group = session.new_group()
+        self._playing = session.play(tone, loops=0, group=self._group)
+
+    async def wait(self) -> None:
+        """Returns when it was stopped."""
+        await self._playing.wait()
+
+    def stop(self) -> None:
+        """Silence with the next tick."""
+        self._session.stop(self._group)
+
+
+class LegBridge:
+    """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys."""
+
+    def __init__(self, dialling: Dialling, caller: MediaSession, party: DialledParty) -> None:
+        self._dialling = dialling
+        self._caller = caller
+        self._party = party
+        self._session = party.session
+        self._caller.hear(self._session)
+        self._session.hear(self._caller)
+        dialling.on_caller_key = self._session.send_digits
+        party.on_key = self._caller.send_digits
+
+    async def stop(self) -> None:
+        """Parts them. There is no recording."""
+        self._dialling.on_caller_key = self._party.on_key = lambda _key: None
+        self._caller.hear(None)
+        self._session.hear(None)
+
+
+class Dialling:
+    """The Dials of one call; voyloml's `Dialler`, without the call's own prompts."""
+
+    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut) -> None:
+        self.on_caller_key: Callable[[str], object] = lambda _key: None
+        self._call = call
+        self._sources = sources
+        self._calling = calling
+        self._parties: list[DialledParty] = []
+
+    def parties(
+        self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
+    ) -> Sequence[DialledParty]:
+        """A party for each target, none rung yet. Raises DialRefused for a caller ID that may not be shown."""
+        number = self._presented(caller_id) if any(target.kind == "number" for target in targets) else None
+        parties = [self._party(target, number, caller_id, headers) for target in targets]
+        self._parties += parties
+        return parties
+
+    def ringback(self, *, real: bool) -> NoSound | Ringback:
+        """A tone for a caller who is answered; the caller's phone makes its own before (180 has been sent)."""
+        if real:
+            self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "dialMusic", "value": "real"})
+        if not self._call.leg.answered:
+            return NoSound()
+        return Ringback(self._call.leg.session, self._calling.tone)
+
+    def bridge(self, party: DialledParty, *, record: bool) -> LegBridge:
+        """Lets the caller and the party hear each other; a recording that is ordered is not made, the log says so."""
+        if record:
+            self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "record"})
+        self._call.log("dial_bridged", {"leg": party.sid, "to": party.address})
+        return LegBridge(self, self._call.leg.session, party)
+
+    async def close(self) -> None:
+        """Ends every party's legs; the call is over."""
+        for party in self._parties:
+            await party.hangup()
+
+    def _presented(self, caller_id: str | None) -> Number:
+        """The number of ours that telephones are called from. Raises DialRefused."""
+        number: Number | None = self._call.number
+        if caller_id is not None:
+            try:
+                number = self._calling.directory.lookup(normalise(caller_id))
+            except PhoneNumberError:
+                number = None
+        allowed = self._call.application.allowed_caller_ids
+        if number is None or number.workspace_id != self._call.new.workspace_id:
+            problem = "is no number of this workspace"
+        elif number.status != "active" or not number.outbound_enabled:
+            problem = "may not call out"
+        elif allowed and number.e164 not in allowed:
+            problem = "is not in the application's allowedCallerIds"
+        else:
+            return number
+        shown = caller_id if caller_id is not None else self._call.number.e164
+        raise DialRefused("caller_id_not_allowed", f"the caller ID {shown} {problem}")
+
+    def _party(
+        self, target: DialTarget, number: Number | None, caller_id: str | None, headers: Sequence[str]
+    ) -> DialledParty:
+        calling = self._calling
+        sent = self._headers((*headers, *target.headers))
+        ways: list[_Way] = []
+        unreached = Unreached("failed", "unreachable")
+        if target.kind == "number":
+            assert number is not None
+            try:
+                ways = self._by_carrier(number, normalise(target.address), sent)
+            except PhoneNumberError:
+                unreached = UNALLOCATED
+        elif target.kind == "sip":
+            ways = self._by_uri(target, self._caller(caller_id), sent)
+        elif target.kind == "agent":
+            ways = self._to_contacts(target.address, self._caller(caller_id), sent)
+        else:
+            self._call.log("verb_unavailable", {"verb": target.kind.capitalize(), "to": target.address})
+        return DialledParty(
+            new_call_id()[1],
+            target.address,
+            ways,
+            calling.user_agent,
+            calling.plane,
+            self._sources,
+            self._call.log,
+            unreached,
+        )
+
+    def _caller(self, caller_id: str | None) -> str:
+        """The user part of From for SIP targets."""
+        shown = caller_id or self._call.new.from_
+        if shown.startswith(("sip:", "sips:")):
+            try:
+                return SipUri.parse(shown).user or "anonymous"
+            except SipParseError:
+                return "anonymous"
+        return shown
+
+    def _headers(self, lines: Sequence[str]) -> Mapping[str, str]:
+        new = self._call.new
+        own = {"X-Voylo-Call-Id": new.public_id, "X-Voylo-To": new.to, "X-Voylo-From": new.from_}
+        if new.direction == "inbound":
+            own["Diversion"] = f"<sip:{new.to}@{_host(self._calling.domain())}>;reason=unconditional"
+        theirs = {name: value for name, value in header_lines(lines) if not name.lower().startswith(OWN_HEADERS)}
+        return {**own, **theirs}
+
+    def _by_carrier(self, number: Number, called: str, headers: Mapping[str, str]) -> list[_Way]:
+        destination = through_number(number, called, headers, self._calling.domain())
+        if destination is None:
+            self._call.log("dial_without_carrier", {"number": number.e164, "to": called})
+            return []
+        return [(destination, legs_of(number, self._calling.legs))]
+
+    def _by_uri(self, target: DialTarget, caller: str, headers: Mapping[str, str]) -> list[_Way]:
+        try:
+            uri = SipUri.parse(target.address).replace(headers=())
+        except (SipParseError, LocalProtocolError) as error:
+            self._call.log("dial_bad_uri", {"to": target.address[:256], "warning": str(error)})
+            return []
+        credentials = None
+        if target.username is not None and target.password is not None:
+            credentials = Credentials(target.username, target.password)
+        return [(to_uri(uri, caller, headers, self._calling.domain(), credentials), self._calling.legs)]
+
+    def _to_contacts(self, username: str, caller: str, headers: Mapping[str, str]) -> list[_Way]:
+        calling = self._calling
+        account = calling.accounts.lookup(username)
+        if account is None or account.kind != "agent" or account.workspace_id != self._call.new.workspace_id:
+            return []
+        found: list[_Way] = []
+        for binding in calling.bindings(account.id):
+            target = binding.target()
+            way = to_uri(target.uri, caller, headers, calling.domain())
+            found.append((replace(way, next_hop=target.remote, routes=target.route_set), calling.legs))
+        return found
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

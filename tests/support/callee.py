@@ -1,0 +1,134 @@
+"""Phones that are called, for tests: each rings, answers or refuses as told, sends its tone and keeps what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media import MediaConfig, MediaPlane, MediaSession, PromptAudio
+from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
+from sip.sdp import LocalAudio, answer_offer, parse_sdp
+from tests.support.phone import PCMA, PCMU, parameters
+from tests.support.tones import seconds_of, sine
+
+
+class CalleeCall:
+    """One call to the phone."""
+
+    def __init__(self, incoming: IncomingCall, plane: MediaPlane) -> None:
+        self.incoming = incoming
+        self.events: list[CallEvent] = []
+        self.session: MediaSession | None = None
+        self._plane = plane
+        self._heard: list[NDArray[np.int16]] = []
+        self._changed = asyncio.Event()
+        incoming.on_event = self._on_event
+
+    def _on_event(self, event: CallEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    def _hear(self, frame: NDArray[np.int16]) -> None:
+        self._heard.append(frame)
+        self._changed.set()
+
+    @property
+    def heard(self) -> NDArray[np.int16]:
+        return np.concatenate(self._heard) if self._heard else np.zeros(0, np.int16)
+
+    def header(self, name: str) -> str | None:
+        """A header field of the INVITE."""
+        return self.incoming.request.headers.get(name)
+
+    def answer(self, hertz: float | None = None) -> None:
+        """Answers, and sends a tone from then on."""
+        assert self.incoming.offer
+        self.session = self._plane.open("127.0.0.1", lambda event: None)
+        local = LocalAudio("127.0.0.1", self.session.local[1], (PCMU, PCMA), session_id=1, session_version=1)
+        answer, negotiated = answer_offer(parse_sdp(self.incoming.offer), local)
+        self.session.tap(lambda frame: self._hear(frame.copy()))
+        self.session.start(parameters(negotiated))
+        if hertz is not None:
+            self.session.play(PromptAudio(sine(hertz, 30.0), f"{hertz} Hz"))
+        self.incoming.answer(bytes(answer))
+
+    def has(self, kind: type[CallEvent]) -> bool:
+        return any(isinstance(event, kind) for event in self.events)
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+        """Waits for what an event or a frame makes true."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def hears(self, hertz: float, at_least: float = 0.5) -> None:
+        """Waits until `hertz` was heard for `at_least` seconds altogether."""
+        await self.until(lambda: seconds_of(self.heard, hertz) >= at_least)
+
+    async def cancelled(self) -> None:
+        """Waits for the engine's CANCEL."""
+        await self.until(lambda: self.has(Cancelled))
+
+    async def hung_up(self) -> None:
+        """Waits for the engine's BYE."""
+        await self.until(lambda: self.has(RemoteHangup))
+
+
+class Callee:
+    """A phone at an address of its own; `calls` are handed out in the order of their arrival."""
+
+    def __init__(self, plane: MediaPlane) -> None:
+        self.calls: asyncio.Queue[CalleeCall] = asyncio.Queue()
+        self.all: list[CalleeCall] = []
+        self.agent: UserAgent
+        self.refuses: int | None = None
+        self._plane = plane
+
+    def arrived(self, incoming: IncomingCall) -> None:
+        call = CalleeCall(incoming, self._plane)
+        self.all.append(call)
+        if self.refuses is not None:
+            incoming.reject(self.refuses)
+        else:
+            incoming.ring()
+        self.calls.put_nowait(call)
+
+    @property
+    def uri(self) -> str:
+        host, port = self.agent.bound["udp"][0]
+        return f"sip:callee@{host}:{port}"
+
+    async def call(self, seconds: float = 10.0) -> CalleeCall:
+        """The next call."""
+        async with asyncio.timeout(seconds):
+            return await self.calls.get()
+
+
+@asynccontextmanager
+async def callees(count: int) -> AsyncIterator[list[Callee]]:
+    """So many phones on loopback."""
+    plane = MediaPlane(MediaConfig(rtp_ports=(21200, 21399), realtime=False))
+    await plane.start()
+    phones = [Callee(plane) for _ in range(count)]
+    for phone in phones:
+        phone.agent = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),)), phone.arrived)
+        await phone.agent.start()
+    try:
+        yield phones
+    finally:
+        for phone in phones:
+            for call in phone.all:
+                if call.session is not None:
+                    await call.session.close()
+            await phone.agent.close()
+        await plane.close()
+
+
+def referral(events: list[CallEvent]) -> Referred | None:
+    """The REFER among the events of a call, if any."""
+    return next((event for event in events if isinstance(event, Referred)), None)

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from server.process import running
-from tests.support.called_phone import CalledPhone, TakenCall, a_called_phone
+from tests.support.called_phone import CalledPhone, a_called_phone
+from tests.support.callee import CalleeCall
 from tests.support.engine import TestEngine, engine_config, running_engine
 from tests.support.flow import Flow
 
@@ -109,7 +110,7 @@ async def test_a_refusal_is_told_as_the_table_says(
 async def test_a_phone_that_only_rings_is_given_up_with_cancel(engine: TestEngine, phone: CalledPhone) -> None:
     await place(engine, await order(engine, phone, "<Response><Hangup/></Response>", timeout=5))
     call = await phone.called()
-    await call.canceled()
+    await call.cancelled()
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("no_answer", "platform", "no_answer")
     assert record["ringS"] == 5
@@ -139,9 +140,9 @@ async def test_a_sip_uri_is_called_at_its_own_address(engine: TestEngine, phone:
 async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: CalledPhone) -> None:
     from sip import Credentials
 
-    asked: list[TakenCall] = []
+    asked: list[CalleeCall] = []
 
-    def check(call: TakenCall) -> None:
+    def check(call: CalleeCall) -> None:
         asked.append(call)
         result = phone.agent.check_credentials(call.incoming, "carrier", Credentials("acct", "a-secret"))
         if result.ok:
@@ -237,7 +238,7 @@ class TestControl:
         redirected = await engine.client.post(f"{path}/redirect", json={"xml": "<Response/>"})
         assert redirected.status_code == 409
         assert (await engine.client.post(f"{path}/hangup")).status_code == 204
-        await call.canceled()
+        await call.cancelled()
         record = await engine.ended_call()
         assert (record["outcome"], record["hangupBy"]) == ("canceled", "api")
         assert (await engine.client.post(f"{path}/hangup")).status_code == 409

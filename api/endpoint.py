@@ -6,6 +6,7 @@ The checks run in this order, and the first that fails answers: method (405), ke
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -37,6 +38,7 @@ EVERY_ANSWER: Final[HeaderList] = [
     (b"x-content-type-options", b"nosniff"),
 ]
 JSON_TYPE: Final = (b"content-type", JSON_MEDIA_TYPE.encode())
+IDEMPOTENCY_KEY: Final = re.compile("[!-~]{1,255}")
 XML_TYPES: Final = frozenset({"application/xml", "text/xml"})
 
 
@@ -94,6 +96,10 @@ class Endpoint:
             errors += found
         if operation.body is not None:
             errors += await self._take_body(operation, request, fields, receive)
+        if operation.idempotent and (key := fields.get("idempotency-key")) is not None:
+            request.idempotency_key = key
+            if IDEMPOTENCY_KEY.fullmatch(key) is None:
+                errors.append(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
         if errors:
             raise ValidationFailed(errors)
         result = await operation.handler(request)

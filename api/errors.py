@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
+from engine.calls.placing import StillRunning
 from engine.errors import EngineError, FieldError, TooManyRequests, Unauthorized, Unavailable, ValidationFailed
 
 FIELD_ERRORS_SHOWN: Final = 100
@@ -57,7 +58,7 @@ def answer_to(error: EngineError) -> tuple[int, bytes, list[tuple[bytes, bytes]]
     if isinstance(error, ValidationFailed):
         return status, validation_body(error.errors), []
     headers: list[tuple[bytes, bytes]] = []
-    if isinstance(error, (TooManyRequests, Unavailable)):
+    if isinstance(error, (StillRunning, TooManyRequests, Unavailable)):
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))

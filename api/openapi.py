@@ -126,7 +126,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [operation.tag],
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_header_parameters(operation)],
         "responses": _responses(operation, schemas),
         "security": _security(operation),
     }
@@ -187,6 +187,20 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "query", "required": False, "schema": _without_null(member)}
         for name, member in schema["properties"].items()
+    ]
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    if not operation.idempotent:
+        return []
+    return [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "The same key with the same request does nothing a second time",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        }
     ]
 
 

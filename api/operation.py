@@ -65,6 +65,8 @@ class ApiRequest:
     query_values: BaseModel | None = None
     body_values: BaseModel | None = None
     raw_body: bytes = b""
+    idempotency_key: str | None = None
+    """The Idempotency-Key of an operation that takes one (contract §6.2)."""
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Headers that the handler adds to its answer."""
 
@@ -105,6 +107,8 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
+    An `idempotent` one takes an Idempotency-Key.
+
     An answer with another `media_type` than JSON is a text, of which `example` is one.
     """
 
@@ -121,6 +125,7 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_may_be_null: bool = False
+    idempotent: bool = False
     xml_body: bool = False
     check: Check | None = None
     out: Any = None

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.calls.placing import OutgoingCalls
 from engine.deliveries import Deliveries
+from engine.errors import Unavailable
 from engine.inbound_trunks import DestinationHealthLookup, InboundTrunks, never_probed
 from engine.limits import Limits
 from engine.members import Members
@@ -28,8 +30,8 @@ class ApiServices:
     """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
-    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks, and
-    `call_load` what runs in a workspace.
+    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks,
+    `call_load` what runs in a workspace, and `outgoing` makes calls.
     """
 
     accounts: Accounts
@@ -56,3 +58,11 @@ class ApiServices:
     destination_health: DestinationHealthLookup = never_probed
     call_load: Callable[[str], CallLoad] = no_calls
     metrics: Callable[[], Iterable[Metric]] = tuple
+    outgoing: OutgoingCalls | None = None
+
+    @property
+    def calls_out(self) -> OutgoingCalls:
+        """What makes and changes calls. Raises Unavailable in a process without SIP."""
+        if self.outgoing is None:
+            raise Unavailable("This process makes no calls")
+        return self.outgoing

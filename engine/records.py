@@ -53,15 +53,18 @@ class CallRecords:
         self._log = CallLogBuffer(store)
         self._heartbeat: asyncio.TimerHandle | None = None
 
-    async def create(self, new: NewCall, event: EventType | None = "call.received") -> None:
-        """Stores a new call with its first event; None for a call that has none.
+    async def create(
+        self, new: NewCall, event: EventType | None = "call.received", further: Sequence[Row] = ()
+    ) -> None:
+        """Stores a new call with its first event, None for a call that has none, and `further` rows of the same
+        moment.
 
         Raises Conflict when one of its ids exists, Unavailable when the store does not take it.
         """
         call = _begin(new)
         self._live[call.id] = call
         self._schedule_heartbeat()
-        rows: list[Row] = [(queries.INSERT_CALL, queries.call_values(call))]
+        rows: list[Row] = [*further, (queries.INSERT_CALL, queries.call_values(call))]
         try:
             await self._write(rows, event, call, call.created_at)
         except EngineError:

@@ -194,6 +194,44 @@ def simulate(
     raise typer.Exit(run(source, script, as_json=as_json, http=http))
 
 
+@app.command(short_help="Place a call through the API.")
+def call(
+    from_: Annotated[str, typer.Option("--from", metavar="NUMBER", help="A number of the workspace.")],
+    to: Annotated[str, typer.Option("--to", metavar="WHOM", help="An E.164 number or a SIP URI.")],
+    app_id: Annotated[str, typer.Option("--app", metavar="ID", help="The application that runs when it is answered.")],
+    variables: Annotated[
+        list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A variable of the call; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Place a call and print its id. Asks the engine at $VOYLO_API_URL with $VOYLO_API_KEY."""
+    from server.commands.client import place_call as run
+
+    raise typer.Exit(run(from_, to, app_id, variables or [], as_json=as_json))
+
+
+@app.command(short_help="List calls through the API.")
+def calls(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List calls, newest first. Asks the engine at $VOYLO_API_URL with $VOYLO_API_KEY."""
+    from server.commands.client import list_calls as run
+
+    raise typer.Exit(run(limit, as_json=as_json))
+
+
+@app.command(short_help="Tell what happened in a call.")
+def trace(
+    call_id: Annotated[str, typer.Argument(metavar="CALL", help="The call's public id, or its UUID.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Print the log of a call. Asks the engine at $VOYLO_API_URL with $VOYLO_API_KEY."""
+    from server.commands.client import trace_call as run
+
+    raise typer.Exit(run(call_id, as_json=as_json))
+
+
 @app.command(short_help="Check this machine, say what to change.")
 def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check addresses, ports, speech, database, priority and clock; say what to change."""

@@ -24,7 +24,7 @@ from api import ApiServices, create_app
 from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications, language_limits
-from engine.calls import CallingOut, CallServices, IncomingCalls, PromptSources, Switchboard
+from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
@@ -198,19 +198,23 @@ class EngineProcess:
         self.switchboard = Switchboard()
         legs = room_settings.leg_settings(config)
         self.calling = CallingOut(self.directory, self.sip_accounts, self.plane, legs, self.realm)
-        self.incoming = IncomingCalls(
+        services = CallServices(
+            records=self.records,
+            sources=PromptSources(files, self.speech),
+            exchange=self.http_client,
+            language=language_limits(self.limits),
+            call_seconds=config.limits.call_seconds,
+            calling=self.calling,
+        )
+        self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
+        self.outgoing = OutgoingCalls(
+            self.store,
             self.directory,
             self.switchboard,
             self.plane,
             legs,
-            CallServices(
-                records=self.records,
-                sources=PromptSources(files, self.speech),
-                exchange=self.http_client,
-                language=language_limits(self.limits),
-                call_seconds=config.limits.call_seconds,
-                calling=self.calling,
-            ),
+            services,
+            self.limits,
             realm=self.realm,
         )
 
@@ -219,6 +223,7 @@ class EngineProcess:
             room_settings.user_agent_config(self.config), self.incoming.arrived, is_trusted=self._is_trusted
         )
         self.incoming.bind(self.user_agent)
+        self.outgoing.bind(self.user_agent)
         self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
         self.account_registrations = AccountRegistrations(
             self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted), monitor=self.monitor
@@ -256,6 +261,7 @@ class EngineProcess:
                 monitor=self.monitor,
                 call_load=self.call_load,
                 metrics=self.metrics,
+                outgoing=self.outgoing,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
                 ready=self.ready,

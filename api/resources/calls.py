@@ -1,14 +1,76 @@
-"""`/v1/calls`: read (contract §6.3, §6.4) and log (§6.5)."""
+"""`/v1/calls`: place (contract §6.1), read (§6.3, §6.4), control and log (§6.5)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from api.operation import ApiRequest, Operation
-from api.schemas.call import AnyCall, CallList, CallQuery, LogEntry, call_out
+from api.operation import ApiRequest, Operation, Principal
+from api.schemas.call import (
+    AnyCall,
+    CallCreate,
+    CallList,
+    CallPlaced,
+    CallQuery,
+    CallRedirect,
+    LogEntry,
+    call_out,
+)
 from api.schemas.common import Envelope, pagination
+from api.services import ApiServices
+from engine.calls.placing import CallOrder, RequestKey
+from engine.errors import FieldError, ValidationFailed
 from engine.records import CallFilter
+from voyloml import DocumentError
+
+
+async def create_call(request: ApiRequest) -> CallPlaced:
+    """Stores a call and starts to dial; the same Idempotency-Key a second time answers as the first."""
+    body = request.body(CallCreate)
+    order = CallOrder(
+        from_=body.from_,
+        to=body.to,
+        application_id=body.application_id,
+        variables=body.variables,
+        timeout=body.timeout,
+        time_limit=body.time_limit,
+        sip_headers=body.sip_headers,
+    )
+    key = None
+    if request.idempotency_key is not None:
+        asked = json.dumps(body.model_dump(by_alias=True, mode="json"), sort_keys=True).encode("utf-8", "replace")
+        key = RequestKey("POST", "/v1/calls", request.idempotency_key, hashlib.sha256(asked).hexdigest())
+    placed = await request.services.calls_out.place(request.workspace_id, order, key)
+    if placed.replayed:
+        request.answer_headers.append((b"idempotency-replayed", b"true"))
+    return CallPlaced(public_id=placed.public_id, status="dialing")
+
+
+async def check_call(services: ApiServices, _principal: Principal, values: Mapping[str, Any]) -> Sequence[FieldError]:
+    """The variables, by the language's own rules (contract §12)."""
+    variables = values.get("variables")
+    return services.applications.variable_errors(variables) if isinstance(variables, dict) else []
+
+
+async def hang_up_call(request: ApiRequest) -> None:
+    """Ends a call."""
+    call = await request.services.records.get(request.workspace_id, request.path["publicId"])
+    request.services.calls_out.hang_up(call)
+
+
+async def redirect_call(request: ApiRequest) -> AnyCall:
+    """Interrupts a call's running verb and goes on with another document; the call as it is."""
+    body = request.body(CallRedirect)
+    if (body.action_url is None) == (body.xml is None):
+        raise ValidationFailed.of("actionUrl", "give either actionUrl or xml")
+    call = await request.services.records.get(request.workspace_id, request.path["publicId"])
+    try:
+        request.services.calls_out.redirect(call, url=body.action_url, xml=body.xml)
+    except DocumentError as error:
+        raise ValidationFailed.of("xml", f"line {error.line}, column {error.column}: {error.message}") from None
+    return call_out(call)
 
 
 async def list_calls(request: ApiRequest) -> CallList:
@@ -47,6 +109,50 @@ async def get_call_log(request: ApiRequest) -> list[LogEntry]:
 
 
 OPERATIONS: Final[Sequence[Operation]] = (
+    Operation(
+        "POST",
+        "/v1/calls",
+        "createCall",
+        "Place a call",
+        "Calls",
+        create_call,
+        access="write",
+        status=202,
+        description="Answered as soon as the call is stored; whether it is answered shows in its record.",
+        body=CallCreate,
+        idempotent=True,
+        check=check_call,
+        out=CallPlaced,
+        errors=(404, 409),
+    ),
+    Operation(
+        "POST",
+        "/v1/calls/{publicId}/hangup",
+        "hangUpCall",
+        "Hang up a call",
+        "Calls",
+        hang_up_call,
+        access="write",
+        status=204,
+        description="Ends every leg of a call that is in progress.",
+        path_parameters={"publicId": "call"},
+        errors=(409,),
+    ),
+    Operation(
+        "POST",
+        "/v1/calls/{publicId}/redirect",
+        "redirectCall",
+        "Give a call another document",
+        "Calls",
+        redirect_call,
+        access="write",
+        status=202,
+        description="Interrupts the verb that runs. The body has either `actionUrl` or `xml`.",
+        path_parameters={"publicId": "call"},
+        body=CallRedirect,
+        out=AnyCall,
+        errors=(409,),
+    ),
     Operation(
         "GET",
         "/v1/calls",

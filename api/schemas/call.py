@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api.schemas.common import DEFAULT_CALLS, Envelope, Input, Output, PageNumber, PageSize
-from api.schemas.fields import Moment, TextRule, Timestamp, Uuid, UuidOut
+from api.schemas.fields import (
+    SIP_TARGET_PATTERN,
+    Moment,
+    PhoneNumber,
+    SipHeaders,
+    TextRule,
+    Timestamp,
+    Url,
+    Uuid,
+    UuidOut,
+)
+from api.schemas.voyloml import Variables
+from engine.calls.placing import callee
 from engine.model import (
     AnsweredBy,
     AttemptResult,
@@ -30,6 +42,13 @@ def _party(text: str) -> str:
         return text
 
 
+def _callee(text: str) -> str:
+    found = callee(text)
+    if found is None:
+        raise PhoneNumberError(text)
+    return found
+
+
 PublicId = Annotated[str, TextRule("must be the public id of a call", 15, 15, pattern="^cl_[0-9a-f]{12}$")]
 Party = Annotated[str, TextRule("must be at most 256 characters", 256, pattern="^[^\\u0000]*$", convert=_party)]
 
@@ -50,6 +69,64 @@ class CallQuery(Input):
     pending: Literal["true", "false"] | None = None
     started_after: Moment | None = None
     started_before: Moment | None = None
+
+
+Callee = Annotated[
+    str,
+    TextRule(
+        "must be an E.164 number or a sip: or sips: URI",
+        256,
+        pattern=(
+            r"^(?:[ .()-]*(?:\+[ .()-]*)?[1-9](?:[ .()-]*[0-9]){2,14}[ .()-]*"
+            rf"|{SIP_TARGET_PATTERN})$"
+        ),
+        convert=_callee,
+        extra={"examples": ["+201091447677"]},
+    ),
+]
+
+
+class CallCreate(Input):
+    """A call to be made."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "+2004446",
+                    "to": "+201091447677",
+                    "applicationId": "9b8a7c6d-5e4f-4a2b-9c0d-9e8f7a6b5c4d",
+                    "variables": {"order_id": "ORD-1234"},
+                }
+            ]
+        }
+    )
+
+    from_: PhoneNumber = Field(alias="from", description="A number of this workspace")
+    to: Callee
+    application_id: Uuid
+    variables: Variables = Field(default_factory=dict)
+    timeout: int = Field(45, ge=5, le=120, description="Seconds to ring")
+    time_limit: int = Field(14400, ge=1, le=14400, description="Seconds after the answer")
+    record: Literal[False] = Field(False, description="Recording of whole calls is not offered by this version")
+    machine_detection: Literal["none"] = Field("none", description="Not offered by this version")
+    sip_headers: SipHeaders = Field(default_factory=dict)
+
+
+class CallPlaced(Output):
+    """A call that is being made."""
+
+    public_id: str
+    status: Literal["dialing"]
+
+
+class CallRedirect(Input):
+    """Where a running call goes on: exactly one of the two."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"actionUrl": "https://flows.example/voylo"}]})
+
+    action_url: Url | None = None
+    xml: str | None = Field(None, max_length=262_144)
 
 
 class PendingCall(Output):

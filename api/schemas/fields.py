@@ -208,15 +208,16 @@ SipHost = Annotated[
     str,
     TextRule("must be a host name or an IP address", 253, pattern=rf"^{_HOST}$"),
 ]
+SIP_TARGET_PATTERN: Final = (
+    r"[Ss][Ii][Pp][Ss]?:(?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]+@)?"
+    rf"{_HOST}(?::{_PORT})?(?:;[A-Za-z0-9_.!~*'()&+$/:%\[\]-]+(?:=[A-Za-z0-9_.!~*'()&+$/:%\[\]-]+)?)*"
+)
 SipTarget = Annotated[
     str,
     TextRule(
         "must be a sip: or sips: URI of at most 256 characters, without password and headers",
         256,
-        pattern=(
-            r"^[Ss][Ii][Pp][Ss]?:(?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]+@)?"
-            rf"{_HOST}(?::{_PORT})?(?:;[A-Za-z0-9_.!~*'()&+$/:%\[\]-]+(?:=[A-Za-z0-9_.!~*'()&+$/:%\[\]-]+)?)*$"
-        ),
+        pattern=f"^{SIP_TARGET_PATTERN}$",
         extra={"examples": ["sip:agent@sip.provider.example;transport=tls"]},
     ),
 ]

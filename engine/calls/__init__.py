@@ -4,7 +4,17 @@ from engine.calls.call import Call, CallServices
 from engine.calls.dialling import CallingOut
 from engine.calls.incoming import IncomingCalls
 from engine.calls.leg import LegSettings
+from engine.calls.placing import OutgoingCalls
 from engine.calls.prompting import PromptSources
 from engine.calls.switchboard import Switchboard
 
-__all__ = ["Call", "CallServices", "CallingOut", "IncomingCalls", "LegSettings", "PromptSources", "Switchboard"]
+__all__ = [
+    "Call",
+    "CallServices",
+    "CallingOut",
+    "IncomingCalls",
+    "LegSettings",
+    "OutgoingCalls",
+    "PromptSources",
+    "Switchboard",
+]

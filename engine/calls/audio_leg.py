@@ -22,7 +22,7 @@ from media import (
     StreamError,
     StreamParameters,
 )
-from sip import Confirmed, Offer, OfferAnswered, SipParseError
+from sip import Confirmed, IncomingCall, Offer, OfferAnswered, OutgoingCall, SipParseError
 from sip.sdp import (
     SUITES,
     Codec,
@@ -91,6 +91,19 @@ class AudioLeg:
     @property
     def call_id(self) -> str:
         """The Call-ID of the leg, for logs."""
+        raise NotImplementedError
+
+    @property
+    def sip(self) -> IncomingCall | OutgoingCall:
+        """The SIP call, whichever kind of leg this is."""
+        raise NotImplementedError
+
+    def answer(self) -> None:
+        """Answers a caller; see the kinds of leg."""
+        raise NotImplementedError
+
+    def hangup(self, sip_code: int) -> None:
+        """Ends the leg's dialog; an unanswered caller gets the final response `sip_code`."""
         raise NotImplementedError
 
     def confirmed(self, event: Confirmed | OfferAnswered) -> None:

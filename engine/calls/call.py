@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import structlog
 
 from engine.calls import outcome
+from engine.calls.audio_leg import AudioLeg
 from engine.calls.control import LegControl
 from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
@@ -69,7 +70,7 @@ class CallServices:
 
 
 class Call:
-    """An inbound call to a number of a workspace.
+    """A call to a number of a workspace; `outbound.OutboundCall` is one from a number.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
     `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
@@ -80,7 +81,7 @@ class Call:
         self.new = new
         self.number = number
         self.application = application
-        self.leg: InboundLeg
+        self.leg: AudioLeg
         self._services = services
         self._control = LegControl(self, services.sources, services.calling)
         self.on_stored: Callable[[], object] = lambda: None
@@ -93,6 +94,7 @@ class Call:
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
+        self._limit: asyncio.TimerHandle | None = None
 
     @property
     def _log(self) -> structlog.typing.FilteringBoundLogger:
@@ -132,6 +134,9 @@ class Call:
         if self._answered_at is not None:
             return
         self._open(self.leg.answer)
+        self._was_answered()
+
+    def _was_answered(self) -> None:
         self._answered_at = time.monotonic()
         self._answer_stored = asyncio.create_task(
             self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
@@ -139,7 +144,7 @@ class Call:
 
     async def open_early_media(self) -> None:
         """Opens early media to a caller who is not answered. Raises nothing: a failure ends the call."""
-        if not self.leg.offered:
+        if not isinstance(self.leg, InboundLeg) or not self.leg.offered:
             self.log("early_media_unavailable", {"warning": "the INVITE carries no offer"})
             return
         self._open(self.leg.open_early_media)
@@ -156,11 +161,16 @@ class Call:
             self.end(outcome.NO_COMMON_MEDIA)
             raise asyncio.CancelledError from None
 
+    def replace_document(self, *, url: str | None = None, xml: str | None = None) -> bool:
+        """Interrupts the running verb and goes on with another document (contract §6.5); False when there is nothing
+        to interrupt: not answered, or over. Raises voyloml.DocumentError when `xml` is no document."""
+        if not self.answered or self._end is not None or self._interpreter is None:
+            return False
+        return self._interpreter.replace(url=url, xml=xml)
+
     async def run(self) -> None:
         """Stores the call, rings, runs the application, and closes everything. Never raises."""
         self._running = True
-        loop = asyncio.get_running_loop()
-        limit = loop.call_later(self._services.call_seconds, self.end, outcome.TIME_LIMIT)
         try:
             await self._begin()
             result = await self._interpret()
@@ -177,11 +187,16 @@ class Call:
             self._log.exception("call.failed")
             self.end(outcome.INTERNAL_ERROR)
         finally:
-            limit.cancel()
+            if self._limit is not None:
+                self._limit.cancel()
         await self._close()
 
+    def _limit_to(self, seconds: float) -> None:
+        self._limit = asyncio.get_running_loop().call_later(seconds, self.end, outcome.TIME_LIMIT)
+
     async def _begin(self) -> None:
-        if self._end is None:
+        self._limit_to(self._services.call_seconds)
+        if self._end is None and isinstance(self.leg, InboundLeg):
             self.leg.incoming.ring()
         try:
             async with asyncio.timeout(STORE_SECONDS):
@@ -238,12 +253,8 @@ class Call:
         end = self._end or outcome.INTERNAL_ERROR
         answered_at, ended_at, ended = self._answered_at, time.monotonic(), self._services.now()
         self._control.release()
-        incoming = self.leg.incoming
         try:
-            if answered_at is not None:
-                incoming.hangup()
-            else:
-                incoming.reject(end.sip_code)
+            self.leg.hangup(end.sip_code)
         except Exception:
             self._log.exception("call.hangup_failed")
         try:
@@ -299,7 +310,7 @@ class Call:
             outcome="answered" if answered else end.outcome,
             hangup_by=end.by,
             hangup_cause=end.cause,
-            sip_code=200 if answered else end.sip_code,
+            sip_code=200 if answered else end.sip_code or None,
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,

@@ -74,7 +74,7 @@ def end_of(rejected: Rejected) -> End:
     """What the record says of a call that was refused (contract §14.3)."""
     status = rejected.status
     if status is None:
-        return End("platform", "unreachable", "failed", 408 if rejected.cause == "timeout" else 503)
+        return End("platform", "unreachable", "failed", 0)
     if status in _BUSY:
         return End("callee", "busy", "busy", status)
     if status in _SILENT:

@@ -91,3 +91,10 @@ class InboundLeg(AudioLeg):
             self.negotiated = self._agreement.audio
             self._start(self.negotiated)
         return bytes(self._sent)
+
+    def hangup(self, sip_code: int) -> None:
+        """Sends BYE, or the final response `sip_code` to a caller who was not answered."""
+        if self.answered:
+            self.incoming.hangup()
+        else:
+            self.incoming.reject(sip_code)

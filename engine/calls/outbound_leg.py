@@ -112,7 +112,7 @@ class OutboundLeg(AudioLeg):
     def answer(self) -> None:
         """Nothing is left to do: a party that we call answers by itself."""
 
-    def hangup(self) -> None:
+    def hangup(self, sip_code: int = 0) -> None:
         """Ends the leg, with CANCEL before its answer and BYE after it; does nothing when it is over."""
         if self._call is not None:
             self._call.hangup()

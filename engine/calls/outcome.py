@@ -12,7 +12,8 @@ class End:
     """The end of a call as one value.
 
     `outcome` is the outcome of a call that was never answered; an answered one is `answered` whatever ends it.
-    `sip_code` is the final response that an unanswered caller gets, and what the record shows for it.
+    `sip_code` is the final response that an unanswered caller gets, and what the record shows for it; 0 for none, in a
+    call out that nobody responded to.
     """
 
     by: HangupBy
@@ -39,3 +40,7 @@ STORE_UNAVAILABLE = End("platform", "network_error", "failed", 503)
 SHUTDOWN = End("platform", "normal", "failed", 503)
 INTERNAL_ERROR = End("platform", "application_error", "failed", 500)
 API_HANGUP = End("api", "normal", "rejected", 603)
+CALLEE_HUNG_UP = End("callee", "normal", "failed", 487)
+RING_TIMEOUT = End("platform", "no_answer", "no_answer", 487)
+NO_CARRIER = End("platform", "unreachable", "failed", 0)
+API_CANCELED = End("api", "canceled", "canceled", 487)

@@ -16,7 +16,7 @@ import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.selectable import Select
 
 Parameters = Mapping[str, Any]
@@ -28,13 +28,13 @@ _SQLITE: Final = sqlite_dialect(paramstyle="named")
 
 
 class RowStatement:
-    """An insert or update that is run for many rows at once.
+    """An insert, update or delete that is run for many rows at once.
 
     `rank` orders the statements of a transaction: lower ones run first, whichever write they belong to. Statements
     about the same row must be ranked in the order of that row's life.
     """
 
-    def __init__(self, rank: int, statement: Insert | Update) -> None:
+    def __init__(self, rank: int, statement: Insert | Update | Delete) -> None:
         self.rank = rank
         self.statement = statement
 

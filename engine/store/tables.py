@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0007"
+SCHEMA_REVISION: Final = "0010"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -408,4 +408,17 @@ call_log: Final = Table(
     Column("seq", _Sequence, primary_key=True, autoincrement=True),
     Column("call_id", _Uuid, nullable=False, index=True),
     Column("entries", Text, nullable=False),
+)
+
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id"), primary_key=True),
+    Column("method", String(8), primary_key=True),
+    Column("path", String(255), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "created_at"),
 )

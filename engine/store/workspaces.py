@@ -16,6 +16,7 @@ from engine.store.tables import (
     call_events,
     call_log,
     calls,
+    idempotency_keys,
     inbound_trunks,
     numbers,
     outbound_trunks,
@@ -82,4 +83,5 @@ async def delete_workspace(connection: AsyncConnection, workspace_id: str) -> No
     await connection.execute(
         delete(call_events).where(call_events.c.workspace_id == workspace_id, call_events.c.call_id.is_(None))
     )
+    await connection.execute(delete(idempotency_keys).where(idempotency_keys.c.workspace_id == workspace_id))
     await connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))

@@ -29,9 +29,6 @@ WITHOUT_EFFECT = frozenset(
         "rentals.carrier_source_ips",
         "security.admin_token",
         "speech.stt",
-        "limits.calls_per_second",
-        "limits.concurrent_calls",
-        "limits.idempotency_hours",
         "limits.conference_members",
     }
 )

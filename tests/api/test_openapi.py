@@ -100,7 +100,7 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         schema = shown["requestBody"]["content"][JSON]["schema"]
         reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
         model = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
-        if shown["operationId"] in {"setNumberDestination", "createNumber"}:
+        if shown["operationId"] in {"setNumberDestination", "createNumber", "createCall", "redirectCall"}:
             continue  # needs an id that exists; is the same as another
         method, path = name.split()
         path = path.format(id=created[path.partition("/{")[0].rpartition("/")[2]]["id"]) if "{" in path else path

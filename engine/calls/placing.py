@@ -1,0 +1,280 @@
+"""Calls that the API asks for: may they be made, and through which carrier (contract §6.1, §6.2).
+
+The record is stored, with the key that makes a repetition of the request harmless, before anything is dialled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from engine.calls import outcome
+from engine.calls.call import Call, CallServices
+from engine.calls.carriers import legs_of, through_number, to_uri
+from engine.calls.leg import LegSettings
+from engine.calls.outbound import OutboundCall, RingOrder
+from engine.calls.outbound_leg import Destination, OutboundLeg
+from engine.calls.pacing import Pacing
+from engine.calls.switchboard import Switchboard
+from engine.directory import NumberDirectory
+from engine.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
+from engine.ids import new_call_id
+from engine.limits import Limits
+from engine.model import Application, NewCall, Number, VariableValue
+from engine.model import Call as CallRecord
+from engine.phone import PhoneNumberError, normalise
+from engine.records import CallRecords
+from engine.store import Row, Store
+from engine.store.idempotency import FORGET_KEYS, INSERT_KEY, StoredKey, find_key, key_values
+from engine.store.times import to_ms
+from media import MediaPlane
+from sip import SipParseError, SipUri, UserAgent
+
+logger = structlog.get_logger(__name__)
+
+DUPLICATE_SECONDS: Final = 10.0
+"""How long a request waits for another one with the same key that is being carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """A call to be made. `to` is an E.164 number or a SIP URI, `from_` a number; both checked for shape only."""
+
+    from_: str
+    to: str
+    application_id: str
+    variables: Mapping[str, VariableValue] = field(default_factory=dict)
+    timeout: int = 45
+    time_limit: int = 14400
+    sip_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """An Idempotency-Key, where it was used, and the request that it stands for in a comparable form."""
+
+    method: str
+    path: str
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A call that is being made; `replayed` when an earlier request with the same key made it."""
+
+    public_id: str
+    replayed: bool = False
+
+
+class OutgoingCalls:
+    """Makes calls. Give it the user agent with `bind` before the first one."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: NumberDirectory,
+        switchboard: Switchboard,
+        plane: MediaPlane,
+        legs: LegSettings,
+        services: CallServices,
+        limits: Limits,
+        realm: Callable[[], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._switchboard = switchboard
+        self._plane = plane
+        self._legs = legs
+        self._services = services
+        self._limits = limits
+        self._realm = realm
+        self._pacing = Pacing(limits.calls_per_second, clock)
+        self._beginning: Counter[str] = Counter()
+        self._keys: dict[tuple[str, str, str, str], asyncio.Lock] = {}
+        self._user_agent: UserAgent
+
+    @property
+    def _records(self) -> CallRecords:
+        return self._services.records
+
+    def bind(self, user_agent: UserAgent) -> None:
+        """The user agent that sends the calls."""
+        self._user_agent = user_agent
+
+    async def place(self, workspace_id: str, order: CallOrder, key: RequestKey | None = None) -> Placed:
+        """Stores the call and starts to dial.
+
+        Raises ValidationFailed for a `from` that is none of the workspace's or not allowed to the application,
+        Forbidden for one that may not call out, NotFound for an unknown application, TooManyRequests at a limit,
+        Conflict for a key that stands for another request, Unavailable while the engine stops or its store fails.
+        """
+        if key is None:
+            return Placed(await self._place(workspace_id, order, ()))
+        name = (workspace_id, key.method, key.path, key.key)
+        lock = self._keys.setdefault(name, asyncio.Lock())
+        try:
+            async with asyncio.timeout(DUPLICATE_SECONDS):
+                await lock.acquire()
+        except TimeoutError:
+            raise StillRunning from None
+        try:
+            return await self._place_once(workspace_id, order, key)
+        finally:
+            lock.release()
+            if not lock.locked() and self._keys.get(name) is lock:
+                del self._keys[name]
+
+    async def _place_once(self, workspace_id: str, order: CallOrder, key: RequestKey) -> Placed:
+        oldest = to_ms(self._services.now() - timedelta(hours=self._limits.idempotency_hours))
+        earlier = await self._earlier(workspace_id, key, oldest)
+        if earlier is not None:
+            return earlier
+        further = (
+            (FORGET_KEYS, {"oldest": oldest}),
+            (
+                INSERT_KEY,
+                key_values(workspace_id, key.method, key.path, key.key, key.request, to_ms(self._services.now())),
+            ),
+        )
+        try:
+            return Placed(await self._place(workspace_id, order, further))
+        except Conflict:
+            # Another process was quicker with the same key
+            earlier = await self._earlier(workspace_id, key, oldest)
+            if earlier is None:
+                raise
+            return earlier
+
+    async def _earlier(self, workspace_id: str, key: RequestKey, oldest: int) -> Placed | None:
+        stored: StoredKey | None = await self._store.read(
+            lambda connection: find_key(connection, workspace_id, key.method, key.path, key.key)
+        )
+        if stored is None or stored.created_at < oldest:
+            return None
+        if stored.request != key.request:
+            raise Conflict("This Idempotency-Key was used with a different request")
+        return Placed(stored.result, replayed=True)
+
+    async def _place(self, workspace_id: str, order: CallOrder, further: Sequence[Row]) -> str:
+        if self._user_agent.draining:
+            raise Unavailable("The engine is stopping", retry_after=self._limits.drain_seconds)
+        number = self._number(workspace_id, order.from_)
+        application = self._directory.application(order.application_id)
+        if application is None or application.workspace_id != workspace_id:
+            raise NotFound("Application not found")
+        if application.allowed_caller_ids and number.e164 not in application.allowed_caller_ids:
+            raise ValidationFailed.of("from", "must be one of the application's allowedCallerIds")
+        if number.status != "active" or not number.outbound_enabled:
+            raise Forbidden("This number cannot call out: it is not active, or outbound is switched off")
+        self._check_limits(workspace_id, number)
+        call_uuid, public_id = new_call_id()
+        new = NewCall(
+            id=call_uuid,
+            public_id=public_id,
+            workspace_id=workspace_id,
+            direction="outbound",
+            from_=number.e164,
+            to=order.to,
+            number_id=number.id,
+            application_id=application.id,
+            destination_kind="application",
+            destination_id=application.id,
+            variables=order.variables,
+            status="dialing",
+            created_at=self._services.now(),
+        )
+        further = tuple((statement, {**values, "result": public_id} if statement is INSERT_KEY else values)
+                        for statement, values in further)  # fmt: skip
+        self._beginning.update((workspace_id, number.e164))
+        try:
+            await self._records.create(new, "call.placed", further)
+        finally:
+            self._beginning.subtract((workspace_id, number.e164))
+            self._beginning += Counter()
+        self._dial(new, number, application, order)
+        return public_id
+
+    def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder) -> None:
+        destination = self._destination(new, number, order)
+        ring = RingOrder(destination, order.timeout, order.time_limit)
+        call = OutboundCall(new, number, application, self._services, ring)
+        call.call_by(OutboundLeg(self._user_agent, self._plane, legs_of(number, self._legs), call.on_media))
+        logger.info("call.placed", call=new.public_id, number=number.e164, application=application.id)
+        self._switchboard.connect(call)
+
+    def _destination(self, new: NewCall, number: Number, order: CallOrder) -> Destination | None:
+        headers = {
+            "X-Voylo-Call-Id": new.public_id,
+            "X-Voylo-To": new.to,
+            "X-Voylo-From": new.from_,
+            **order.sip_headers,
+        }
+        if order.to.startswith("+"):
+            return through_number(number, order.to, headers, self._realm())
+        return to_uri(SipUri.parse(order.to), number.e164, headers, self._realm())
+
+    def _number(self, workspace_id: str, e164: str) -> Number:
+        number = self._directory.lookup(e164)
+        if number is None or number.workspace_id != workspace_id:
+            raise ValidationFailed.of("from", "must be a number of this workspace")
+        return number
+
+    def _check_limits(self, workspace_id: str, number: Number) -> None:
+        running = self._switchboard.calls_of(workspace_id) + self._beginning[workspace_id]
+        if running >= self._limits.concurrent_calls:
+            raise TooManyRequests(f"{self._limits.concurrent_calls} calls of this workspace are running")
+        on_number = self._switchboard.channels_of(number.e164) + self._beginning[number.e164]
+        if number.channels is not None and on_number >= number.channels:
+            raise TooManyRequests(f"All {number.channels} channels of {number.e164} are in use")
+        wait = self._pacing.take(workspace_id)
+        if wait:
+            raise TooManyRequests(
+                f"More than {self._limits.calls_per_second} calls a second in this workspace", retry_after=wait
+            )
+
+    def hang_up(self, record: CallRecord) -> None:
+        """Ends a call with all its legs. Raises Conflict for a call that is over."""
+        self._running(record).end(outcome.API_HANGUP)
+
+    def redirect(self, record: CallRecord, *, url: str | None = None, xml: str | None = None) -> None:
+        """Goes on with another document. Raises Conflict for a call that is not answered or over, and
+        voyloml.DocumentError for a text that is none."""
+        if not self._running(record).replace_document(url=url, xml=xml):
+            raise Conflict("The call is not answered, or its application has ended")
+
+    def _running(self, record: CallRecord) -> Call:
+        call = self._switchboard.get(record.public_id)
+        if call is None or not record.pending:
+            raise Conflict("The call has ended")
+        return call
+
+
+class StillRunning(Conflict):
+    """The first request with the same key has not been answered yet."""
+
+    retry_after: Final = 1
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is being carried out")
+
+
+def callee(text: str) -> str | None:
+    """Whom a call may be made to, in its stored form: an E.164 number, or a SIP URI; None for neither."""
+    if text[:4].lower() == "sip:" or text[:5].lower() == "sips:":
+        try:
+            return str(SipUri.parse(text))
+        except SipParseError:
+            return None
+    try:
+        return normalise(text)
+    except PhoneNumberError:
+        return None

@@ -1,0 +1,272 @@
+"""Calls out (contract §6.1, §6.2, §6.5, §14.3): from the request to the carrier's phone, the audio and the record."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.process import running
+from tests.support.called_phone import CalledPhone, TakenCall, a_called_phone
+from tests.support.engine import TestEngine, engine_config, running_engine
+from tests.support.flow import Flow
+
+FROM = "+15550100"
+TO = "+201091447677"
+TONE = '<Response><Play loop="0">{url}</Play></Response>'
+
+
+@pytest.fixture
+async def engine(tmp_path: Path):
+    async with running_engine(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def phone():
+    async with a_called_phone() as started:
+        yield started
+
+
+async def order(engine: TestEngine, phone: CalledPhone, xml: str, **fields: Any) -> dict[str, Any]:
+    """A body for POST /v1/calls from a number whose carrier is the phone."""
+    application = await engine.application(xmlTemplate=xml)
+    await engine.number(FROM, None, sip={"outbound": phone.carrier})
+    return {"from": FROM, "to": TO, "applicationId": application["id"], **fields}
+
+
+async def place(engine: TestEngine, body: Any, status: int = 202, key: str | None = None) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    response = await engine.client.post("/v1/calls", json=body, headers=headers)
+    assert response.status_code == status, response.text
+    return response
+
+
+async def test_the_callee_hears_the_application_and_the_record_tells_it(engine: TestEngine, phone: CalledPhone) -> None:
+    async with Flow({}) as flow:
+        body = await order(engine, phone, TONE.format(url=flow.url("/tone-440.wav")), variables={"order_id": "7"})
+        answer = (await place(engine, {**body, "sipHeaders": {"X-Team": "sales"}})).json()
+        assert answer.keys() == {"publicId", "status"}
+        assert answer["status"] == "dialing"
+        call = await phone.called()
+        assert call.incoming.request.uri.user == TO
+        assert call.incoming.request.from_.uri.user == FROM
+        assert f"sip:{FROM}@" in (call.header("P-Asserted-Identity") or "")
+        assert call.header("X-Voylo-Call-Id") == answer["publicId"]
+        assert (call.header("X-Voylo-To"), call.header("X-Voylo-From")) == (TO, FROM)
+        assert call.header("X-Team") == "sales"
+        call.incoming.ring()
+        await pending_status(engine, answer["publicId"], "ringing")
+        call.answer()
+        await call.hears(440)
+        await pending_status(engine, answer["publicId"], "answered")
+        call.incoming.hangup()
+        record = await engine.ended_call()
+    assert record["publicId"] == answer["publicId"]
+    assert (record["direction"], record["from"], record["to"]) == ("outbound", FROM, TO)
+    assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "callee", "normal")
+    assert (record["destinationKind"], record["sipCode"]) == ("application", 200)
+    assert record["variables"] == {"order_id": "7"}
+
+
+async def pending_status(engine: TestEngine, public_id: str, wanted: str) -> None:
+    async with asyncio.timeout(5):
+        while (await engine.client.get(f"/v1/calls/{public_id}")).json().get("pendingStatus") != wanted:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "cause"),
+    [
+        (486, "busy", "busy"),
+        (600, "busy", "busy"),
+        (408, "no_answer", "no_answer"),
+        (480, "no_answer", "no_answer"),
+        (603, "rejected", "rejected"),
+        (607, "rejected", "rejected"),
+        (608, "rejected", "rejected"),
+        (404, "failed", "unallocated_number"),
+        (410, "failed", "unallocated_number"),
+        (484, "failed", "unallocated_number"),
+        (604, "failed", "unallocated_number"),
+        (403, "failed", "rejected"),
+        (500, "failed", "network_error"),
+    ],
+)
+async def test_a_refusal_is_told_as_the_table_says(
+    engine: TestEngine, phone: CalledPhone, status: int, outcome: str, cause: str
+) -> None:
+    phone.on_call = lambda call: call.incoming.reject(status)
+    await place(engine, await order(engine, phone, "<Response><Hangup/></Response>"))
+    record = await engine.ended_call()
+    assert (record["outcome"], record["hangupCause"], record["sipCode"]) == (outcome, cause, status)
+    assert record["answeredAt"] is None
+
+
+async def test_a_phone_that_only_rings_is_given_up_with_cancel(engine: TestEngine, phone: CalledPhone) -> None:
+    await place(engine, await order(engine, phone, "<Response><Hangup/></Response>", timeout=5))
+    call = await phone.called()
+    await call.canceled()
+    record = await engine.ended_call()
+    assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("no_answer", "platform", "no_answer")
+    assert record["ringS"] == 5
+
+
+async def test_a_number_without_a_carrier_cannot_be_reached(engine: TestEngine, phone: CalledPhone) -> None:
+    application = await engine.application(xmlTemplate="<Response><Hangup/></Response>")
+    await engine.number(FROM, None)
+    await place(engine, {"from": FROM, "to": TO, "applicationId": application["id"]})
+    record = await engine.ended_call()
+    assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("failed", "unreachable", None)
+    assert phone.calls == []
+
+
+async def test_a_sip_uri_is_called_at_its_own_address(engine: TestEngine, phone: CalledPhone) -> None:
+    host, port = phone.address
+    body = await order(engine, phone, "<Response><Hangup/></Response>", to=f"sip:bob@{host}:{port}")
+    await place(engine, body)
+    call = await phone.called()
+    assert call.incoming.request.uri.user == "bob"
+    call.answer()
+    await call.hung_up()
+    record = await engine.ended_call()
+    assert (record["to"], record["outcome"], record["hangupBy"]) == (body["to"], "answered", "platform")
+
+
+async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: CalledPhone) -> None:
+    from sip import Credentials
+
+    asked: list[TakenCall] = []
+
+    def check(call: TakenCall) -> None:
+        asked.append(call)
+        result = phone.agent.check_credentials(call.incoming, "carrier", Credentials("acct", "a-secret"))
+        if result.ok:
+            call.answer()
+        else:
+            call.incoming.challenge("carrier")
+
+    phone.on_call = check
+    application = await engine.application(xmlTemplate="<Response><Hangup/></Response>")
+    outbound = {**phone.carrier, "username": "acct", "password": "a-secret", "customHeaders": {"X-Account": "42"}}
+    await engine.number(FROM, None, sip={"outbound": outbound})
+    await place(engine, {"from": FROM, "to": TO, "applicationId": application["id"]})
+    record = await engine.ended_call()
+    assert record["outcome"] == "answered"
+    assert len(asked) == 2
+    assert asked[1].header("X-Account") == "42"
+
+
+class TestRefusals:
+    async def test_each_wrong_request_is_told_apart(self, engine: TestEngine, phone: CalledPhone) -> None:
+        body = await order(engine, phone, "<Response><Hangup/></Response>")
+        unknown = await place(engine, {**body, "from": "+15550199"}, 400)
+        assert unknown.json()["details"] == {"from": ["must be a number of this workspace"]}
+        wrong = await place(engine, {**body, "to": "call me", "timeout": 4, "variables": {"1x": "y"}}, 400)
+        assert set(wrong.json()["details"]) == {"to", "timeout", "variables.1x"}
+        await place(engine, {**body, "applicationId": "00000000-0000-4000-8000-000000000000"}, 404)
+        other = await engine.application(name="o", allowedCallerIds=["+15550177"])
+        limited = await place(engine, {**body, "applicationId": other["id"]}, 400)
+        assert set(limited.json()["details"]) == {"from"}
+        number = (await engine.client.get("/v1/numbers")).json()["data"][0]["id"]
+        await engine.client.patch(f"/v1/numbers/{number}", json={"outboundEnabled": False})
+        await place(engine, body, 403)
+        assert phone.calls == []
+        assert await engine.calls() == []
+
+    async def test_an_eleventh_call_in_a_second_waits(self, engine: TestEngine, phone: CalledPhone) -> None:
+        phone.on_call = lambda call: call.incoming.reject(486)
+        body = await order(engine, phone, "<Response><Hangup/></Response>")
+        answers = await asyncio.gather(*(engine.client.post("/v1/calls", json=body) for _ in range(20)))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(202) + statuses.count(429) == 20
+        assert 10 <= statuses.count(202) < 20
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.headers["retry-after"] == "1"
+
+
+class TestIdempotency:
+    async def test_fifty_duplicates_at_once_dial_once(self, engine: TestEngine, phone: CalledPhone) -> None:
+        body = await order(engine, phone, "<Response><Hangup/></Response>")
+        answers = await asyncio.gather(*(place(engine, body, key="once") for _ in range(50)))
+        assert len({answer.json()["publicId"] for answer in answers}) == 1
+        assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 49
+        await phone.called()
+        await asyncio.sleep(0.3)
+        assert len(phone.calls) == 1
+        assert len(await engine.calls()) == 1
+
+    async def test_another_body_or_a_bad_key_is_refused_and_a_refusal_is_not_kept(
+        self, engine: TestEngine, phone: CalledPhone
+    ) -> None:
+        body = await order(engine, phone, "<Response><Hangup/></Response>")
+        await place(engine, {**body, "from": "+15550199"}, 400, key="k")
+        first = await place(engine, body, key="k")
+        await place(engine, {**body, "timeout": 30}, 409, key="k")
+        again = await place(engine, dict(reversed(body.items())), key="k")
+        assert again.json() == first.json()
+        bad = await place(engine, body, 400, key="x" * 256)
+        assert set(bad.json()["details"]) == {"Idempotency-Key"}
+        assert len(await engine.calls()) == 1
+
+    async def test_a_restart_keeps_the_keys(self, tmp_path: Path, phone: CalledPhone) -> None:
+        async with running_engine(tmp_path) as engine:
+            body = await order(engine, phone, "<Response><Hangup/></Response>")
+            phone.on_call = lambda call: call.incoming.reject(486)
+            first = await place(engine, body, key="k")
+            await engine.ended_call()
+        async with (
+            running(engine_config(tmp_path)) as process,
+            httpx.AsyncClient(base_url=process.bound.http, headers=engine.client.headers) as client,
+        ):
+            again = await place(TestEngine(process, client), body, key="k")
+            assert again.json() == first.json()
+            assert again.headers["idempotency-replayed"] == "true"
+            assert len(phone.calls) == 1
+
+
+class TestControl:
+    async def test_a_ringing_call_is_hung_up(self, engine: TestEngine, phone: CalledPhone) -> None:
+        placed = (await place(engine, await order(engine, phone, "<Response><Hangup/></Response>"))).json()
+        call = await phone.called()
+        await pending_status(engine, placed["publicId"], "ringing")
+        path = f"/v1/calls/{placed['publicId']}"
+        redirected = await engine.client.post(f"{path}/redirect", json={"xml": "<Response/>"})
+        assert redirected.status_code == 409
+        assert (await engine.client.post(f"{path}/hangup")).status_code == 204
+        await call.canceled()
+        record = await engine.ended_call()
+        assert (record["outcome"], record["hangupBy"]) == ("canceled", "api")
+        assert (await engine.client.post(f"{path}/hangup")).status_code == 409
+
+    async def test_an_answered_call_gets_another_document_and_is_hung_up(
+        self, engine: TestEngine, phone: CalledPhone
+    ) -> None:
+        phone.on_call = lambda call: call.answer()
+        async with Flow({}) as flow:
+            body = await order(engine, phone, TONE.format(url=flow.url("/tone-440.wav")))
+            placed = (await place(engine, body)).json()
+            call = await phone.called()
+            await call.hears(440)
+            path = f"/v1/calls/{placed['publicId']}"
+            wrong = await engine.client.post(f"{path}/redirect", json={"xml": "<Response><Play>"})
+            assert wrong.status_code == 400
+            other = {"xml": TONE.format(url=flow.url("/tone-880.wav"))}
+            assert (await engine.client.post(f"{path}/redirect", json=other)).status_code == 202
+            await call.hears(880)
+            assert (await engine.client.post(f"{path}/hangup")).status_code == 204
+            await call.hung_up()
+            record = await engine.ended_call()
+        assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "api", "normal")
+
+    async def test_the_time_limit_ends_an_answered_call(self, engine: TestEngine, phone: CalledPhone) -> None:
+        phone.on_call = lambda call: call.answer()
+        body = await order(engine, phone, '<Response><Pause length="60"/></Response>', timeLimit=1)
+        await place(engine, body)
+        call = await phone.called()
+        await call.hung_up()
+        record = await engine.ended_call()
+        assert (record["hangupBy"], record["hangupCause"], record["durationS"]) == ("platform", "time_limit", 1)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from media import MediaConfig, MediaPlane, MediaSession, PromptAudio
+from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio
 from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
 from sip.sdp import LocalAudio, answer_offer, parse_sdp
 from tests.support.phone import PCMA, PCMU, parameters
@@ -24,6 +24,7 @@ class CalleeCall:
         self.events: list[CallEvent] = []
         self.session: MediaSession | None = None
         self._plane = plane
+        self.keys = ""
         self._heard: list[NDArray[np.int16]] = []
         self._changed = asyncio.Event()
         incoming.on_event = self._on_event
@@ -31,6 +32,11 @@ class CalleeCall:
     def _on_event(self, event: CallEvent) -> None:
         self.events.append(event)
         self._changed.set()
+
+    def _on_media(self, event: MediaEvent) -> None:
+        if isinstance(event, DigitStarted):
+            self.keys += event.key
+            self._changed.set()
 
     def _hear(self, frame: NDArray[np.int16]) -> None:
         self._heard.append(frame)
@@ -47,7 +53,7 @@ class CalleeCall:
     def answer(self, hertz: float | None = None) -> None:
         """Answers, and sends a tone from then on."""
         assert self.incoming.offer
-        self.session = self._plane.open("127.0.0.1", lambda event: None)
+        self.session = self._plane.open("127.0.0.1", self._on_media)
         local = LocalAudio("127.0.0.1", self.session.local[1], (PCMU, PCMA), session_id=1, session_version=1)
         answer, negotiated = answer_offer(parse_sdp(self.incoming.offer), local)
         self.session.tap(lambda frame: self._hear(frame.copy()))

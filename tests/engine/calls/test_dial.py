@@ -39,6 +39,7 @@ async def calling(engine: TestEngine, phone: Phone, flow: Flow, **number: Any) -
 
 
 def dial(content: str, attributes: str = "") -> dict[str, Any]:
+    """Documents: a Dial, and the end of the call as its action."""
     return {"/start": f'<Response><Dial action="/done" {attributes}>{content}</Dial></Response>', "/done": DONE}
 
 
@@ -108,6 +109,29 @@ class TestBridge:
             rung = await callee.call()
             assert not call.has(Answered)
             rung.answer(880)
+            await call.hears(880)
+
+    async def test_keys_of_the_conversation_reach_the_other_side(self, engine: TestEngine, phone: Phone) -> None:
+        async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
+            call = await calling(engine, phone, flow)
+            rung = await callee.call()
+            rung.answer(880)
+            await call.hears(880)
+            await call.press("17#")
+            await rung.until(lambda: rung.keys == "17#")
+
+    async def test_a_party_is_bridged_once_it_has_pressed_the_key_that_confirms(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        attributes = 'confirmSound="/tone-660.wav" confirmKey="5"'
+        async with callees(1) as (callee,), Flow(dial(callee.uri, attributes)) as flow:
+            call = await calling(engine, phone, flow)
+            rung = await callee.call()
+            rung.answer(880)
+            await rung.hears(660)
+            assert level(call.heard[-4000:], 880) < 0.1
+            assert rung.session is not None
+            await rung.session.send_digits("5")
             await call.hears(880)
 
     async def test_a_recording_that_is_not_made_is_said_in_the_log(self, engine: TestEngine, phone: Phone) -> None:
@@ -200,7 +224,7 @@ class TestRinging:
             assert (form["DialStatus"], form["DialHangupCause"]) == ("failed", "unreachable")
 
 
-REFER = {
+REFER: dict[str, Any] = {
     "/start": '<Response><Play>/tone-440.wav</Play><Refer action="/done">sip:anna@127.0.0.1</Refer></Response>',
     "/done": DONE,
 }
@@ -233,7 +257,7 @@ class TestRefer:
 
 class TestPreAnswer:
     async def test_the_prompt_is_heard_before_the_answer(self, engine: TestEngine, phone: Phone) -> None:
-        documents = {
+        documents: dict[str, Any] = {
             "/start": "<Response><PreAnswer><Play>/tone-440.wav</Play></PreAnswer>"
             "<Play>/tone-880.wav</Play></Response>",
         }

@@ -25,9 +25,7 @@ _SIMPLE: Final = {
 def written(schemas: Mapping[str, Any]) -> str:
     """`models.ts`: every schema but the envelopes of pages, which the iterators open."""
     parts = [f"/** Bodies of requests and answers, as the engine documents them. */\n\n{HEADER}"]
-    for name in sorted(schemas):
-        if not is_envelope(schemas[name]):
-            parts.append(_model(name, schemas[name]))
+    parts += [_model(name, schemas[name]) for name in sorted(schemas) if not is_envelope(schemas[name])]
     return "\n\n".join(parts) + "\n"
 
 

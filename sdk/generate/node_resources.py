@@ -120,9 +120,7 @@ def _classes(name: str, group: Group, schemas: Mapping[str, Any]) -> list[str]:
     for method in group.methods.values():
         if method.query:
             parts.append(_query(method))
-    body = []
-    for inner in group.inside:
-        body.append(f"  readonly {inner} = new {name}{_upper(inner)}(this.transport);\n")
+    body = [f"  readonly {inner} = new {name}{_upper(inner)}(this.transport);\n" for inner in group.inside]
     body += [_method(method, schemas) for method in group.methods.values()]
     parts.append(f"export class {name} extends Resource {{\n" + "\n".join(body) + "}")
     return parts

@@ -166,7 +166,8 @@ def _either(spec: ElementSpec, name: str, head: str, text: str, with_text: str, 
     lines.append(f"  {name}({', '.join(parameters)}): {'this | ' + spec.name if spec.children else 'this'} {{\n")
     passed = ", options" if options else ""
     add = f'this.add("{spec.name}", {constant}, {text}{passed})'
-    lines.append(f'    if (typeof {text} === "string") return {add};\n')
+    is_text = f'typeof {text} === "string"' if options else f"{text} !== undefined"
+    lines.append(f"    if ({is_text}) return {add};\n")
     if spec.children:
         last = f", {text}" if options else ""
         lines.append(f'    return this.open({spec.name}, "{spec.name}", {constant}{last});\n  }}\n')

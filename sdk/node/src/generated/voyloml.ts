@@ -1015,7 +1015,7 @@ export class Dial extends Builder {
   /** Every registered contact of an agent. Without name: returns the builder of what is inside. */
   agent(): Agent;
   agent(name?: string): this | Agent {
-    if (typeof name === "string") return this.add("Agent", AGENT, name);
+    if (name !== undefined) return this.add("Agent", AGENT, name);
     return this.open(Agent, "Agent", AGENT);
   }
 

@@ -27,7 +27,6 @@ type Given = string | number | boolean | readonly string[] | Readonly<Record<str
 const DOCUMENT_BYTES = 262_144;
 const DOCUMENT_ELEMENTS = 200;
 // Characters that XML 1.0 cannot carry, and halves of surrogate pairs.
-// eslint-disable-next-line no-control-regex
 const UNFIT_FOR_XML = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Surrogate}/u;
 
 /** One element and everything inside it. */
@@ -115,6 +114,9 @@ export class Element {
 
 /** The attributes given, in the order of the verb table. */
 function attributesOf(element: string, spec: ElementSpec, options: object): ReadonlyMap<string, string> {
+  if (typeof options !== "object" || Array.isArray(options)) {
+    throw new VoyloMLError(`The options of <${element}> must be an object, not ${shown(String(options))}`);
+  }
   const given = new Map(Object.entries(options).filter(([, value]) => value !== undefined));
   for (const name of given.keys()) {
     if (!spec.attributes.some((attribute) => attribute.name === name)) {

@@ -29,11 +29,9 @@ const PHONE = /^\+?[1-9][0-9]{2,14}$/;
 const SIP_URI = /^(?:sips?:)?[^\s@<>"]{1,256}(?:@[^\s@<>"]{1,512})?$/iu;
 const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8}$/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
-// eslint-disable-next-line no-control-regex
 const UNFIT_FOR_URL = /[\x00-\x20\x7f<>"\\]/;
 const HEADER_NAME = /^[A-Za-z0-9-]{1,60}$/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
-// eslint-disable-next-line no-control-regex
 const TOKEN = /^[^\s<>"@;,\x00-\x1f]+$/u;
 
 /** What would be right, to follow "must be ". */

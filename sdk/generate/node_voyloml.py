@@ -91,12 +91,12 @@ def _shape(spec: ElementSpec) -> dict[str, Any]:
     """What the builder checks of an element."""
     shape: dict[str, Any] = {}
     if spec.content is not None:
-        shape["content"] = {"of": _value(spec.content.type), "meaning": spec.content.meaning}
+        shape["content"] = {"of": shape_of_value(spec.content.type), "meaning": spec.content.meaning}
         if spec.content.unless is not None:
             shape["content"]["unless"] = spec.content.unless
     shape["attributes"] = []
     for attribute in spec.attributes:
-        shown = {"name": attribute.name, "of": _value(attribute.type), "meaning": attribute.meaning}
+        shown = {"name": attribute.name, "of": shape_of_value(attribute.type), "meaning": attribute.meaning}
         shape["attributes"].append(shown | ({"required": True} if attribute.required else {}))
     shape["children"] = {}
     for child in spec.children:
@@ -107,7 +107,8 @@ def _shape(spec: ElementSpec) -> dict[str, Any]:
     return shape
 
 
-def _value(of: AttributeType) -> dict[str, Any]:
+def shape_of_value(of: AttributeType) -> dict[str, Any]:
+    """What the builder checks of a value."""
     name = type(of).__name__
     fields = dataclasses.asdict(of) if dataclasses.is_dataclass(of) and not isinstance(of, type) else {}
     if isinstance(of, Choice):

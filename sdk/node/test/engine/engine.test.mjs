@@ -23,14 +23,18 @@ function noting(url, init) {
 
 /** The methods below a resource, by their names as a caller writes them. */
 function methodsOf(resource, name) {
-  return Object.getOwnPropertyNames(Object.getPrototypeOf(resource))
-    .filter((each) => each !== "constructor")
-    .map((each) => `${name}.${each}`)
-    .concat(Object.entries(resource).flatMap(([inner, value]) => (isResource(value) ? methodsOf(value, `${name}.${inner}`) : [])));
+  const own = Object.getOwnPropertyNames(Object.getPrototypeOf(resource)).filter((each) => each !== "constructor");
+  const inside = Object.entries(resource).filter(([, value]) => isResource(value));
+  return [
+    ...own.map((each) => `${name}.${each}`),
+    ...inside.flatMap(([inner, value]) => methodsOf(value, `${name}.${inner}`)),
+  ];
 }
 
+const KNOWN_BY = ["get", "list", "create", "login", "validate", "openapi", "inbound"];
+
 function isResource(value) {
-  return typeof value === "object" && value !== null && "get list create update delete login validate openapi inbound".split(" ").some((each) => each in value);
+  return typeof value === "object" && value !== null && KNOWN_BY.some((each) => each in value);
 }
 
 /** The resource, noting which of its methods are called. */
@@ -48,10 +52,12 @@ function watched(resource, name) {
   });
 }
 
+/** A client whose resources are watched, and the names of all its methods. */
 function watchedClient(options = {}) {
-  const client = new sdk.VoyloClient({ fetch: noting, maxRetries: 0, ...options });
-  const resources = Object.entries(client).filter(([, value]) => isResource(value));
-  return { all: resources.flatMap(([name, value]) => methodsOf(value, name)), ...Object.fromEntries(resources.map(([name, value]) => [name, watched(value, name)])) };
+  const bare = new sdk.VoyloClient({ fetch: noting, maxRetries: 0, ...options });
+  const resources = Object.entries(bare).filter(([, value]) => isResource(value));
+  const all = resources.flatMap(([name, value]) => methodsOf(value, name));
+  return { all, ...Object.fromEntries(resources.map(([name, value]) => [name, watched(value, name)])) };
 }
 
 const client = watchedClient();
@@ -79,7 +85,9 @@ test("250 items over several pages, each once", async () => {
   for await (const { name } of client.applications.list({ search: "page ", limit: 100 })) seen.push(name);
   assert.deepEqual(seen.sort(), names.sort());
   const sizes = [];
-  for await (const page of client.applications.list({ search: "page ", limit: 100 }).pages()) sizes.push(page.data.length);
+  for await (const { data } of client.applications.list({ search: "page ", limit: 100 }).pages()) {
+    sizes.push(data.length);
+  }
   assert.deepEqual(sizes, [100, 100, 50]);
   const { data, pagination } = await client.applications.list({ search: "page ", page: 3, limit: 100 }).first();
   assert.equal(data.length, 50);
@@ -102,11 +110,11 @@ test("calls, whose older pages are behind a cursor", async () => {
 
 test("numbers", async () => {
   const { numbers } = client;
-  const made = await numbers.import({ e164: "+97142345678" });
+  const made = await numbers.import({ e164: "+97142345678", label: "Main line" });
   await assert.rejects(numbers.create({ e164: "+97142345678" }), sdk.ConflictError);
-  assert.deepEqual((await numbers.list({ search: "9714" }).toArray()).map(({ id }) => id), [made.id]);
+  assert.deepEqual((await numbers.list({ search: "main line" }).toArray()).map(({ id }) => id), [made.id]);
   assert.equal((await numbers.get(made.id)).e164, "+97142345678");
-  assert.equal((await numbers.update(made.id, { label: "Main" })).label, "Main");
+  assert.equal((await numbers.update(made.id, { label: "Desk" })).label, "Desk");
   const { id } = await client.applications.create({ name: "Destination" });
   assert.deepEqual((await numbers.setDestination(made.id, { kind: "application", id })).destination.id, id);
   assert.equal((await numbers.setDestination(made.id, null)).destination, null);
@@ -156,7 +164,8 @@ test("webhooks", async () => {
 
 test("documents, keys, members and the monitor", async () => {
   const response = new sdk.VoyloResponse().say("Hello").hangup();
-  assert.deepEqual(await client.voyloml.validate({ xml: response.toString() }), { valid: true, errors: [], warnings: [] });
+  const judged = await client.voyloml.validate({ xml: response.toString() });
+  assert.deepEqual(judged, { valid: true, errors: [], warnings: [] });
   assert.equal((await client.voyloml.validate({ xml: "<Response><Speak/></Response>" })).valid, false);
   const key = await client.apiKeys.create({ name: "ci", role: "viewer" });
   const viewer = new sdk.VoyloClient({ apiKey: key.key, maxRetries: 0, fetch: noting });

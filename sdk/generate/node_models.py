@@ -39,7 +39,7 @@ def type_of(schema: Any, prefix: str = "", indent: str = "") -> str:
     if schema is True or schema == {}:
         return "unknown"
     if "$ref" in schema:
-        return prefix + schema["$ref"].rsplit("/", 1)[1]
+        return prefix + str(schema["$ref"]).rsplit("/", 1)[1]
     for key in ("anyOf", "oneOf"):
         if key in schema:
             return " | ".join(dict.fromkeys(type_of(each, prefix, indent) for each in schema[key]))
@@ -91,7 +91,7 @@ def _model(name: str, schema: Mapping[str, Any]) -> str:
     head = comment(schema.get("description", ""))
     if "properties" in schema:
         return f"{head}export interface {name} {{\n{_members(schema, '', '  ')}}}"
-    return f"{head}export type {name} = {type_of(schema)};"
+    return head + _member(f"export type {name} =", type_of(schema), "").rstrip()
 
 
 def _members(schema: Mapping[str, Any], prefix: str, indent: str) -> str:
@@ -101,8 +101,18 @@ def _members(schema: Mapping[str, Any], prefix: str, indent: str) -> str:
         shown = name if _IDENTIFIER.fullmatch(name) else json.dumps(name)
         mark = "" if name in required else "?"
         lines.append(comment(_meaning(member), indent))
-        lines.append(f"{indent}{shown}{mark}: {type_of(member, prefix, indent)};\n")
+        lines.append(_member(f"{indent}{shown}{mark}:", type_of(member, prefix, indent), indent))
     return "".join(lines)
+
+
+def _member(name: str, of: str, indent: str) -> str:
+    """One member; a long union of words gets a line for each."""
+    line = f"{name} {of};\n"
+    if len(line) <= WIDTH + 1 or "\n" in of:
+        return line
+    union, end = (of[1:-3], f"\n{indent})[]") if of.startswith("(") and of.endswith(")[]") else (of, "")
+    choices = "".join(f"\n{indent}  | {choice}" for choice in union.split(" | "))
+    return f"{name}{' (' if end else ''}{choices}{end};\n"
 
 
 def _meaning(schema: Any) -> str:

@@ -110,7 +110,7 @@ def _shape(spec: ElementSpec) -> dict[str, Any]:
 def shape_of_value(of: AttributeType) -> dict[str, Any]:
     """What the builder checks of a value."""
     name = type(of).__name__
-    fields = dataclasses.asdict(of) if dataclasses.is_dataclass(of) and not isinstance(of, type) else {}
+    fields: dict[str, Any] = dataclasses.asdict(of)  # type: ignore[call-overload]
     if isinstance(of, Choice):
         fields["spellings"] = [spelling for spelling, _ in of.spellings]
     if isinstance(of, SipHeaders):
@@ -125,7 +125,7 @@ def _builder(spec: ElementSpec) -> str:
         name = "VoyloResponse"
         constructor = '  constructor() {\n    super(new Element("Response", RESPONSE));\n  }\n\n'
     methods = "\n".join(_method(_BY_NAME[child.name]) for child in spec.children)
-    head = comment(spec.summary if spec is _RESPONSE else f"Inside a `<{name}>`.")
+    head = comment(spec.summary if spec is _RESPONSE else f"What stands inside `<{name}>`.")
     return f"{head}export class {name} extends Builder {{\n{constructor}{methods}}}"
 
 

@@ -47,7 +47,7 @@ def built() -> None:
     build()
 
 
-def tests_in(folder: str) -> list[str]:
+def files_of(folder: str) -> list[str]:
     """The test files below `sdk/node/test`."""
     found = sorted(str(path) for path in (PACKAGE / "test" / folder).glob("*.test.mjs"))
     assert found
@@ -70,7 +70,7 @@ def test_the_types_hold_what_they_promise() -> None:
 
 @pytest.mark.usefixtures("built")
 def test_by_itself() -> None:
-    run("node", "--test", *tests_in("unit"))
+    run("node", "--test", *files_of("unit"))
 
 
 @pytest.mark.usefixtures("built")
@@ -103,7 +103,7 @@ async def test_with_a_running_engine(tmp_path: Path) -> None:
             "CALLS": json.dumps(newest_first),
         }
         assert len(newest_first) == CALLS
-        await run_beside("node", "--test", *tests_in("engine"), env=env)
+        await run_beside("node", "--test", *files_of("engine"), env=env)
 
 
 @pytest.mark.usefixtures("built")

@@ -1,9 +1,9 @@
 /** What must compile, and, where it says so, what must not. Never run. */
 
-import { VoyloApiError, VoyloClient, VoyloResponse, verifySignature, type CallPlaced, type NumberOut } from "@voylo/sdk";
+import { VoyloApiError, VoyloClient, VoyloResponse, verifySignature, type NumberOut } from "@voylo/sdk";
 
 export async function use(client: VoyloClient): Promise<void> {
-  const call: CallPlaced = await client.calls.create({ from: "+1", to: "+2", applicationId: "a", variables: { a: 1 } });
+  const call = await client.calls.create({ from: "+1", to: "+2", applicationId: "a", variables: { a: 1 } });
   const status: "dialing" = call.status;
   for await (const number of client.numbers.list({ search: "a" })) {
     const one: NumberOut = number;

@@ -154,7 +154,15 @@ export interface AttemptOut {
   endedAt: string | null;
   setupMs: number | null;
   sipCode: number | null;
-  result: "answered" | "no_answer" | "busy" | "rejected" | "failed" | "latency_exceeded" | "skipped_down" | "skipped_disabled";
+  result:
+    | "answered"
+    | "no_answer"
+    | "busy"
+    | "rejected"
+    | "failed"
+    | "latency_exceeded"
+    | "skipped_down"
+    | "skipped_disabled";
 }
 
 /** A call to place. */
@@ -198,7 +206,21 @@ export interface CallRecord {
   destinationId: string | null;
   outcome: "answered" | "no_answer" | "busy" | "rejected" | "canceled" | "failed" | "unreachable";
   hangupBy: "caller" | "callee" | "platform" | "api";
-  hangupCause: "normal" | "no_answer" | "busy" | "rejected" | "canceled" | "unallocated_number" | "unreachable" | "caller_id_not_allowed" | "insufficient_funds" | "channel_limit" | "application_error" | "time_limit" | "media_timeout" | "network_error";
+  hangupCause:
+    | "normal"
+    | "no_answer"
+    | "busy"
+    | "rejected"
+    | "canceled"
+    | "unallocated_number"
+    | "unreachable"
+    | "caller_id_not_allowed"
+    | "insufficient_funds"
+    | "channel_limit"
+    | "application_error"
+    | "time_limit"
+    | "media_timeout"
+    | "network_error";
   sipCode: number | null;
   answeredBy: "human" | "machine" | "unknown" | null;
   startedAt: string;
@@ -239,7 +261,23 @@ export interface CarrierCredentialsSet {
 }
 
 /** What a diagnostic is about; the names are contract §10.9's. */
-export type Code = "not_well_formed" | "doctype_forbidden" | "processing_instruction_forbidden" | "bad_root" | "too_large" | "too_deep" | "unknown_verb" | "bad_nesting" | "unknown_attribute" | "invalid_attribute" | "missing_content" | "bad_url" | "relative_url_without_base" | "unknown_variable" | "unreachable_verb" | "tts_unavailable";
+export type Code =
+  | "not_well_formed"
+  | "doctype_forbidden"
+  | "processing_instruction_forbidden"
+  | "bad_root"
+  | "too_large"
+  | "too_deep"
+  | "unknown_verb"
+  | "bad_nesting"
+  | "unknown_attribute"
+  | "invalid_attribute"
+  | "missing_content"
+  | "bad_url"
+  | "relative_url_without_base"
+  | "unknown_variable"
+  | "unreachable_verb"
+  | "tts_unavailable";
 
 /** What the carrier shall be challenged for; what is absent is generated. */
 export interface CredentialsIn {
@@ -873,7 +911,23 @@ export interface Validation {
 /** A new webhook. */
 export interface WebhookCreate {
   url: string;
-  events: ("*" | "call.placed" | "call.received" | "call.answered" | "call.completed" | "call.failed" | "recording.completed" | "trunk.destination.down" | "trunk.destination.up" | "trunk.registered" | "trunk.unregistered" | "number.activated" | "rental.kyc.updated" | "wallet.low" | "webhook.test")[];
+  events: (
+    | "*"
+    | "call.placed"
+    | "call.received"
+    | "call.answered"
+    | "call.completed"
+    | "call.failed"
+    | "recording.completed"
+    | "trunk.destination.down"
+    | "trunk.destination.up"
+    | "trunk.registered"
+    | "trunk.unregistered"
+    | "number.activated"
+    | "rental.kyc.updated"
+    | "wallet.low"
+    | "webhook.test"
+  )[];
   description?: string | null;
   /** Default: true */
   enabled?: boolean;
@@ -915,7 +969,23 @@ export interface WebhookSecret {
 /** Members of a webhook to change; those that are absent stay. */
 export interface WebhookUpdate {
   url?: string;
-  events?: ("*" | "call.placed" | "call.received" | "call.answered" | "call.completed" | "call.failed" | "recording.completed" | "trunk.destination.down" | "trunk.destination.up" | "trunk.registered" | "trunk.unregistered" | "number.activated" | "rental.kyc.updated" | "wallet.low" | "webhook.test")[];
+  events?: (
+    | "*"
+    | "call.placed"
+    | "call.received"
+    | "call.answered"
+    | "call.completed"
+    | "call.failed"
+    | "recording.completed"
+    | "trunk.destination.down"
+    | "trunk.destination.up"
+    | "trunk.registered"
+    | "trunk.unregistered"
+    | "number.activated"
+    | "rental.kyc.updated"
+    | "wallet.low"
+    | "webhook.test"
+  )[];
   description?: string | null;
   enabled?: boolean;
   headers?: Record<string, string>;

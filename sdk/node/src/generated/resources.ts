@@ -497,7 +497,21 @@ export interface ListWebhookDeliveriesQuery {
   /** Larger values than 100 count as that. 1 or more. Default: 20 */
   limit?: number;
   status?: "pending" | "delivered" | "failed";
-  eventType?: "call.placed" | "call.received" | "call.answered" | "call.completed" | "call.failed" | "recording.completed" | "trunk.destination.down" | "trunk.destination.up" | "trunk.registered" | "trunk.unregistered" | "number.activated" | "rental.kyc.updated" | "wallet.low" | "webhook.test";
+  eventType?:
+    | "call.placed"
+    | "call.received"
+    | "call.answered"
+    | "call.completed"
+    | "call.failed"
+    | "recording.completed"
+    | "trunk.destination.down"
+    | "trunk.destination.up"
+    | "trunk.registered"
+    | "trunk.unregistered"
+    | "number.activated"
+    | "rental.kyc.updated"
+    | "wallet.low"
+    | "webhook.test";
 }
 
 export class Webhooks extends Resource {

@@ -976,7 +976,7 @@ const RESPONSE: ElementSpec = {
   },
 };
 
-/** Inside a `<Gather>`. */
+/** What stands inside `<Gather>`. */
 export class Gather extends Builder {
   /** Plays an audio file, or DTMF. */
   play(url: string, options?: PlayOptions): this;
@@ -998,7 +998,7 @@ export class Gather extends Builder {
   }
 }
 
-/** Inside a `<Dial>`. */
+/** What stands inside `<Dial>`. */
 export class Dial extends Builder {
   /** A phone number to ring. */
   number(number: string, options?: NumberOptions): this {
@@ -1035,7 +1035,7 @@ export class Dial extends Builder {
   }
 }
 
-/** Inside a `<Agent>`. */
+/** What stands inside `<Agent>`. */
 export class Agent extends Builder {
   /** The user name of an agent, where the Agent holds parameters too. */
   identity(name: string): this {
@@ -1048,7 +1048,7 @@ export class Agent extends Builder {
   }
 }
 
-/** Inside a `<PreAnswer>`. */
+/** What stands inside `<PreAnswer>`. */
 export class PreAnswer extends Builder {
   /** Plays an audio file, or DTMF. */
   play(url: string, options?: PlayOptions): this;
@@ -1070,7 +1070,7 @@ export class PreAnswer extends Builder {
   }
 }
 
-/** Inside a `<Stream>`. */
+/** What stands inside `<Stream>`. */
 export class Stream extends Builder {
   /** A value handed to the WebSocket of a Stream; for an Agent, the SIP header X-name of the call to it. */
   parameter(options: ParameterOptions): this {
@@ -1078,7 +1078,7 @@ export class Stream extends Builder {
   }
 }
 
-/** Inside a `<Connect>`. */
+/** What stands inside `<Connect>`. */
 export class Connect extends Builder {
   /** Sends the call's audio over a WebSocket, and plays what comes back. */
   stream(options: StreamOptions): Stream {
@@ -1086,7 +1086,7 @@ export class Connect extends Builder {
   }
 }
 
-/** Inside a `<Start>`. */
+/** What stands inside `<Start>`. */
 export class Start extends Builder {
   /** Sends the call's audio over a WebSocket, and plays what comes back. */
   stream(options: StreamOptions): Stream {
@@ -1094,7 +1094,7 @@ export class Start extends Builder {
   }
 }
 
-/** Inside a `<Refer>`. */
+/** What stands inside `<Refer>`. */
 export class Refer extends Builder {
   /** A SIP URI to ring, or to refer to. */
   sip(uri: string, options?: SipOptions): this {

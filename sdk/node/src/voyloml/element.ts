@@ -80,7 +80,8 @@ export class Element {
   #xml(): string {
     this.#checkComplete();
     const attributes = [...this.#attributes].map(([name, value]) => ` ${name}="${escapedAttribute(value)}"`).join("");
-    const inside = this.#text === undefined ? this.#children.map((child) => child.#xml()).join("") : escaped(this.#text);
+    const children = this.#children.map((child) => child.#xml()).join("");
+    const inside = this.#text === undefined ? children : escaped(this.#text);
     return inside === "" ? `<${this.name}${attributes}/>` : `<${this.name}${attributes}>${inside}</${this.name}>`;
   }
 

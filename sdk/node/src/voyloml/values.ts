@@ -205,7 +205,8 @@ function alternatives(words: readonly string[]): string {
 /** In quotes, as Python writes a string. */
 function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const escapes: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", [quote]: `\\${quote}` };
+  const escapes: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+  escapes[quote] = `\\${quote}`;
   let inside = "";
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;

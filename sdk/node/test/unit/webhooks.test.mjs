@@ -46,8 +46,9 @@ test("the tolerance holds in both directions and is 300 seconds unless said", ()
 });
 
 test("nothing in a header makes it throw", () => {
-  const odd = ["", ",", "t=", "t=x,v1=y", `v1=${v1()}`, `t=${AT}`, `t=${AT},v1=`, `t=${AT},v1=é`, `t=-${AT},v1=${v1()}`];
-  for (const header of [...odd, undefined, null, [], "v1=a,".repeat(1000)]) {
+  const odd = ["", ",", "t=", "t=x,v1=y", `v1=${v1()}`, `t=-${AT},v1=${v1()}`];
+  const cut = [`t=${AT}`, `t=${AT},v1=`, `t=${AT},v1=é`];
+  for (const header of [...odd, ...cut, undefined, null, [], "v1=a,".repeat(1000)]) {
     assert.equal(verifySignature(SECRET, BODY, header, { now: AT }), false);
   }
 });

@@ -18,6 +18,7 @@ REAL_TIME = (
     "engine/",
     "server/",
     "media/test_",
+    "sdk/",
     "sip/test_useragent",
     "sip/test_transport",
     "sip/test_torture_uas",

@@ -1,0 +1,256 @@
+// Against a running engine: every operation once, real errors, pages, the workspace header, lost answers.
+//
+// The engine is named by VOYLO_API_URL, VOYLO_API_KEY and VOYLO_WORKSPACE_ID, its owner by OWNER_EMAIL and
+// OWNER_PASSWORD, the calls it has stored by CALLS, in VOYLO_API_URL's order of newest first.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import * as sdk from "../../dist/esm/index.js";
+import { losing } from "../support/servers.mjs";
+
+const WORKSPACE = process.env.VOYLO_WORKSPACE_ID;
+const UNKNOWN = "00000000-0000-4000-8000-000000000000";
+const CALLS = JSON.parse(process.env.CALLS);
+const used = new Set();
+const sent = [];
+
+/** fetch that notes the headers of each request. */
+function noting(url, init) {
+  sent.push(init.headers);
+  return fetch(url, init);
+}
+
+/** The methods below a resource, by their names as a caller writes them. */
+function methodsOf(resource, name) {
+  const own = Object.getOwnPropertyNames(Object.getPrototypeOf(resource)).filter((each) => each !== "constructor");
+  const inside = Object.entries(resource).filter(([, value]) => isResource(value));
+  return [
+    ...own.map((each) => `${name}.${each}`),
+    ...inside.flatMap(([inner, value]) => methodsOf(value, `${name}.${inner}`)),
+  ];
+}
+
+const KNOWN_BY = ["get", "list", "create", "login", "validate", "openapi", "inbound"];
+
+function isResource(value) {
+  return typeof value === "object" && value !== null && KNOWN_BY.some((each) => each in value);
+}
+
+/** The resource, noting which of its methods are called. */
+function watched(resource, name) {
+  return new Proxy(resource, {
+    get(target, member) {
+      const value = target[member];
+      if (isResource(value)) return watched(value, `${name}.${member}`);
+      if (typeof value !== "function") return value;
+      return (...given) => {
+        used.add(`${name}.${String(member)}`);
+        return value.apply(target, given);
+      };
+    },
+  });
+}
+
+/** A client whose resources are watched, and the names of all its methods. */
+function watchedClient(options = {}) {
+  const bare = new sdk.VoyloClient({ fetch: noting, maxRetries: 0, ...options });
+  const resources = Object.entries(bare).filter(([, value]) => isResource(value));
+  const all = resources.flatMap(([name, value]) => methodsOf(value, name));
+  return { all, ...Object.fromEntries(resources.map(([name, value]) => [name, watched(value, name)])) };
+}
+
+const client = watchedClient();
+
+test("applications", async () => {
+  const made = await client.applications.create({ name: "Menu" });
+  assert.match(made.signingSecret, /^\S+$/);
+  assert.equal((await client.applications.get(made.id)).name, "Menu");
+  assert.equal((await client.applications.update(made.id, { name: "Main" })).name, "Main");
+  assert.equal((await client.applications.replace(made.id, { name: "Put" })).name, "Put");
+  assert.notEqual((await client.applications.rotateSigningSecret(made.id)).signingSecret, made.signingSecret);
+  assert.deepEqual(await client.applications.listDeliveries(made.id).toArray(), []);
+  await assert.rejects(client.applications.getDelivery(made.id, UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.applications.resendDelivery(made.id, UNKNOWN), sdk.NotFoundError);
+  assert.equal(await client.applications.delete(made.id), undefined);
+  await assert.rejects(client.applications.get(made.id), sdk.NotFoundError);
+});
+
+test("250 items over several pages, each once", async () => {
+  const names = Array.from({ length: 250 }, (_, index) => `page ${index}`);
+  for (let at = 0; at < names.length; at += 25) {
+    await Promise.all(names.slice(at, at + 25).map((name) => client.applications.create({ name })));
+  }
+  const seen = [];
+  for await (const { name } of client.applications.list({ search: "page ", limit: 100 })) seen.push(name);
+  assert.deepEqual(seen.sort(), names.sort());
+  const sizes = [];
+  for await (const { data } of client.applications.list({ search: "page ", limit: 100 }).pages()) {
+    sizes.push(data.length);
+  }
+  assert.deepEqual(sizes, [100, 100, 50]);
+  const { data, pagination } = await client.applications.list({ search: "page ", page: 3, limit: 100 }).first();
+  assert.equal(data.length, 50);
+  assert.deepEqual(pagination, { page: 3, limit: 100, totalItems: 250, totalPages: 3 });
+  assert.equal((await client.applications.list({ search: "page " }).toArray(15)).length, 15);
+  assert.deepEqual(await client.applications.list({ search: "nothing" }).toArray(), []);
+});
+
+test("calls, whose older pages are behind a cursor", async () => {
+  const ids = (calls) => calls.map(({ publicId }) => publicId);
+  assert.deepEqual(ids(await client.calls.list({ limit: 10 }).toArray()), CALLS);
+  assert.deepEqual(ids(await client.calls.list().toArray()), CALLS);
+  assert.deepEqual(ids(await client.calls.list({ page: 1, limit: 10 }).toArray()), CALLS);
+  assert.deepEqual(ids(await client.calls.list({ before: CALLS[4], limit: 3 }).toArray()), CALLS.slice(5));
+  assert.deepEqual(ids((await client.calls.list({ limit: 3 }).first()).data), CALLS.slice(0, 3));
+  assert.equal((await client.calls.get(CALLS[0])).publicId, CALLS[0]);
+  assert.ok(Array.isArray(await client.calls.listEvents(CALLS[0])));
+  await assert.rejects(client.calls.list({ before: "cl_000000000000" }).toArray(), sdk.BadRequestError);
+});
+
+test("numbers", async () => {
+  const { numbers } = client;
+  const made = await numbers.import({ e164: "+97142345678", label: "Main line" });
+  await assert.rejects(numbers.create({ e164: "+97142345678" }), sdk.ConflictError);
+  assert.deepEqual((await numbers.list({ search: "main line" }).toArray()).map(({ id }) => id), [made.id]);
+  assert.equal((await numbers.get(made.id)).e164, "+97142345678");
+  assert.equal((await numbers.update(made.id, { label: "Desk" })).label, "Desk");
+  const { id } = await client.applications.create({ name: "Destination" });
+  assert.deepEqual((await numbers.setDestination(made.id, { kind: "application", id })).destination.id, id);
+  assert.equal((await numbers.setDestination(made.id, null)).destination, null);
+  await numbers.setDirection(made.id, { inboundEnabled: true, outboundEnabled: false });
+  await numbers.setSipCredentials(made.id, { username: "carrier-a" });
+  assert.equal((await numbers.getSipCredentials(made.id)).username, "carrier-a");
+  await numbers.rotateSipCredentials(made.id);
+  await numbers.deleteSipCredentials(made.id);
+  await numbers.delete(made.id);
+});
+
+test("trunks and agents", async () => {
+  const { inbound, outbound } = client.trunks;
+  const into = await inbound.create({ name: "In", destinations: [{ uri: "sip:a@127.0.0.1:5999" }] });
+  assert.equal((await inbound.get(into.id)).name, "In");
+  assert.equal((await inbound.update(into.id, { name: "Into" })).name, "Into");
+  assert.equal((await inbound.list().toArray()).length, 1);
+  await inbound.delete(into.id);
+  const out = await outbound.create({ name: "Out" });
+  assert.equal((await outbound.get(out.id)).name, "Out");
+  assert.equal((await outbound.update(out.id, { name: "PBX" })).name, "PBX");
+  assert.equal((await outbound.list().toArray()).length, 1);
+  assert.notEqual((await outbound.rotateCredentials(out.id)).password, out.sip.password);
+  await outbound.delete(out.id);
+  const agent = await client.agents.create({ email: "berta@customer.example" });
+  assert.equal((await client.agents.get(agent.id)).email, "berta@customer.example");
+  assert.equal((await client.agents.update(agent.id, { label: "Berta" })).label, "Berta");
+  assert.equal((await client.agents.list().toArray()).length, 1);
+  assert.notEqual((await client.agents.rotateCredentials(agent.id)).password, agent.password);
+  await client.agents.delete(agent.id);
+});
+
+test("webhooks", async () => {
+  const { webhooks } = client;
+  const made = await webhooks.create({ url: "https://crm.example/voylo", events: ["call.completed"] });
+  assert.equal((await webhooks.get(made.id)).url, made.url);
+  assert.equal((await webhooks.update(made.id, { description: "CRM" })).description, "CRM");
+  assert.equal((await webhooks.list().toArray()).length, 1);
+  assert.ok((await webhooks.listEvents()).includes("call.completed"));
+  assert.notEqual((await webhooks.rotateSecret(made.id)).secret, made.secret);
+  const { deliveryId } = await webhooks.test(made.id);
+  assert.equal((await webhooks.listDeliveries(made.id).toArray())[0].id, deliveryId);
+  assert.equal((await webhooks.getDelivery(made.id, deliveryId)).id, deliveryId);
+  await webhooks.resendDelivery(made.id, deliveryId).catch((thrown) => assert.equal(thrown.status, 409));
+  await webhooks.delete(made.id);
+});
+
+test("documents, keys, members and the monitor", async () => {
+  const response = new sdk.VoyloResponse().say("Hello").hangup();
+  const judged = await client.voyloml.validate({ xml: response.toString() });
+  assert.deepEqual(judged, { valid: true, errors: [], warnings: [] });
+  assert.equal((await client.voyloml.validate({ xml: "<Response><Speak/></Response>" })).valid, false);
+  const key = await client.apiKeys.create({ name: "ci", role: "viewer" });
+  const viewer = new sdk.VoyloClient({ apiKey: key.key, maxRetries: 0, fetch: noting });
+  await assert.rejects(viewer.applications.create({ name: "no" }), sdk.ForbiddenError);
+  assert.equal((await client.apiKeys.list().toArray()).length, 2);
+  await client.apiKeys.delete(key.id);
+  await assert.rejects(viewer.applications.list().first(), sdk.UnauthorizedError);
+  const invited = await client.members.createInvitation({ email: "carla@customer.example", role: "viewer" });
+  const other = await client.members.createInvitation({ email: "dora@customer.example", role: "viewer" });
+  assert.equal((await client.members.listInvitations().toArray()).length, 2);
+  await client.members.deleteInvitation(other.id);
+  const carla = watchedClient({ apiKey: null });
+  await carla.auth.acceptInvitation({ token: invited.token, name: "Carla", password: "a-good-password" });
+  assert.equal((await carla.auth.me()).user.email, "carla@customer.example");
+  const member = (await client.members.list().toArray()).find(({ email }) => email === "carla@customer.example");
+  assert.equal((await client.members.update(member.id, { role: "developer" })).role, "developer");
+  await client.members.delete(member.id);
+  assert.ok(await client.monitor.get());
+  assert.ok(Array.isArray((await client.monitor.listEvents().first()).data));
+  assert.match((await client.meta.openapi()).openapi, /^3\.1/);
+});
+
+test("workspaces, as a signed-in owner", async () => {
+  assert.deepEqual((await client.workspaces.list()).map(({ id }) => id), [WORKSPACE]);
+  await assert.rejects(client.workspaces.create({ name: "Second" }), sdk.ForbiddenError);
+  const owner = watchedClient({ apiKey: null });
+  await owner.auth.login({ email: process.env.OWNER_EMAIL, password: process.env.OWNER_PASSWORD });
+  const made = await owner.workspaces.create({ name: "Second" });
+  assert.equal((await owner.workspaces.list()).length, 2);
+  await owner.auth.logout();
+  await assert.rejects(owner.auth.me(), sdk.UnauthorizedError);
+  const second = watchedClient({ apiKey: null, workspaceId: made.id });
+  await second.auth.login({ email: process.env.OWNER_EMAIL, password: process.env.OWNER_PASSWORD });
+  assert.equal((await second.workspaces.update(made.id, { name: "Other" })).name, "Other");
+  await second.workspaces.delete(made.id);
+});
+
+test("another workspace than the key's is refused, and fields of a 400 are named", async () => {
+  const other = new sdk.VoyloClient({ workspaceId: "ws_ffffffffffff" });
+  await assert.rejects(other.calls.list().toArray(), sdk.ForbiddenError);
+  await assert.rejects(client.applications.create({ name: "", recording: "sometimes" }), (thrown) => {
+    assert.ok(thrown instanceof sdk.BadRequestError);
+    assert.deepEqual(thrown.fields.map(({ field }) => field).sort(), ["name", "recording"]);
+    return true;
+  });
+  await assert.rejects(client.calls.get("cl_000000000000"), (thrown) => {
+    assert.ok(thrown instanceof sdk.NotFoundError && thrown.requestId);
+    return true;
+  });
+});
+
+test("405, 413 and 415 come as their classes", async () => {
+  const raw = new sdk.VoyloClient({ maxRetries: 0 });
+  await assert.rejects(raw.request({ method: "PUT", path: "/v1/calls", body: {} }), sdk.MethodNotAllowedError);
+  const large = { name: "a".repeat(1_100_000) };
+  await assert.rejects(raw.applications.create(large), (thrown) => thrown instanceof sdk.PayloadTooLargeError);
+  const untyped = new sdk.VoyloClient({
+    maxRetries: 0,
+    fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, "Content-Type": "text/plain" } }),
+  });
+  await assert.rejects(untyped.applications.create({ name: "a" }), sdk.UnsupportedMediaTypeError);
+});
+
+test("lost answers: reading and deleting go on, nothing is created twice", async () => {
+  const { id } = await client.applications.create({ name: "lost" });
+  const through = async (lost, use) => {
+    const proxy = await losing(process.env.VOYLO_API_URL, lost);
+    try {
+      return [await use(new sdk.VoyloClient({ baseUrl: proxy.url })), proxy.requests.length];
+    } finally {
+      proxy.close();
+    }
+  };
+  const [read, asked] = await through(2, (lossy) => lossy.applications.get(id));
+  assert.deepEqual([read.id, asked], [id, 3]);
+  const [deleted, times] = await through(1, (lossy) => lossy.applications.delete(id));
+  assert.deepEqual([deleted, times], [undefined, 2]);
+  await through(1, (lossy) => assert.rejects(lossy.applications.create({ name: "only once" }), sdk.VoyloNetworkError));
+  assert.equal((await client.applications.list({ search: "only once" }).toArray()).length, 1);
+});
+
+after(() => {
+  // Placing calls is tested against a server of the test, so that nothing here depends on a carrier.
+  assert.deepEqual(client.all.filter((name) => !used.has(name) && name !== "calls.create"), []);
+  const withWorkspace = sent.filter((headers) => headers["X-Workspace-Id"] !== undefined);
+  assert.ok(sent.length > 300);
+  assert.equal(withWorkspace.length, sent.length);
+});

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.billing.accounts import Billing
 from engine.deliveries import Deliveries
 from engine.inbound_trunks import DestinationHealthLookup, InboundTrunks, never_probed
 from engine.limits import Limits
@@ -29,7 +30,7 @@ class ApiServices:
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
     trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks, and
-    `call_load` what runs in a workspace.
+    `call_load` what runs in a workspace. Without an `admin_token` nobody may call what the operator may.
     """
 
     accounts: Accounts
@@ -45,12 +46,14 @@ class ApiServices:
     webhooks: Webhooks
     deliveries: Deliveries
     monitor: Monitor
+    billing: Billing
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]
     public_url: str
     limits: Limits = field(default_factory=Limits)
     require_workspace_header: bool = False
+    admin_token: str | None = None
     tts_available: bool = True
     registration: RegistrationLookup = nobody_registered
     destination_health: DestinationHealthLookup = never_probed

@@ -11,7 +11,10 @@ PROJECT = Path(__file__).parents[3]
 MONEY_CODE = [
     *sorted((PROJECT / "engine" / "billing").glob("*.py")),
     *(PROJECT / "engine" / "store" / name for name in ("billing.py", "billing_tables.py", "ledger.py")),
+    PROJECT / "api" / "schemas" / "billing.py",
+    PROJECT / "api" / "resources" / "billing.py",
     PROJECT / "server" / "prices.py",
+    PROJECT / "server" / "commands" / "billing.py",
 ]
 # A clock's seconds, which are no money.
 CLOCKS = {("charging.py", "float"), ("charging.py", "2.0")}

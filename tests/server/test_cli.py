@@ -132,7 +132,7 @@ class TestUsage:
         run = voylo("--help", cwd=tmp_path)
         assert run.returncode == 0
         listed = re.findall(r"^  ([a-z]+)  ", run.stdout.partition("Commands:")[2], flags=re.MULTILINE)
-        assert listed == ["serve", "init", "validate", "simulate", "doctor", "key", "workspace", "user"]
+        assert listed == ["serve", "init", "validate", "simulate", "doctor", "key", "workspace", "user", "admin"]
 
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
     def test_every_command_has_help(self, command: list[str], tmp_path: Path) -> None:

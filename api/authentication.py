@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hmac import compare_digest
 from typing import Final
 
 from api.operation import ROLES, Operation, Principal
@@ -23,6 +24,8 @@ async def authenticate(services: ApiServices, headers: Mapping[str, str], operat
     Raises Unauthorized without a valid key or session, Forbidden when the workspace named is not the caller's,
     ValidationFailed when none is named and one must be.
     """
+    if operation.access == "operator":
+        return _operator(services.admin_token, headers)
     named = headers.get(WORKSPACE_HEADER.lower())
     token = _session_token(headers.get("cookie", ""))
     if token is not None and "authorization" not in headers:
@@ -39,6 +42,16 @@ async def authenticate(services: ApiServices, headers: Mapping[str, str], operat
     elif named != key.workspace_id:
         raise Forbidden("The API key does not belong to this workspace")
     return Principal(workspace_id=key.workspace_id, id=key.id, role=key.role)
+
+
+def _operator(admin_token: str | None, headers: Mapping[str, str]) -> Principal:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    # Compared in constant time, so that an answer's delay tells nothing of the token.
+    if admin_token is None or scheme.lower() != "bearer":
+        raise Unauthorized("The operator's admin token is required")
+    if not compare_digest(given.strip(" ").encode(), admin_token.encode()):
+        raise Unauthorized("The admin token is not valid")
+    return Principal(workspace_id="", id="operator", role="owner")
 
 
 async def _of_session(services: ApiServices, token: str, named: str | None, operation: Operation) -> Principal:
@@ -68,6 +81,8 @@ def session_cookie(token: str, seconds: int, *, secure: bool) -> tuple[bytes, by
 
 def authorize(operation: Operation, principal: Principal) -> None:
     """Raises Forbidden when the caller may not do this."""
+    if operation.access == "operator":
+        return
     if principal.user is None and (operation.access == "account" or operation.name in SIGNED_IN):
         raise Forbidden("Only a signed-in user may do this, no API key")
     if principal.role not in ROLES[operation.access]:

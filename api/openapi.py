@@ -103,6 +103,7 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
             "schemas": defined,
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: vlx_live_…"},
+                "adminToken": {"type": "http", "scheme": "bearer", "description": "`security.admin_token`"},
                 "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
                 "workspace": {"type": "apiKey", "in": "header", "name": "X-Workspace-Id"},
             },
@@ -146,6 +147,8 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
     if operation.access == "public":
         return []
+    if operation.access == "operator":
+        return [{"adminToken": []}]
     by_key: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "workspace": []}]
     if operation.access == "account":
         return [{"session": [], "workspace": []}]
@@ -173,6 +176,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
             "pattern": "^(?:cl_[0-9a-f]{12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
         },
     }
+    kinds["account"] = {"type": "string", "pattern": "^acc_[0-9a-f]{12}$"}
     kinds["workspace"] = {"type": "string", "pattern": "^ws_[0-9a-f]{12}$"}
     return [
         {"name": name, "in": "path", "required": True, "schema": kinds[kind]}

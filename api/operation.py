@@ -18,12 +18,24 @@ from engine.model import Role, User
 
 M = TypeVar("M", bound=BaseModel)
 
-Access = Literal["public", "user", "read", "write", "members", "change_members", "own_keys", "account"]
+Access = Literal[
+    "public",
+    "user",
+    "read",
+    "write",
+    "members",
+    "change_members",
+    "own_keys",
+    "account",
+    "billing",
+    "change_billing",
+    "operator",
+]
 """Who may call it (contract §16). `public`: anybody; `user`: whoever is signed in, without a workspace; `account`: who
-is signed in and owns the account. The others are names of rows in ROLES."""
+is signed in and owns the account; `operator`: who has the admin token. The others are names of rows in ROLES."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-PathKind = Literal["uuid", "call", "workspace"]
+PathKind = Literal["uuid", "call", "workspace", "account"]
 
 JSON_MEDIA_TYPE: Final = "application/json"
 
@@ -36,6 +48,8 @@ ROLES: Final[Mapping[Access, frozenset[Role]]] = {
     # A developer has keys of their own; which ones those are, the handler decides.
     "own_keys": frozenset({"owner", "admin", "developer"}),
     "account": frozenset({"owner"}),
+    "billing": EVERY_ROLE - {"developer"},
+    "change_billing": frozenset({"owner", "billing"}),
     "user": EVERY_ROLE,
 }
 """The roles that may call an operation, by its access."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.billing.accounts import Billing
 from engine.calls.placing import OutgoingCalls
 from engine.deliveries import Deliveries
 from engine.errors import Unavailable
@@ -31,7 +32,8 @@ class ApiServices:
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
     trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks,
-    `call_load` what runs in a workspace, and `outgoing` makes calls.
+    `call_load` what runs in a workspace, and `outgoing` makes calls. Without an `admin_token` nobody may call what the
+    operator may.
     """
 
     accounts: Accounts
@@ -47,12 +49,14 @@ class ApiServices:
     webhooks: Webhooks
     deliveries: Deliveries
     monitor: Monitor
+    billing: Billing
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]
     public_url: str
     limits: Limits = field(default_factory=Limits)
     require_workspace_header: bool = False
+    admin_token: str | None = None
     tts_available: bool = True
     registration: RegistrationLookup = nobody_registered
     destination_health: DestinationHealthLookup = never_probed

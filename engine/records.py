@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.billing.charging import CallCharges
 from engine.call_events import state_change
 from engine.call_log import CallLogBuffer
 from engine.errors import Conflict, EngineError, NotFound, ValidationFailed
@@ -25,6 +27,7 @@ from engine.store import calls as queries
 from engine.store.calls import CallFilter
 from engine.store.json_text import storable
 from engine.store.meta import TOUCH_ALIVE, alive_at
+from engine.store.prepared import execute_rows
 from engine.store.times import from_ms, to_ms
 
 logger = structlog.get_logger(__name__)
@@ -42,11 +45,13 @@ __all__ = ["CallFilter", "CallOutcome", "CallRecords", "NewCall"]
 class CallRecords:
     """The records of every workspace. What the call code reports is stored; what the API asks for is read back.
 
-    `outbox` knows who is told of a call's events; without one nobody is.
+    `outbox` knows who is told of a call's events; without one nobody is. `charges` knows what calls cost; without one
+    they are free.
     """
 
-    def __init__(self, store: Store, outbox: Outbox | None = None) -> None:
+    def __init__(self, store: Store, outbox: Outbox | None = None, charges: CallCharges | None = None) -> None:
         self._store = store
+        self._charges = charges
         self._outbox = outbox or Outbox()
         self._live: dict[str, Call] = {}
         self._closing: set[str] = set()
@@ -216,14 +221,37 @@ class CallRecords:
 
     async def _close(self, call: Call, outcome: CallOutcome, at: datetime) -> None:
         ended = _end(call, outcome)
-        rows: list[Row] = [(queries.SET_ENDED, queries.end_values(ended)), *self._log.take(call.id)]
+        rateable = self._charges is not None and await self._charges.applies_to(ended)
+        log: Sequence[Row] = self._log.take(call.id)
         try:
-            await self._write(rows, _terminal_event(ended), ended, at)
+            if self._charges is not None and rateable:
+                await self._write_charged(self._charges, ended, log, at)
+            else:
+                rows: list[Row] = [(queries.SET_ENDED, queries.end_values(ended)), *log]
+                await self._write(rows, _terminal_event(ended), ended, at)
         except Conflict:
             # The constraint allows one terminal event per call: somebody else has closed it meanwhile.
             stored = await self._find(call.id)
             if stored is None or stored.pending:
                 raise
+
+    async def _write_charged(self, charges: CallCharges, ended: Call, log: Sequence[Row], at: datetime) -> None:
+        """Closes the call and charges for it in one transaction: a call that somebody else closed is not charged."""
+
+        async def work(connection: AsyncConnection) -> StoredEvent:
+            priced = await charges.charge(connection, ended)
+            told = self._outbox.call_event(_terminal_event(priced), priced, at)
+            rows: list[Row] = [(queries.SET_ENDED, queries.end_values(priced)), *told.rows, *log]
+            for statement, parameters in rows:
+                await execute_rows(connection, statement, [parameters])
+            return told
+
+        try:
+            told = await self._store.write(work)
+        except Conflict:
+            # As for other events: the random id may exist. A call that is closed by now fails once more.
+            told = await self._store.write(work)
+        self._outbox.wake(told)
 
     async def _write(self, rows: Sequence[Row], event: EventType | None, call: Call, at: datetime) -> None:
         if event is None:

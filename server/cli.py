@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from server.admin_cli import admin_commands
+
 app = typer.Typer(
     name="voylo",
     help="A self-hosted telephony engine: SIP and RTP, call flows in VoyloML, a /v1 REST API.",
@@ -29,6 +31,7 @@ user_commands = typer.Typer(help="Console users.", no_args_is_help=True, rich_ma
 app.add_typer(key_commands, name="key")
 app.add_typer(workspace_commands, name="workspace")
 app.add_typer(user_commands, name="user")
+app.add_typer(admin_commands, name="admin")
 
 
 class KeyRole(StrEnum):

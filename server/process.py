@@ -24,6 +24,8 @@ from api import ApiServices, create_app
 from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications, language_limits
+from engine.billing.accounts import Billing
+from engine.billing.charging import CallCharges
 from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
@@ -139,7 +141,9 @@ class EngineProcess:
         self.webhooks = Webhooks(self.store, secrets, self.webhook_directory, self.outbox, self.limits.webhooks)
         self.deliveries = Deliveries(self.store, self.webhook_directory, self.outbox)
         self.monitor = Monitor(self.store, self.outbox)
-        self.records = CallRecords(self.store, self.outbox)
+        self.billing = Billing(self.store)
+        charges = CallCharges(self.store, enabled=self.config.billing.enabled)
+        self.records = CallRecords(self.store, self.outbox, charges)
         self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
         if closed:
@@ -259,6 +263,8 @@ class EngineProcess:
                 webhooks=self.webhooks,
                 deliveries=self.deliveries,
                 monitor=self.monitor,
+                billing=self.billing,
+                admin_token=self._admin_token(),
                 call_load=self.call_load,
                 metrics=self.metrics,
                 outgoing=self.outgoing,
@@ -273,6 +279,10 @@ class EngineProcess:
             )
         )
         self._exit.push_async_callback(EmbeddedHttpServer(app, sock).stop)
+
+    def _admin_token(self) -> str | None:
+        token = self.config.security.admin_token
+        return None if token is None else token.get_secret_value()
 
     def call_load(self, workspace_id: str) -> CallLoad:
         """The calls of a workspace; each takes one channel, that of its caller."""

@@ -4,6 +4,7 @@ Nobody else in the engine writes SQL. `Store` is opened once per process; the mo
 queries about it.
 """
 
+from engine.store import billing_tables as _billing_tables  # noqa: F401 - adds its tables to the metadata
 from engine.store.database import DatabaseUrlInvalid, Store, Synchronous
 from engine.store.migration import SchemaUnknown
 from engine.store.prepared import PreparedQuery, RowStatement

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0010"
+SCHEMA_REVISION: Final = "0009"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")

@@ -22,12 +22,10 @@ _WIDTH = 110
 # Keys whose names the contract fixes and whose features this version does not have. Whoever builds one takes it out.
 WITHOUT_EFFECT = frozenset(
     {
-        "billing.enabled",
         "rentals.carrier_uri",
         "rentals.carrier_username",
         "rentals.carrier_password",
         "rentals.carrier_source_ips",
-        "security.admin_token",
         "speech.stt",
         "limits.conference_members",
     }

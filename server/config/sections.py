@@ -204,7 +204,7 @@ class BillingSection(_Section):
 
     enabled: _Switch = Field(
         default=False,
-        description="Whether calls are refused when the wallet is empty; off, costs are computed and shown only.",
+        description="Whether calls are charged to the wallet; off, costs are computed and shown only.",
     )
 
 

@@ -17,6 +17,7 @@ from tests.engine.opened import REALM, Opened
 
 BASE = "http://api.test"
 JSON = "application/json"
+ADMIN_TOKEN = "an-admin-token-of-32-characters."
 GENEROUS = Limits(requests_per_minute=1_000_000, request_burst=1_000_000)
 
 
@@ -57,12 +58,13 @@ class Api:
                 webhooks=engine.webhooks,
                 deliveries=engine.deliveries,
                 monitor=engine.monitor,
+                billing=engine.billing,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,
                 draining=lambda: self.is_draining,
                 limits=limits,
-                **({"public_url": BASE} | settings),
+                **({"public_url": BASE, "admin_token": ADMIN_TOKEN} | settings),
             )
         )
 

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications
+from engine.billing.accounts import Billing
 from engine.deliveries import Deliveries
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
@@ -77,6 +78,7 @@ class Opened:
     webhooks: Webhooks
     deliveries: Deliveries
     monitor: Monitor
+    billing: Billing
     first: BootstrapResult
 
     @property
@@ -133,6 +135,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             webhook_directory=webhook_directory,
             webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
             monitor=Monitor(store, outbox, clock),
+            billing=Billing(store, clock),
             deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )

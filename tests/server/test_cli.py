@@ -31,6 +31,12 @@ COMMANDS = [
     ["key", "revoke"],
     ["workspace", "create"],
     ["user", "create"],
+    ["admin", "prices", "import"],
+    ["admin", "topups", "list"],
+    ["admin", "topups", "settle"],
+    ["admin", "wallet", "adjust"],
+    ["admin", "plan", "set"],
+    ["admin", "ledger", "check"],
     ["validate"],
     ["simulate"],
     ["call"],
@@ -131,7 +137,7 @@ class TestUsage:
         listed = re.findall(r"^  ([a-z]+)  ", run.stdout.partition("Commands:")[2], flags=re.MULTILINE)
         assert listed == [
             *("serve", "init", "validate", "simulate", "call", "calls", "trace", "doctor"),
-            *("key", "workspace", "user"),
+            *("key", "workspace", "user", "admin"),
         ]
 
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

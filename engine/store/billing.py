@@ -1,0 +1,344 @@
+"""Queries about the price book, plans, their use, top-ups, and usage reports (contract §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.billing.prices import CountryPrices, Plan, PlanPrice, PriceBook
+from engine.ids import new_uuid
+from engine.model import NumberKind
+from engine.store.billing_tables import (
+    account_plans,
+    plan_usage,
+    plans,
+    price_books,
+    price_countries,
+    price_rates,
+    topups,
+    wallets,
+)
+from engine.store.tables import accounts, calls, numbers, workspaces
+from engine.store.times import from_ms, from_ms_or_none, to_ms
+
+GroupBy = Literal["day", "workspace", "number"]
+TopUpStatus = Literal["pending", "settled"]
+
+_DAY_MS: Final = 86_400_000
+_THE_BOOK: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """Money that an account wants to pay in; it is in the wallet once it is `settled`."""
+
+    id: str
+    account_id: str
+    amount: int
+    currency: str
+    status: TopUpStatus
+    created_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The plan of an account and since when it has it, which its periods count from."""
+
+    plan: Plan
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BilledNumber:
+    """What rating needs of a number."""
+
+    kind: NumberKind
+    e164: str
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """A line of a usage report: answered calls, their billed seconds, and what they cost in ten-thousandths."""
+
+    key: str
+    calls: int
+    billed_s: int
+    cost: int
+
+
+async def increment_of_book(connection: AsyncConnection) -> int | None:
+    """The billing increment in seconds; None without a price book."""
+    return (await connection.execute(select(price_books.c.increment_s))).scalar()
+
+
+async def foreign_wallets(connection: AsyncConnection, currency: str) -> bool:
+    """Whether a wallet is in another currency."""
+    query = select(wallets.c.account_id).where(wallets.c.currency != currency).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
+async def replace_book(connection: AsyncConnection, book: PriceBook, at: datetime) -> None:
+    """Stores a price book in place of the one before; plans keep their ids by their codes."""
+    await connection.execute(delete(price_books))
+    await connection.execute(
+        insert(price_books).values(
+            id=_THE_BOOK, currency=book.currency, increment_s=book.increment_seconds, imported_at=to_ms(at)
+        )
+    )
+    await connection.execute(delete(price_rates))
+    await connection.execute(delete(price_countries))
+    for country in book.countries:
+        await _insert_country(connection, country)
+    await connection.execute(update(plans).values(offered=False))
+    for plan in book.plans:
+        await _put_plan(connection, plan, book.currency)
+
+
+async def _insert_country(connection: AsyncConnection, country: CountryPrices) -> None:
+    await connection.execute(
+        insert(price_countries).values(
+            country=country.country,
+            name=country.name,
+            did_price=country.did_price,
+            channel_price=country.channel_price,
+            local_rate=country.local_rate,
+            international_rate=country.international_rate,
+        )
+    )
+    if country.rates:
+        await connection.execute(
+            insert(price_rates),
+            [
+                {"country": country.country, "prefix": prefix, "per_minute": per_minute}
+                for prefix, per_minute in country.rates.items()
+            ],
+        )
+
+
+async def _put_plan(connection: AsyncConnection, plan: PlanPrice, currency: str) -> None:
+    values = {
+        "name": plan.name,
+        "monthly_price": plan.monthly_price,
+        "included_minutes": plan.included_minutes,
+        "overage_per_minute": plan.overage_per_minute,
+        "max_workspaces": plan.max_workspaces,
+        "currency": currency,
+        "offered": True,
+    }
+    done = await connection.execute(update(plans).where(plans.c.code == plan.code).values(values))
+    if not done.rowcount:
+        await connection.execute(insert(plans).values(id=new_uuid(), code=plan.code, **values))
+
+
+async def offered_plans(connection: AsyncConnection) -> list[Plan]:
+    """The plans of the price book, the cheapest first."""
+    rows = await connection.execute(select(plans).where(plans.c.offered).order_by(plans.c.monthly_price, plans.c.code))
+    return list(map(_plan, rows))
+
+
+async def get_plan(connection: AsyncConnection, plan_id: str) -> Plan | None:
+    """One plan on offer, by its id."""
+    row = (await connection.execute(select(plans).where(plans.c.id == plan_id, plans.c.offered))).first()
+    return None if row is None else _plan(row)
+
+
+async def get_plan_by_code(connection: AsyncConnection, code: str) -> Plan | None:
+    """One plan on offer, by its code."""
+    row = (await connection.execute(select(plans).where(plans.c.code == code, plans.c.offered))).first()
+    return None if row is None else _plan(row)
+
+
+async def subscription_of(connection: AsyncConnection, account_id: str, *, lock: bool = False) -> Subscription | None:
+    """The plan of an account; `lock` keeps others from counting minutes until the transaction ends."""
+    query = (
+        select(plans, account_plans.c.since)
+        .join(account_plans, account_plans.c.plan_id == plans.c.id)
+        .where(account_plans.c.account_id == account_id)
+    )
+    row = (await connection.execute(query.with_for_update(of=account_plans) if lock else query)).first()
+    return None if row is None else Subscription(_plan(row), from_ms(row.since))
+
+
+async def set_plan(connection: AsyncConnection, account_id: str, plan_id: str, since: datetime) -> None:
+    """Puts an account on a plan, keeping the day that its periods begin on if it had one."""
+    moved = await connection.execute(
+        update(account_plans).where(account_plans.c.account_id == account_id).values(plan_id=plan_id)
+    )
+    if not moved.rowcount:
+        await connection.execute(
+            insert(account_plans).values(account_id=account_id, plan_id=plan_id, since=to_ms(since))
+        )
+
+
+async def used_seconds(connection: AsyncConnection, account_id: str, period_start: datetime) -> int:
+    """Billed seconds of BYO calls that an account's plan has counted in a period."""
+    query = select(plan_usage.c.used_s).where(*_usage_of(account_id, period_start))
+    return (await connection.execute(query)).scalar() or 0
+
+
+async def add_seconds(connection: AsyncConnection, account_id: str, period_start: datetime, seconds: int) -> None:
+    """Counts seconds into a period; under the lock of `subscription_of`."""
+    counted = await connection.execute(
+        update(plan_usage).where(*_usage_of(account_id, period_start)).values(used_s=plan_usage.c.used_s + seconds)
+    )
+    if not counted.rowcount:
+        await connection.execute(
+            insert(plan_usage).values(account_id=account_id, period_start=to_ms(period_start), used_s=seconds)
+        )
+
+
+def _usage_of(account_id: str, period_start: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return plan_usage.c.account_id == account_id, plan_usage.c.period_start == to_ms(period_start)
+
+
+async def billed_number(connection: AsyncConnection, number_id: str) -> BilledNumber | None:
+    """What rating needs of a number."""
+    query = select(numbers.c.kind, numbers.c.e164, numbers.c.country).where(numbers.c.id == number_id)
+    row = (await connection.execute(query)).first()
+    return None if row is None else BilledNumber(row.kind, row.e164, row.country)
+
+
+async def prefix_rate(connection: AsyncConnection, country: str, prefixes: Sequence[str]) -> int | None:
+    """The rate of the longest of these prefixes that has one of its own for numbers of the country."""
+    query = (
+        select(price_rates.c.per_minute)
+        .where(price_rates.c.country == country, price_rates.c.prefix.in_(prefixes))
+        .order_by(func.length(price_rates.c.prefix).desc())
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar()
+
+
+async def country_rates(connection: AsyncConnection, country: str) -> tuple[int, int] | None:
+    """The local and the international rate of numbers of a country; None when it is not in the price book."""
+    query = select(price_countries.c.local_rate, price_countries.c.international_rate).where(
+        price_countries.c.country == country
+    )
+    row = (await connection.execute(query)).first()
+    return None if row is None else (row.local_rate, row.international_rate)
+
+
+async def account_of(connection: AsyncConnection, workspace_id: str) -> str | None:
+    """The account of a workspace."""
+    query = select(workspaces.c.account_id).where(workspaces.c.id == workspace_id)
+    return (await connection.execute(query)).scalar()
+
+
+async def account_since(connection: AsyncConnection, account_id: str) -> datetime | None:
+    """When an account was made; None for an unknown one."""
+    created = (await connection.execute(select(accounts.c.created_at).where(accounts.c.id == account_id))).scalar()
+    return from_ms_or_none(created)
+
+
+async def rented(connection: AsyncConnection, account_id: str) -> tuple[int, int]:
+    """How many numbers an account rents, and what they cost a month by the price book."""
+    monthly = price_countries.c.did_price + price_countries.c.channel_price * func.coalesce(numbers.c.channels, 0)
+    query = (
+        select(func.count(), func.coalesce(func.sum(monthly), 0))
+        .select_from(numbers)
+        .join(workspaces, workspaces.c.id == numbers.c.workspace_id)
+        .outerjoin(price_countries, price_countries.c.country == numbers.c.country)
+        .where(workspaces.c.account_id == account_id, numbers.c.kind == "rental")
+    )
+    count, total = (await connection.execute(query)).one()
+    return count, int(total)
+
+
+async def insert_topup(connection: AsyncConnection, topup: TopUp) -> None:
+    """Stores a top-up that waits for its money."""
+    await connection.execute(
+        insert(topups).values(
+            id=topup.id,
+            account_id=topup.account_id,
+            amount=topup.amount,
+            currency=topup.currency,
+            status=topup.status,
+            created_at=to_ms(topup.created_at),
+        )
+    )
+
+
+async def get_topup(connection: AsyncConnection, topup_id: str) -> TopUp | None:
+    """One top-up, held until the transaction ends."""
+    row = (await connection.execute(select(topups).where(topups.c.id == topup_id).with_for_update())).first()
+    return None if row is None else _topup(row)
+
+
+async def pending_topups(connection: AsyncConnection, limit: int) -> list[TopUp]:
+    """The top-ups that wait for their money, the oldest first."""
+    rows = await connection.execute(
+        select(topups).where(topups.c.status == "pending").order_by(topups.c.created_at, topups.c.id).limit(limit)
+    )
+    return list(map(_topup, rows))
+
+
+async def settle_topup(connection: AsyncConnection, topup_id: str, at: datetime) -> None:
+    """Marks a top-up as paid."""
+    await connection.execute(
+        update(topups).where(topups.c.id == topup_id).values(status="settled", settled_at=to_ms(at))
+    )
+
+
+async def usage_report(
+    connection: AsyncConnection, account_id: str, start: datetime, end: datetime, group_by: GroupBy
+) -> list[UsageRow]:
+    """Answered calls of an account's workspaces that began from `start` (inclusive) to `end` (exclusive), by key.
+
+    Days are of UTC, written as milliseconds of their beginning; calls over no number have an empty key.
+    """
+    keys: dict[GroupBy, ColumnElement[Any]] = {
+        "day": calls.c.created_at - calls.c.created_at % literal(_DAY_MS),
+        "workspace": calls.c.workspace_id,
+        "number": func.coalesce(numbers.c.e164, ""),
+    }
+    key = keys[group_by].label("key")
+    source = calls.join(workspaces, workspaces.c.id == calls.c.workspace_id)
+    if group_by == "number":
+        source = source.outerjoin(numbers, numbers.c.id == calls.c.number_id)
+    query = (
+        select(key, func.count(), func.sum(calls.c.billed_s), func.sum(calls.c.cost))
+        .select_from(source)
+        .where(
+            workspaces.c.account_id == account_id,
+            calls.c.created_at >= to_ms(start),
+            calls.c.created_at < to_ms(end),
+            calls.c.ended_at.is_not(None),
+            calls.c.answered_at.is_not(None),
+        )
+        .group_by(key)
+        .order_by(key)
+    )
+    rows = await connection.execute(query)
+    return [UsageRow(str(name), count, int(billed), int(cost)) for name, count, billed, cost in rows]
+
+
+def _plan(row: Row[Any]) -> Plan:
+    return Plan(
+        id=row.id,
+        code=row.code,
+        name=row.name,
+        monthly_price=row.monthly_price,
+        included_minutes=row.included_minutes,
+        overage_per_minute=row.overage_per_minute,
+        max_workspaces=row.max_workspaces,
+        currency=row.currency,
+    )
+
+
+def _topup(row: Row[Any]) -> TopUp:
+    return TopUp(
+        id=row.id,
+        account_id=row.account_id,
+        amount=row.amount,
+        currency=row.currency,
+        status=row.status,
+        created_at=from_ms(row.created_at),
+        settled_at=from_ms_or_none(row.settled_at),
+    )

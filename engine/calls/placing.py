@@ -165,8 +165,6 @@ class OutgoingCalls:
         return Placed(stored.result, replayed=True)
 
     async def _place(self, workspace_id: str, order: CallOrder, further: Sequence[Row]) -> str:
-        if self._user_agent.draining:
-            raise Unavailable("The engine is stopping", retry_after=self._limits.drain_seconds)
         number = self._number(workspace_id, order.from_)
         application = self._directory.application(order.application_id)
         if application is None or application.workspace_id != workspace_id:
@@ -175,6 +173,8 @@ class OutgoingCalls:
             raise ValidationFailed.of("from", "must be one of the application's allowedCallerIds")
         if number.status != "active" or not number.outbound_enabled:
             raise Forbidden("This number cannot call out: it is not active, or outbound is switched off")
+        if self._user_agent.draining:
+            raise Unavailable("The engine is stopping", retry_after=self._limits.drain_seconds)
         self._check_limits(workspace_id, number)
         call_uuid, public_id = new_call_id()
         new = NewCall(

@@ -5,7 +5,6 @@ A test fails when what is checked in is not what this writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,54 +14,13 @@ from sdk.generate import node_models, node_resources, node_voyloml
 
 FOLDER: Final = Path(__file__).parents[1] / "node" / "src" / "generated"
 
-_PLACE_CALL: Final[Mapping[str, Any]] = {
-    "operationId": "createCall",
-    "summary": "Place a call",
-    "parameters": [],
-    "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/CallCreate"}}}},
-    "responses": {"202": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/CallPlaced"}}}}},
-}
-"""Contract §6.1, for engines whose document does not have it."""
-
-_PLACE_CALL_SCHEMAS: Final[Mapping[str, Any]] = {
-    "CallCreate": {
-        "description": "A call to place.",
-        "type": "object",
-        "required": ["from", "to", "applicationId"],
-        "properties": {
-            "from": {"type": "string", "description": "An active number of this workspace"},
-            "to": {"type": "string", "description": "E.164 number or SIP URI"},
-            "applicationId": {"type": "string", "description": "The application that runs once the callee answers"},
-            "variables": {
-                "type": "object",
-                "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]},
-            },
-            "timeout": {"type": "integer", "minimum": 5, "maximum": 120, "default": 45, "description": "Ring seconds"},
-            "timeLimit": {
-                "type": "integer", "minimum": 1, "maximum": 14400, "default": 14400, "description": "Talk seconds",
-            },
-            "record": {"type": "boolean", "default": False},
-            "machineDetection": {"enum": ["none", "enable", "detectMessageEnd"], "default": "none"},
-            "sipHeaders": {"type": "object", "additionalProperties": {"type": "string"}},
-        },
-    },
-    "CallPlaced": {
-        "description": "A call that is being dialled.",
-        "type": "object",
-        "required": ["publicId", "status"],
-        "properties": {"publicId": {"type": "string"}, "status": {"const": "dialing"}},
-    },
-}  # fmt: skip
-
 
 def document() -> dict[str, Any]:
     """The document that the client is made from."""
     url = "http://localhost"
     made = openapi_document((*OPERATIONS, *openapi_operations(OPERATIONS, url)), url)
-    calls = made["paths"]["/v1/calls"]
-    if "post" not in calls:
-        calls["post"] = _PLACE_CALL
-        made["components"]["schemas"] |= _PLACE_CALL_SCHEMAS
+    # What only the operator of a server may do is no part of a customer's client.
+    made["paths"] = {path: item for path, item in made["paths"].items() if not path.startswith("/v1/admin/")}
     return made
 
 

@@ -9,12 +9,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 
+from engine.calls import CallServices, LegSettings, OutgoingCalls, Switchboard
+from engine.limits import Limits
 from tests.api.client import Api
-from tests.engine.opened import a_call, opened
+from tests.engine.opened import Opened, a_call, opened
+from voyloml import LanguageLimits
 
 SECONDS = 400
 """A bound for machines that are slow or busy, not a measure."""
@@ -39,10 +43,27 @@ async def served(api: Api) -> AsyncIterator[str]:
             await task
 
 
+def outgoing(engine: Opened) -> OutgoingCalls:
+    """What makes calls, for requests that are answered before one would be made."""
+    unused: Any = None
+    services = CallServices(
+        records=engine.records,
+        sources=unused,
+        exchange=unused,
+        language=LanguageLimits(),
+        call_seconds=1,
+        calling=unused,
+    )
+    legs = LegSettings(codecs=())
+    return OutgoingCalls(
+        engine.store, engine.directory, Switchboard(), unused, legs, services, Limits(), realm=lambda: "voice.example"
+    )
+
+
 @pytest.mark.timeout(SECONDS + 10)
 async def test_no_generated_request_gets_an_answer_outside_the_document(tmp_path: Path) -> None:
     async with opened(tmp_path / "data") as engine:
-        api = Api(engine)
+        api = Api(engine, outgoing=outgoing(engine))
         application = await api.application()
         number = await api.number("+12015550123")
         trunk = await api.inbound_trunk()

@@ -165,27 +165,37 @@ export interface AttemptOut {
     | "skipped_disabled";
 }
 
-/** A call to place. */
+/** An account's billing in its current period, a month in UTC. */
+export interface BillingOut {
+  accountId: string;
+  plan: PlanOut | null;
+  periodStart: string;
+  periodEnd: string;
+  minutesIncluded: number;
+  minutesUsed: number;
+  wallet: WalletShown;
+  rentals: RentalsShown;
+}
+
+/** A call to be made. */
 export interface CallCreate {
-  /** An active number of this workspace */
+  /** A number of this workspace */
   from: string;
-  /** E.164 number or SIP URI */
   to: string;
-  /** The application that runs once the callee answers */
   applicationId: string;
   variables?: Record<string, string | number | boolean>;
-  /** Ring seconds. 5 to 120. Default: 45 */
+  /** Seconds to ring. 5 to 120. Default: 45 */
   timeout?: number;
-  /** Talk seconds. 1 to 14400. Default: 14400 */
+  /** Seconds after the answer. 1 to 14400. Default: 14400 */
   timeLimit?: number;
-  /** Default: false */
-  record?: boolean;
-  /** Default: "none" */
-  machineDetection?: "none" | "enable" | "detectMessageEnd";
+  /** Recording of whole calls is not offered by this version. Default: false */
+  record?: false;
+  /** Not offered by this version. Default: "none" */
+  machineDetection?: "none";
   sipHeaders?: Record<string, string>;
 }
 
-/** A call that is being dialled. */
+/** A call that is being made. */
 export interface CallPlaced {
   publicId: string;
   status: "dialing";
@@ -236,6 +246,12 @@ export interface CallRecord {
   cost: string;
   currency: string;
   createdAt: string;
+}
+
+/** Where a running call goes on: exactly one of the two. */
+export interface CallRedirect {
+  actionUrl?: string | null;
+  xml?: string | null;
 }
 
 /**
@@ -736,6 +752,18 @@ export interface PendingCall {
   answeredAt: string | null;
 }
 
+/** A plan; `maxWorkspaces` null is no bound. */
+export interface PlanOut {
+  id: string;
+  code: string;
+  name: string;
+  monthlyPrice: string;
+  includedMinutes: number;
+  overagePerMinute: string;
+  maxWorkspaces: number | null;
+  currency: string;
+}
+
 /** The engine takes calls and requests. */
 export interface Readiness {
   status: "ready";
@@ -751,6 +779,12 @@ export interface RecordingOut {
   sizeBytes: number;
   createdAt: string;
   url: string;
+}
+
+/** How many numbers are rented, and what they cost a month. */
+export interface RentalsShown {
+  count: number;
+  monthlyTotal: string;
 }
 
 /** Destinations that begin with `prefix` are called with this number. */
@@ -857,6 +891,32 @@ export interface TestDelivery {
   deliveryId: string;
 }
 
+/** How much to pay in. */
+export interface TopUpCreate {
+  amount: string;
+}
+
+/** A top-up; the money is in the wallet once it is `settled`. */
+export interface TopUpOut {
+  id: string;
+  amount: string;
+  currency: string;
+  status: "pending" | "settled";
+}
+
+/** A change of the wallet; charges are below 0. */
+export interface TransactionOut {
+  id: string;
+  type: "topup" | "call" | "rental" | "plan" | "refund" | "adjustment";
+  amount: string;
+  balanceAfter: string;
+  currency: string;
+  description: string;
+  callId: string | null;
+  rentalId: string | null;
+  createdAt: string;
+}
+
 /** A registration in force. */
 export interface TrunkRegistrationOut {
   state: "registered";
@@ -886,6 +946,20 @@ export interface TrunkSipOut {
   hasPassword: boolean;
 }
 
+/** Answered calls of one day, workspace or number; the key of calls over no number is empty. */
+export interface UsageLine {
+  key: string;
+  calls: number;
+  minutes: number;
+  cost: string;
+}
+
+/** A usage report of the account. */
+export interface UsageOut {
+  rows: UsageLine[];
+  currency: string;
+}
+
 /** A console user. */
 export interface UserOut {
   id: string;
@@ -906,6 +980,27 @@ export interface Validation {
   valid: boolean;
   errors: DiagnosticOut[];
   warnings: DiagnosticOut[];
+}
+
+/** What to add to a wallet, or to take from it below 0, and why; the customer sees the note. */
+export interface WalletAdjust {
+  amount: string;
+  note: string;
+}
+
+/** The wallet of the account. */
+export interface WalletOut {
+  balance: string;
+  reserved: string;
+  currency: string;
+  lowBalanceThreshold: string | null;
+}
+
+/** What is in the wallet. */
+export interface WalletShown {
+  balance: string;
+  reserved: string;
+  currency: string;
 }
 
 /** A new webhook. */

@@ -442,6 +442,16 @@ export interface ListCallsQuery {
 }
 
 export class Calls extends Resource {
+  /**
+   * Place a call. Answered as soon as the call is stored; whether it is answered shows in its record. `POST /v1/calls`
+   */
+  create(body: models.CallCreate, options?: RequestOptions): Promise<models.CallPlaced> {
+    return this.transport.request<models.CallPlaced>(
+      { method: "POST", path: "/v1/calls", body, idempotencyKey: true },
+      options,
+    );
+  }
+
   /** List calls. Newest first. Older calls with `before`, or numbered pages with `page`. `GET /v1/calls` */
   list(query?: ListCallsQuery, options?: RequestOptions): List<models.PendingCall | models.CallRecord> {
     return new List<models.PendingCall | models.CallRecord>(
@@ -452,10 +462,22 @@ export class Calls extends Resource {
     );
   }
 
-  /** Place a call. `POST /v1/calls` */
-  create(body: models.CallCreate, options?: RequestOptions): Promise<models.CallPlaced> {
-    return this.transport.request<models.CallPlaced>(
-      { method: "POST", path: "/v1/calls", body, idempotencyKey: true },
+  /** Hang up a call. Ends every leg of a call that is in progress. `POST /v1/calls/{publicId}/hangup` */
+  hangup(publicId: string, options?: RequestOptions): Promise<void> {
+    return this.transport.request<void>({ method: "POST", path: path`/v1/calls/${publicId}/hangup` }, options);
+  }
+
+  /**
+   * Give a call another document. Interrupts the verb that runs. The body has either `actionUrl` or `xml`. `POST
+   * /v1/calls/{publicId}/redirect`
+   */
+  redirect(
+    publicId: string,
+    body: models.CallRedirect,
+    options?: RequestOptions,
+  ): Promise<models.PendingCall | models.CallRecord> {
+    return this.transport.request<models.PendingCall | models.CallRecord>(
+      { method: "POST", path: path`/v1/calls/${publicId}/redirect`, body },
       options,
     );
   }
@@ -479,6 +501,79 @@ export class Calls extends Resource {
       { method: "GET", path: path`/v1/calls/${publicId}/events` },
       options,
     );
+  }
+}
+
+/** Query of `GET /v1/billing/wallet/transactions`. */
+export interface ListTransactionsQuery {
+  /** Counts from 1. 1 or more. Default: 1 */
+  page?: number;
+  /** Larger values than 100 count as that. 1 or more. Default: 50 */
+  limit?: number;
+}
+
+/** Query of `GET /v1/billing/usage`. */
+export interface GetUsageQuery {
+  /** Inclusive; the start of the period by default */
+  from?: string;
+  /** Exclusive; now by default */
+  to?: string;
+  /** Days are of UTC. Default: "day" */
+  groupBy?: "day" | "workspace" | "number";
+}
+
+export class Billing extends Resource {
+  /** Plan, minutes and wallet. Of the account, which all of its workspaces share. `GET /v1/billing` */
+  get(options?: RequestOptions): Promise<models.BillingOut> {
+    return this.transport.request<models.BillingOut>({ method: "GET", path: "/v1/billing" }, options);
+  }
+
+  /** Get the wallet. `GET /v1/billing/wallet` */
+  getWallet(options?: RequestOptions): Promise<models.WalletOut> {
+    return this.transport.request<models.WalletOut>({ method: "GET", path: "/v1/billing/wallet" }, options);
+  }
+
+  /**
+   * Top up the wallet. Stays `pending`, and the balance as it is, until the operator has the money and settles it.
+   * `POST /v1/billing/wallet/topups`
+   */
+  createWalletTopup(body: models.TopUpCreate, options?: RequestOptions): Promise<models.TopUpOut> {
+    return this.transport.request<models.TopUpOut>(
+      { method: "POST", path: "/v1/billing/wallet/topups", body },
+      options,
+    );
+  }
+
+  /** List what changed the wallet. The last first. `GET /v1/billing/wallet/transactions` */
+  listWalletTransactions(query?: ListTransactionsQuery, options?: RequestOptions): List<models.TransactionOut> {
+    return new List<models.TransactionOut>(
+      this.transport,
+      { method: "GET", path: "/v1/billing/wallet/transactions", query: query ?? {} },
+      options,
+    );
+  }
+
+  /**
+   * Calls, minutes and cost. Answered calls of all workspaces of the account by the time they came in. `GET
+   * /v1/billing/usage`
+   */
+  getUsage(query?: GetUsageQuery, options?: RequestOptions): Promise<models.UsageOut> {
+    return this.transport.request<models.UsageOut>(
+      { method: "GET", path: "/v1/billing/usage", query: query ?? {} },
+      options,
+    );
+  }
+}
+
+export class Plans extends Resource {
+  /** List plans. Those on offer, the cheapest first. `GET /v1/plans` */
+  list(options?: RequestOptions): Promise<models.PlanOut[]> {
+    return this.transport.request<models.PlanOut[]>({ method: "GET", path: "/v1/plans" }, options);
+  }
+
+  /** Get a plan. `GET /v1/plans/{id}` */
+  get(id: string, options?: RequestOptions): Promise<models.PlanOut> {
+    return this.transport.request<models.PlanOut>({ method: "GET", path: path`/v1/plans/${id}` }, options);
   }
 }
 
@@ -826,6 +921,8 @@ export class Resources {
   readonly trunks: Trunks;
   readonly agents: Agents;
   readonly calls: Calls;
+  readonly billing: Billing;
+  readonly plans: Plans;
   readonly webhooks: Webhooks;
   readonly voyloml: Voyloml;
   readonly workspaces: Workspaces;
@@ -841,6 +938,8 @@ export class Resources {
     this.trunks = new Trunks(transport);
     this.agents = new Agents(transport);
     this.calls = new Calls(transport);
+    this.billing = new Billing(transport);
+    this.plans = new Plans(transport);
     this.webhooks = new Webhooks(transport);
     this.voyloml = new Voyloml(transport);
     this.workspaces = new Workspaces(transport);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from api.schemas.common import DEFAULT_CALLS, Envelope, Input, Output, PageNumber, PageSize
 from api.schemas.fields import (
@@ -17,6 +17,7 @@ from api.schemas.fields import (
     Url,
     Uuid,
     UuidOut,
+    whole,
 )
 from api.schemas.voyloml import Variables
 from engine.calls.placing import callee
@@ -86,6 +87,10 @@ Callee = Annotated[
 ]
 
 
+RingSeconds = Annotated[int, Field(strict=True, ge=5, le=120), BeforeValidator(whole)]
+CallSeconds = Annotated[int, Field(strict=True, ge=1, le=14400), BeforeValidator(whole)]
+
+
 class CallCreate(Input):
     """A call to be made."""
 
@@ -106,8 +111,8 @@ class CallCreate(Input):
     to: Callee
     application_id: Uuid
     variables: Variables = Field(default_factory=dict)
-    timeout: int = Field(45, ge=5, le=120, description="Seconds to ring")
-    time_limit: int = Field(14400, ge=1, le=14400, description="Seconds after the answer")
+    timeout: RingSeconds = Field(45, description="Seconds to ring")
+    time_limit: CallSeconds = Field(14400, description="Seconds after the answer")
     record: Literal[False] = Field(False, description="Recording of whole calls is not offered by this version")
     machine_detection: Literal["none"] = Field("none", description="Not offered by this version")
     sip_headers: SipHeaders = Field(default_factory=dict)
@@ -123,7 +128,12 @@ class CallPlaced(Output):
 class CallRedirect(Input):
     """Where a running call goes on: exactly one of the two."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"actionUrl": "https://flows.example/voylo"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"actionUrl": "https://flows.example/voylo"}],
+            "oneOf": [{"required": ["actionUrl"]}, {"required": ["xml"]}],
+        }
+    )
 
     action_url: Url | None = None
     xml: str | None = Field(None, max_length=262_144)

@@ -57,8 +57,8 @@ async def test_an_unknown_path_is_not_found_with_or_without_a_key(api: Api, path
         ("POST", "/v1/numbers/x", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/v1/voyloml/validate", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
-        ("OPTIONS", "/v1/calls", "GET, HEAD"),
-        ("TRACE", "/v1/calls", "GET, HEAD"),
+        ("OPTIONS", "/v1/calls", "GET, HEAD, POST"),
+        ("TRACE", "/v1/calls", "GET, HEAD, POST"),
     ],
 )
 async def test_a_method_that_is_not_there_is_answered_with_those_that_are(

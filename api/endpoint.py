@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.authentication import authenticate, authorize
 from api.errors import answer_to, error_body
+from api.file_answer import FilePart, RangeNotSatisfiable, send_file
 from api.json_body import ClientGone, parse_json, read_body
 from api.metrics import RequestCounter
 from api.operation import JSON_MEDIA_TYPE, ApiRequest, Operation, Principal
@@ -71,21 +72,25 @@ class Endpoint:
         except ClientGone:
             return
         except EngineError as error:
-            if isinstance(error, LimitReached):
+            if isinstance(error, LimitReached | RangeNotSatisfiable):
                 headers = error.headers
             status, body, more = answer_to(error)
             if status == 500:
                 logger.exception("api.engine_error", operation=operation.name)
             headers += more
         self._counter.count(operation.name, status, time.monotonic() - began)
-        await respond(send, status, body, headers, head=scope["method"] == "HEAD")
+        if isinstance(body, FilePart):
+            await send_file(send, status, body, [*EVERY_ANSWER, *headers], head=scope["method"] == "HEAD")
+        else:
+            await respond(send, status, body, headers, head=scope["method"] == "HEAD")
 
     async def _run(
         self, operation: Operation, scope: Scope, receive: Receive, headers: HeaderList
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes | FilePart]:
         fields = _headers(scope)
         principal = None
-        if operation.access != "public":
+        by_link = operation.linked and "authorization" not in fields and _is_link(scope)
+        if operation.access != "public" and not by_link:
             principal = await authenticate(self._services, fields, operation)
             headers += self._limiter.take(principal.id)
             authorize(operation, principal)
@@ -100,12 +105,17 @@ class Endpoint:
             request.idempotency_key = key
             if IDEMPOTENCY_KEY.fullmatch(key) is None:
                 errors.append(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+        if operation.file:
+            request.range = fields.get("range")
         if errors:
             raise ValidationFailed(errors)
         result = await operation.handler(request)
         headers += request.answer_headers
         if operation.out is None:
             return operation.status, b""
+        if operation.file:
+            headers.append((b"content-type", operation.media_type.encode()))
+            return result.status, result
         if operation.media_type != JSON_MEDIA_TYPE:
             headers.append((b"content-type", operation.media_type.encode()))
             return operation.status, str(result).encode()
@@ -165,6 +175,10 @@ def _query(scope: Scope) -> dict[str, str]:
         )
     except ValueError:
         raise BadRequest(f"The query has more than {QUERY_FIELDS} parameters") from None
+
+
+def _is_link(scope: Scope) -> bool:
+    return not {"exp", "sig"}.isdisjoint(_query(scope))
 
 
 def _check_path(operation: Operation, request: ApiRequest) -> list[FieldError]:

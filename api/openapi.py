@@ -31,6 +31,7 @@ _ERROR_MESSAGES: Final[Mapping[int, str]] = {
     409: "The number +97142345678 already exists on this server",
     413: "The body must not be larger than 1048576 bytes",
     415: "The body must be application/json",
+    416: "The file has 16044 octets",
     429: "Too many requests with this API key",
     500: "Something went wrong on our side",
     503: "The database did not answer",
@@ -47,6 +48,8 @@ _RATE_LIMIT: Final = {
         "schema": {"type": "integer"},
     },
 }
+_RANGES: Final = {"Accept-Ranges": {"description": "Always `bytes`", "schema": {"type": "string"}}}
+_CONTENT_RANGE: Final = {"Content-Range": {"description": "Which octets of how many", "schema": {"type": "string"}}}
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
 
 
@@ -154,7 +157,8 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
         return [{"session": [], "workspace": []}]
     if operation.access == "user":
         return [{"session": []}] if operation.name in SIGNED_IN else [*by_key, {"session": []}]
-    return [*by_key, {"session": [], "workspace": []}]
+    further: list[dict[str, list[str]]] = [{}] if operation.linked else []
+    return [*by_key, {"session": [], "workspace": []}, *further]
 
 
 def _links(creating: Operation, operations: Sequence[Operation]) -> dict[str, Any]:
@@ -195,6 +199,16 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    if operation.file:
+        return [
+            {
+                "name": "Range",
+                "in": "header",
+                "required": False,
+                "description": "One range of octets; several, and what cannot be read, count as none",
+                "schema": {"type": "string", "pattern": "^bytes=[0-9]+-[0-9]*$"},
+            }
+        ]
     if not operation.idempotent:
         return []
     return [
@@ -228,9 +242,15 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     success: dict[str, Any] = {"description": REASON_OF_SUCCESS[operation.status], "headers": headers}
     if operation.out is not None:
         success["content"] = {operation.media_type: {"schema": schemas[((operation.name, "out"), "serialization")]}}
-        if operation.media_type != JSON_MEDIA_TYPE:
+        if operation.example:
             success["content"][operation.media_type]["example"] = operation.example
     responses = {str(operation.status): success}
+    if operation.file:
+        success["headers"] = headers | _RANGES
+        responses["206"] = success | {
+            "description": "The part of the file that Range asks for",
+            "headers": headers | _RANGES | _CONTENT_RANGE,
+        }
     for status in operation.statuses:
         responses[str(status)] = _error(status, schemas)
     return responses

@@ -81,6 +81,8 @@ class ApiRequest:
     raw_body: bytes = b""
     idempotency_key: str | None = None
     """The Idempotency-Key of an operation that takes one (contract §6.2)."""
+    range: str | None = None
+    """The Range header of an operation that answers with a file."""
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Headers that the handler adds to its answer."""
 
@@ -123,7 +125,9 @@ class Operation:
 
     An `idempotent` one takes an Idempotency-Key.
 
-    An answer with another `media_type` than JSON is a text, of which `example` is one.
+    An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
+
+    `linked` operations also take a signed link instead of a key; the handler checks it when there is no caller.
     """
 
     method: Method
@@ -146,6 +150,8 @@ class Operation:
     errors: Sequence[int] = ()
     media_type: str = JSON_MEDIA_TYPE
     example: str = ""
+    file: bool = False
+    linked: bool = False
     adapter: TypeAdapter[Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -165,4 +171,6 @@ class Operation:
                 found.add(400)
         if self.query is not None:
             found.add(400)
+        if self.file:
+            found.add(416)
         return sorted(found)

@@ -19,6 +19,7 @@ from engine.metrics import Metric
 from engine.monitor import CallLoad, Monitor, no_calls
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
+from engine.recordings import Recordings
 from engine.records import CallRecords
 from engine.sessions import Sessions
 from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
@@ -46,6 +47,7 @@ class ApiServices:
     inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
+    recordings: Recordings
     webhooks: Webhooks
     deliveries: Deliveries
     monitor: Monitor

@@ -12,7 +12,7 @@ from engine.model import Call, CallLogEntry, EventType, GeneralEventType, Routin
 def event_payload(event: EventType, event_id: str, created_at: datetime, call: Call) -> dict[str, object]:
     """The payload of an event about `call` as it stands after the event; members not known yet are None.
 
-    `recording_url` is None: links are signed anew for each delivery.
+    `recording_url` is None: links are signed anew for each delivery (`delivery_attempt.with_recording`).
     """
     return {
         "event": event,

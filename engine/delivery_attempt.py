@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from engine.http import USER_AGENT
 from engine.store.deliveries import DueDelivery
-from engine.store.json_text import storable
+from engine.store.json_text import dump_json, load_json, storable
 from engine.webhook_directory import Target
 from voyloml import HttpReply, HttpRequest
 from voyloml.signature import HEADER as SIGNATURE
@@ -63,6 +63,13 @@ def request_of(delivery: DueDelivery, target: Target, at: datetime, seconds: flo
         total_timeout=seconds,
         max_bytes=BODY_KEPT,
     )
+
+
+def with_recording(delivery: DueDelivery, url: str | None) -> DueDelivery:
+    """The delivery with `recording_url` in its payload, where there is one."""
+    if url is None:
+        return delivery
+    return replace(delivery, payload=dump_json(load_json(delivery.payload) | {"recording_url": url}))
 
 
 def answered(request: HttpRequest, began: datetime, reply: HttpReply) -> Attempt:

@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from engine.delivery_attempt import Attempt, answered, request_of, retry_seconds, unanswered
+from engine.delivery_attempt import Attempt, answered, request_of, retry_seconds, unanswered, with_recording
 from engine.errors import EngineError
 from engine.masking import masked
 from engine.model import TargetKind
@@ -26,6 +26,7 @@ from engine.store import Store
 from engine.store import deliveries as queries
 from engine.store.deliveries import SET_ATTEMPTED, DueDelivery
 from engine.store.json_text import dump_json
+from engine.store.tables import TERMINAL_EVENTS
 from engine.store.times import from_ms, to_ms
 from engine.webhook_directory import WebhookDirectory
 from voyloml import HttpFailure, HttpReply, HttpRequest
@@ -57,6 +58,13 @@ CLOSE_SECONDS: Final = 3.0
 """How long requests under way may take when the engine stops."""
 
 Exchange = Callable[[HttpRequest], Awaitable[HttpReply]]
+RecordingUrl = Callable[[str], Awaitable[str | None]]
+"""A link to the recording of a call, by its UUID, signed for this attempt."""
+
+
+async def no_recording(_call_id: str) -> str | None:
+    """The link of an engine that keeps no recordings."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +96,14 @@ class DeliverySender:
         exchange: Exchange,
         settings: SenderSettings,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        recording_url: RecordingUrl = no_recording,
     ) -> None:
         self._store = store
         self._directory = directory
         self._exchange = exchange
         self._settings = settings
         self._clock = clock
+        self._recording_url = recording_url
         self._lanes: dict[TargetKey, _Lane] = {}
         self._upkeep: list[asyncio.Task[None]] = []
         self._closed = False
@@ -166,11 +176,13 @@ class DeliverySender:
         self._lanes.pop((kind, target_id), None)
 
     async def attempt(self, kind: TargetKind, target_id: str, delivery: DueDelivery) -> Attempt:
-        """Makes one attempt."""
+        """Makes one attempt. Raises Unavailable when the store cannot say whether there is a recording."""
         target = self._directory.target(kind, target_id)
         began = self._clock()
         if target is None:
             return Attempt("The target takes no deliveries any more", delivery.target_url, {}, began, made=False)
+        if delivery.event_type in TERMINAL_EVENTS and delivery.call_id is not None:
+            delivery = with_recording(delivery, await self._recording_url(delivery.call_id))
         request = request_of(delivery, target, began, self._settings.seconds)
         try:
             return answered(request, began, await self._exchange(request))

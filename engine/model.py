@@ -18,6 +18,7 @@ Network = IPv4Network | IPv6Network
 
 Role = Literal["owner", "admin", "developer", "billing", "viewer"]
 RecordingMode = Literal["always", "never", "per_call"]
+RecordingSource = Literal["call", "record", "dial", "conference"]
 NumberKind = Literal["byo", "rental"]
 NumberStatus = Literal["active", "pending", "suspended", "released"]
 RouteKind = Literal["application", "trunk"]
@@ -395,6 +396,27 @@ class RoutingAttempt:
     setup_ms: int | None
     sip_code: int | None
     result: AttemptResult
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording of a call (contract §6.3); `path` is relative to the data directory, with `/`."""
+
+    id: str
+    call_id: str
+    workspace_id: str
+    source: RecordingSource
+    duration_ms: int
+    channels: int
+    format: str
+    size_bytes: int
+    created_at: datetime
+    path: str
+
+    @property
+    def duration_s(self) -> int:
+        """Whole seconds, rounded to nearest."""
+        return (self.duration_ms + 500) // 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,7 @@ class SecretBox:
         Two processes that start at once end up with the same key. Raises KeyFileInvalid, or OSError when the
         directory cannot be read or written.
         """
-        path = data_dir / KEY_FILE
-        if not path.exists():
-            _create_key_file(path)
-        return cls(*_read_keys(path))
+        return cls(*open_key_file(data_dir / KEY_FILE))
 
     def encrypt(self, text: str, context: str) -> str:
         """`text` encrypted for the place named by `context`, as printable ASCII."""
@@ -72,6 +69,16 @@ class SecretBox:
             except (InvalidTag, ValueError):
                 continue
         raise SecretUnreadable(f"the secret of {context} was encrypted with another key than that of {KEY_FILE}")
+
+
+def open_key_file(path: Path) -> list[bytes]:
+    """The keys in a key file, which is created (mode 0600) with one when there is none.
+
+    Raises KeyFileInvalid, or OSError when the file cannot be read or written.
+    """
+    if not path.exists():
+        _create_key_file(path)
+    return _read_keys(path)
 
 
 def _create_key_file(path: Path) -> None:

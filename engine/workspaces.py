@@ -17,6 +17,7 @@ from engine.accounts import DEFAULT_TIMEZONE, Accounts
 from engine.errors import Conflict, NotFound
 from engine.ids import new_uuid, new_workspace_id
 from engine.model import Role, User, Workspace
+from engine.recordings import Recordings
 from engine.store import Store
 from engine.store import workspaces as queries
 from engine.store.accounts import get_workspace, insert_membership, insert_workspace
@@ -43,10 +44,12 @@ class Workspaces:
         store: Store,
         accounts: Accounts,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        recordings: Recordings | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._clock = clock
+        self._recordings = recordings
 
     async def of_user(self, user_id: str) -> list[tuple[Workspace, Role]]:
         """The workspaces of a user with the role in each, oldest first."""
@@ -102,6 +105,8 @@ class Workspaces:
         ):
             pass
         await self._store.write(finish)
+        if self._recordings is not None:
+            await self._recordings.delete_files_of(workspace_id)
 
     async def _check_deletable(self, connection: AsyncConnection, within: str, workspace_id: str) -> None:
         await lock_config(connection)

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from media.library import PromptLibrary, Stored
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
+    from media.recording import RecordedFile, SessionRecording
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
-    from media.tones import ringback
+    from media.tones import beep, ringback
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -53,7 +54,8 @@ _HOMES = {
     "media.library": ("PromptLibrary", "Stored"),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
-    "media.tones": ("ringback",),
+    "media.recording": ("RecordedFile", "SessionRecording"),
+    "media.tones": ("beep", "ringback"),
     "media.session": ("MediaSession",),
     "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
 }
@@ -83,7 +85,9 @@ __all__ = [
     "PortsExhausted",
     "PromptAudio",
     "PromptLibrary",
+    "RecordedFile",
     "RtcpBye",
+    "SessionRecording",
     "SessionStatistics",
     "SpeechEngine",
     "SpeechUnavailable",
@@ -91,6 +95,7 @@ __all__ = [
     "Stored",
     "StreamError",
     "StreamParameters",
+    "beep",
     "ringback",
 ]
 

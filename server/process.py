@@ -40,6 +40,7 @@ from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.outbox import Outbox
 from engine.prompts import PromptFiles
+from engine.recordings import Recordings
 from engine.records import CallRecords
 from engine.refusals import RefusalLog
 from engine.registrations import AccountRegistrations, CarrierRegistrations
@@ -86,6 +87,7 @@ class EngineProcess:
         self._exit = contextlib.AsyncExitStack()
         self.bound: Bound
         self.first_start: BootstrapResult | None = None
+        self._http_port = config.http.bind.port
 
     async def start(self) -> Bound:
         """Starts every room; returns where SIP and HTTP listen. Raises OSError when an address is taken."""
@@ -122,7 +124,10 @@ class EngineProcess:
         self.first_start = await self.accounts.bootstrap(bootstrap_settings())
         self.sessions = Sessions(self.store, self.accounts)
         self.members = Members(self.store, self.accounts, self.sessions)
-        self.workspaces = Workspaces(self.store, self.accounts)
+        self.recordings = Recordings(
+            self.store, self.config.storage.data_dir, lambda: self.config.http.base_url(self._http_port)
+        )
+        self.workspaces = Workspaces(self.store, self.accounts, recordings=self.recordings)
         self.directory = NumberDirectory(self.store, secrets)
         await self.directory.start()
         self._exit.push_async_callback(self.directory.close)
@@ -160,6 +165,7 @@ class EngineProcess:
             self.webhook_directory,
             self.delivery_client.beginning,
             room_settings.sender_settings(self.config),
+            recording_url=self.recordings.payload_link,
         )
         self.outbox.on_commit = self.delivery_sender.wake
         await self.delivery_sender.start()
@@ -209,6 +215,7 @@ class EngineProcess:
             language=language_limits(self.limits),
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
+            recordings=self.recordings,
         )
         self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
         self.outgoing = OutgoingCalls(
@@ -260,6 +267,7 @@ class EngineProcess:
                 inbound_trunks=self.inbound_trunks,
                 outbound_trunks=self.outbound_trunks,
                 records=self.records,
+                recordings=self.recordings,
                 webhooks=self.webhooks,
                 deliveries=self.deliveries,
                 monitor=self.monitor,

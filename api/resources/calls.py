@@ -1,4 +1,4 @@
-"""`/v1/calls`: place (contract §6.1), read (§6.3, §6.4), control and log (§6.5)."""
+"""`/v1/calls`: place (contract §6.1), read (§6.3, §6.4), control and log (§6.5), recordings (§6.6)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from api.schemas.call import (
     call_out,
 )
 from api.schemas.common import Envelope, pagination
+from api.schemas.recording import RecordingOut, recordings_out
 from api.services import ApiServices
 from engine.calls.placing import CallOrder, RequestKey
 from engine.errors import FieldError, ValidationFailed
+from engine.model import Call, Recording
 from engine.records import CallFilter
 from voyloml import DocumentError
 
@@ -92,14 +94,32 @@ async def list_calls(request: ApiRequest) -> CallList:
     if query.page is not None:
         page = await records.page(request.workspace_id, narrow, query.page, query.limit)
         return Envelope[AnyCall].model_construct(
-            data=[call_out(call) for call in page.items], pagination=pagination(page)
+            data=await _with_recordings(request, page.items), pagination=pagination(page)
         )
-    return [call_out(call) for call in await records.list(request.workspace_id, narrow, query.limit, query.before)]
+    return await _with_recordings(request, await records.list(request.workspace_id, narrow, query.limit, query.before))
 
 
 async def get_call(request: ApiRequest) -> AnyCall:
     """One call, in the shape of its state."""
-    return call_out(await request.services.records.get(request.workspace_id, request.path["publicId"]))
+    call = await request.services.records.get(request.workspace_id, request.path["publicId"])
+    return call_out(call, *recordings_out(request.services, await _recordings_of(request, call)))
+
+
+async def list_call_recordings(request: ApiRequest) -> list[RecordingOut]:
+    """The recordings of a call that are whole."""
+    call = await request.services.records.get(request.workspace_id, request.path["publicId"])
+    return recordings_out(request.services, await request.services.recordings.of_call(call.id))[0]
+
+
+async def _recordings_of(request: ApiRequest, call: Call) -> Sequence[Recording]:
+    return () if call.pending else await request.services.recordings.of_call(call.id)
+
+
+async def _with_recordings(request: ApiRequest, calls: Sequence[Call]) -> list[AnyCall]:
+    # Only answered calls can have any: a list of others costs no query.
+    ids = [call.id for call in calls if not call.pending and call.answered_at is not None]
+    found = await request.services.recordings.of_calls(ids)
+    return [call_out(call, *recordings_out(request.services, found.get(call.id, ()))) for call in calls]
 
 
 async def get_call_log(request: ApiRequest) -> list[LogEntry]:
@@ -174,6 +194,17 @@ OPERATIONS: Final[Sequence[Operation]] = (
         description="While the call is in progress the shape is another than that of its record.",
         path_parameters={"publicId": "call"},
         out=AnyCall,
+    ),
+    Operation(
+        "GET",
+        "/v1/calls/{publicId}/recordings",
+        "listCallRecordings",
+        "List the recordings of a call",
+        "Calls",
+        list_call_recordings,
+        description="Oldest first, also of a call in progress. The links are good for an hour.",
+        path_parameters={"publicId": "call"},
+        out=list[RecordingOut],
     ),
     Operation(
         "GET",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -19,6 +20,7 @@ from api.schemas.fields import (
     UuidOut,
     whole,
 )
+from api.schemas.recording import RecordingOut
 from api.schemas.voyloml import Variables
 from engine.calls.placing import callee
 from engine.model import (
@@ -154,19 +156,6 @@ class PendingCall(Output):
     answered_at: Timestamp | None
 
 
-class RecordingOut(Output):
-    """A recording of a call; `url` is signed."""
-
-    id: UuidOut
-    source: Literal["call", "record", "dial", "conference"]
-    duration_s: int
-    channels: int
-    format: str
-    size_bytes: int
-    created_at: Timestamp
-    url: str
-
-
 class AttemptOut(Output):
     """A destination that was tried or passed over."""
 
@@ -227,8 +216,8 @@ class LogEntry(Output):
     data: dict[str, Any]
 
 
-def call_out(call: Call) -> AnyCall:
-    """The call in the shape of its state."""
+def call_out(call: Call, recordings: Sequence[RecordingOut] = (), recording_url: str | None = None) -> AnyCall:
+    """The call in the shape of its state; a call in progress shows no recordings."""
     if call.pending:
         return PendingCall.model_construct(
             pending=True,
@@ -266,8 +255,8 @@ def call_out(call: Call) -> AnyCall:
         ring_s=call.ring_s,
         duration_s=call.duration_s,
         billed_s=call.billed_s,
-        recording_url=None,
-        recordings=[],
+        recording_url=recording_url,
+        recordings=list(recordings),
         routing_attempts=[AttemptOut.model_validate(attempt) for attempt in call.routing_attempts],
         variables=dict(call.variables),
         cost=money(call.cost),

@@ -23,8 +23,10 @@ from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
+from engine.calls.recording import CallRecordings
 from engine.errors import EngineError, Unavailable
 from engine.model import Application, CallOutcome, NewCall, Number
+from engine.recordings import Recordings
 from engine.records import CallRecords
 from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
 from sip import (
@@ -66,6 +68,7 @@ class CallServices:
     language: LanguageLimits
     call_seconds: float
     calling: CallingOut
+    recordings: Recordings
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -83,7 +86,8 @@ class Call:
         self.application = application
         self.leg: AudioLeg
         self._services = services
-        self._control = LegControl(self, services.sources, services.calling)
+        recordings = CallRecordings(self, services.recordings, services.exchange)
+        self._control = LegControl(self, services.sources, services.calling, recordings)
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()
@@ -124,6 +128,10 @@ class Call:
         # A task that has not begun would be cancelled without a trace; it looks for the end itself.
         if self._running and self._task is not None and asyncio.current_task() is not self._task:
             self._task.cancel()
+
+    def now(self) -> datetime:
+        """The current time."""
+        return self._services.now()
 
     def log(self, kind: str, data: Mapping[str, object]) -> None:
         """One entry in the call's log (contract §6.5)."""

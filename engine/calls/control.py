@@ -10,9 +10,10 @@ from engine.calls.keys import KeyBuffer
 from engine.calls.outcome import BUSY, REJECTED
 from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
+from engine.calls.recording import CallRecordings
 from engine.calls.refer import ReferEvent, Referral
 from voyloml import PromptItem
-from voyloml.capabilities import Bridge, DialTarget, Party, Referred
+from voyloml.capabilities import Bridge, DialTarget, Party, RecordingOrder, RecordingRun, Referred
 from voyloml.control import Prompting
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class LegControl:
     """Drives one call for the interpreter. Hang-up from outside is a cancellation of the task that runs it."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut) -> None:
+    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
         self._call = call
+        self._recordings = recordings
         self._dialling = Dialling(call, sources, calling)
         self._referral: Referral | None = None
         self._sources = sources
@@ -91,6 +93,10 @@ class LegControl:
         assert isinstance(party, DialledParty)
         return self._dialling.bridge(party, record=record)
 
+    async def record(self, order: RecordingOrder) -> RecordingRun:
+        """See `CallRecordings.record`."""
+        return await self._recordings.record(order)
+
     async def refer(self, uri: str) -> Referred:
         """Sends REFER on the caller's leg and returns what its NOTIFYs say."""
         self._referral = Referral()
@@ -102,7 +108,8 @@ class LegControl:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every leg that a Dial has made."""
+        """Ends every leg that a Dial has made, and the recording that runs."""
+        await self._recordings.close()
         await self._dialling.close()
 
     def release(self) -> None:

@@ -55,6 +55,7 @@ _DUE: Final = PreparedQuery(
         deliveries.c.next_attempt_at,
         deliveries.c.target_url,
         call_events.c.payload,
+        deliveries.c.call_id,
     )
     .join(call_events, call_events.c.id == deliveries.c.event_id)
     .where(deliveries.c.target_id == bindparam("target"), _PENDING, deliveries.c.next_attempt_at <= bindparam("now"))
@@ -79,6 +80,7 @@ class DueDelivery:
     next_attempt_at: int
     target_url: str
     payload: str
+    call_id: str | None = None
 
 
 async def due_deliveries(store: Store, target_id: str, now: int, limit: int) -> list[DueDelivery]:

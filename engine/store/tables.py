@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0009"
+SCHEMA_REVISION: Final = "0010"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -408,6 +408,22 @@ call_log: Final = Table(
     Column("seq", _Sequence, primary_key=True, autoincrement=True),
     Column("call_id", _Uuid, nullable=False, index=True),
     Column("entries", Text, nullable=False),
+)
+
+# The audio itself is a file under the data directory.
+recordings: Final = Table(
+    "recordings",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("call_id", _Uuid, ForeignKey("calls.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("workspace_id", _ShortId, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("channels", Integer, nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),
 )
 
 idempotency_keys: Final = Table(

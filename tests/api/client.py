@@ -28,6 +28,7 @@ class Answer:
     status: int
     body: Any
     headers: httpx.Headers
+    content: bytes = b""
 
     def __iter__(self) -> Any:
         """Status and body, which is what most tests compare."""
@@ -55,6 +56,7 @@ class Api:
                 inbound_trunks=engine.inbound_trunks,
                 outbound_trunks=engine.outbound_trunks,
                 records=engine.records,
+                recordings=engine.recordings,
                 webhooks=engine.webhooks,
                 deliveries=engine.deliveries,
                 monitor=engine.monitor,
@@ -99,7 +101,7 @@ class Api:
         parsed = response.json() if response.content and response.headers["content-type"] == JSON else response.text
         parsed = parsed if response.content else None
         check_documented(method, path, response.status_code, parsed)
-        return Answer(response.status_code, parsed, response.headers)
+        return Answer(response.status_code, parsed, response.headers, response.content)
 
     async def get(self, path: str, **options: Any) -> Answer:
         return await self.call("GET", path, **options)

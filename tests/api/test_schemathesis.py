@@ -53,6 +53,7 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         language=LanguageLimits(),
         call_seconds=1,
         calling=unused,
+        recordings=engine.recordings,
     )
     legs = LegSettings(codecs=())
     return OutgoingCalls(

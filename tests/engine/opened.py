@@ -25,6 +25,7 @@ from engine.monitor import Monitor
 from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.outbox import Outbox
+from engine.recordings import Recordings
 from engine.records import CallRecords
 from engine.secrets import SecretBox
 from engine.sessions import Sessions
@@ -73,6 +74,7 @@ class Opened:
     inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
+    recordings: Recordings
     outbox: Outbox
     webhook_directory: WebhookDirectory
     webhooks: Webhooks
@@ -112,6 +114,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
     await webhook_directory.start()
     outbox = Outbox(webhook_directory.told_of)
     records = CallRecords(store, outbox)
+    recordings = Recordings(store, path, lambda: "http://api.test", clock)
     assert first is not None, "the database of a test is empty at first"
     try:
         yield Opened(
@@ -123,7 +126,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             accounts=accounts,
             sessions=sessions,
             members=Members(store, accounts, sessions, clock),
-            workspaces=Workspaces(store, accounts, clock),
+            workspaces=Workspaces(store, accounts, clock, recordings),
             applications=Applications(store, secrets, directory, limits or Limits(), clock),
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
             sip_accounts=sip_accounts,
@@ -131,6 +134,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             inbound_trunks=InboundTrunks(store, secrets, directory, clock),
             outbound_trunks=OutboundTrunks(store, secrets, sip_accounts, clock),
             records=records,
+            recordings=recordings,
             outbox=outbox,
             webhook_directory=webhook_directory,
             webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),

@@ -1,0 +1,184 @@
+"""`Record` on a live call: voyloml's `Recorder` on the caller's audio (contract §10.7).
+
+What was said is in the store, and its link works, before the interpreter hears that the recording is over. A call that
+ends finishes its recording first, within a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+import structlog
+
+from engine.errors import EngineError
+from engine.http import USER_AGENT
+from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
+from media import MediaSession, RecordedFile, SessionRecording, beep
+from voyloml import HttpExchange, HttpFailure, HttpRequest, sign
+from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
+from voyloml.signature import HEADER as SIGNATURE
+
+if TYPE_CHECKING:
+    from engine.calls.call import Call
+
+logger = structlog.get_logger(__name__)
+
+FINISH_SECONDS: Final = 10.0
+"""How long the end of a call waits for its recording (contract §11.6)."""
+
+CALLBACK_SECONDS: Final = 10.0
+CALLBACK_BYTES: Final = 4096
+"""Bytes of an answer to a status callback that are read; nothing is made of them."""
+
+CHANNELS: Final = 1
+
+
+class NothingRecorded:
+    """voyloml's `RecordingRun` where there is none: it is over at once and leaves nothing."""
+
+    async def silent(self) -> None:
+        """Returns at once."""
+
+    async def stop(self) -> Recorded | None:
+        """None."""
+        return None
+
+
+class LegRecording:
+    """voyloml's `RecordingRun`: a recording of the caller that is kept once it is over."""
+
+    def __init__(
+        self, recordings: CallRecordings, recording_id: str, audio: SessionRecording, order: RecordingOrder
+    ) -> None:
+        self._recordings = recordings
+        self._id = recording_id
+        self._audio = audio
+        self._order = order
+        self._stopping: asyncio.Task[Recorded | None] | None = None
+
+    async def silent(self) -> None:
+        """Returns when there was as much silence as ordered."""
+        await self._audio.silent()
+
+    async def stop(self) -> Recorded | None:
+        """Ends the recording; the same result each time, which cancelling the wait does not lose."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name=f"recording {self._id}")
+        return await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> Recorded | None:
+        file = await self._audio.stop(trim=self._order.trim, least=AUDIBLE_SECONDS)
+        return None if file is None else await self._recordings.keep(self._id, file, self._order)
+
+
+class CallRecordings:
+    """The recordings of one call, one after the other."""
+
+    def __init__(self, call: Call, recordings: Recordings, exchange: HttpExchange) -> None:
+        self._call = call
+        self._recordings = recordings
+        self._exchange = exchange
+        self._running: LegRecording | None = None
+        self._told: set[asyncio.Task[None]] = set()
+
+    async def record(self, order: RecordingOrder) -> RecordingRun:
+        """Begins a recording of the caller after the tone; nothing is recorded where the application forbids it, or
+        where the file cannot be created, and the call's log says so."""
+        if self._call.application.recording == "never":
+            self._call.log("recording_off", {"applicationId": self._call.application.id})
+            return NothingRecorded()
+        session = self._call.leg.session
+        if order.beep:
+            await _sound_tone(session)
+        recording_id, path = self._recordings.new_file(self._call.new.workspace_id)
+        try:
+            audio = await SessionRecording.begin(session, path, silence=order.silence)
+        except OSError as error:
+            logger.error("recording.not_begun", call=self._call.new.public_id, reason=str(error))  # noqa: TRY400
+            self._call.log("recording_failed", {"warning": "the file could not be created"})
+            return NothingRecorded()
+        self._running = LegRecording(self, recording_id, audio, order)
+        return self._running
+
+    async def keep(self, recording_id: str, file: RecordedFile, order: RecordingOrder) -> Recorded | None:
+        """Stores a recording whose file is whole; None, and no file, where the store does not take it."""
+        call = self._call.new
+        try:
+            await self._recordings.add(
+                recording_id,
+                file.path,
+                call_id=call.id,
+                workspace_id=call.workspace_id,
+                source="record",
+                seconds=file.seconds,
+                channels=CHANNELS,
+                size_bytes=file.size_bytes,
+            )
+        except EngineError as error:
+            logger.error("recording.not_stored", call=call.public_id, reason=error.message)  # noqa: TRY400
+            self._call.log("recording_failed", {"warning": "the recording could not be stored"})
+            await asyncio.to_thread(Path.unlink, file.path, missing_ok=True)
+            return None
+        recorded = Recorded(recording_id, self._recordings.link(recording_id, PAYLOAD_LINK_SECONDS), file.seconds)
+        if order.status_callback is not None:
+            task = asyncio.create_task(self._tell(order.status_callback, recorded), name=f"callback {recording_id}")
+            self._told.add(task)
+            task.add_done_callback(self._told.discard)
+        return recorded
+
+    async def close(self) -> None:
+        """Finishes the recording that runs; waits FINISH_SECONDS at most, after which it finishes by itself."""
+        if self._running is None:
+            return
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._running.stop()
+        except TimeoutError:
+            logger.error("recording.slow", call=self._call.new.public_id)  # noqa: TRY400
+            self._call.log("recording_failed", {"warning": "the recording was not whole when the call was closed"})
+
+    async def _tell(self, url: str, recorded: Recorded) -> None:
+        """Requests the status callback, once; what comes of it is in the call's log."""
+        new = self._call.new
+        form = {
+            "CallSid": new.public_id,
+            "CallUuid": new.id,
+            "ApplicationId": self._call.application.id,
+            "WorkspaceId": new.workspace_id,
+            "RecordingSid": recorded.sid,
+            "RecordingUrl": recorded.url,
+            "RecordingDuration": str(round(recorded.seconds)),
+            "RecordingStatus": "completed",
+        }
+        body = urlencode(form).encode()
+        request = HttpRequest(
+            method="POST",
+            url=url,
+            headers={
+                "User-Agent": USER_AGENT,
+                "Content-Type": "application/x-www-form-urlencoded",
+                SIGNATURE: sign(self._call.application.signing_secret, body, int(self._call.now().timestamp())),
+            },
+            body=body,
+            connect_timeout=CALLBACK_SECONDS,
+            total_timeout=CALLBACK_SECONDS,
+            max_bytes=CALLBACK_BYTES,
+        )
+        try:
+            reply = await self._exchange(request)
+        except HttpFailure as failure:
+            self._call.log("recording_callback_failed", {"url": url, "error": failure.message})
+            return
+        self._call.log("recording_callback", {"url": url, "status": reply.status})
+
+
+async def _sound_tone(session: MediaSession) -> None:
+    group = session.new_group()
+    try:
+        await session.play(beep(), group=group).wait()
+    except asyncio.CancelledError:
+        session.stop(group)
+        raise

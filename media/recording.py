@@ -1,0 +1,252 @@
+"""Records what a session receives to a WAV file: 8 kHz, 16 bit PCM, one channel (contract §6.6, §10.7).
+
+Samples are written about once a second on another thread. The file has a temporary name and a header that is right
+after every write, so that what a killed process leaves behind can be played; it gets its own name when it is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from media.session import MediaSession
+
+_log = logging.getLogger(__name__)
+
+RATE: Final = 8000
+FRAMES_PER_SECOND: Final = 50
+"""Frames that a session's tap gives in a second, of 160 samples each."""
+
+WRITE_SECONDS: Final = 1.0
+WAITING_FRAMES: Final = 60 * FRAMES_PER_SECOND
+"""What may wait for a disk that does not keep up, a minute; the recording fails beyond."""
+
+SILENCE_RMS: Final = 200.0
+"""A frame below this is silence: -44 dB of full scale, above the noise of a quiet line and below a quiet voice."""
+
+MARGIN_FRAMES: Final = 5
+"""What trimming leaves before and after sound, 100 ms: words begin and end more quietly than they are."""
+
+PART_SUFFIX: Final = ".part"
+HEADER_BYTES: Final = 44
+_SAMPLE_BYTES: Final = 2
+_FRAME_BYTES: Final = RATE // FRAMES_PER_SECOND * _SAMPLE_BYTES
+_MOVED_AT_ONCE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A recording that is whole: its length after trimming in seconds, and its size in bytes."""
+
+    path: Path
+    seconds: float
+    size_bytes: int
+
+
+class WavWriter:
+    """A WAV file that grows. Everything here blocks: it is for another thread than asyncio's. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        """Creates `path`, which must not exist, and its folder."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("x+b")
+        self._octets = 0
+        self._write_header(0)
+
+    def append(self, samples: npt.NDArray[np.int16]) -> None:
+        """Adds `(n,) int16` samples, and then says so in the header."""
+        data = samples.astype("<i2", copy=False).tobytes()
+        self._file.seek(HEADER_BYTES + self._octets)
+        self._file.write(data)
+        self._file.flush()
+        self._octets += len(data)
+        self._write_header(self._octets)
+
+    def finish(self, path: Path, first: int, count: int) -> int:
+        """Keeps `count` octets of the samples from `first` on and gives the file its own name; returns its size."""
+        if first:
+            self._move_down(first, count)
+        # The header first: at no moment does it promise more than there is.
+        self._write_header(count)
+        self._file.truncate(HEADER_BYTES + count)
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self.path.rename(path)
+        return HEADER_BYTES + count
+
+    def discard(self) -> None:
+        """Deletes the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _move_down(self, first: int, count: int) -> None:
+        for at in range(0, count, _MOVED_AT_ONCE):
+            self._file.seek(HEADER_BYTES + first + at)
+            data = self._file.read(min(_MOVED_AT_ONCE, count - at))
+            self._file.seek(HEADER_BYTES + at)
+            self._file.write(data)
+
+    def _write_header(self, octets: int) -> None:
+        self._file.seek(0)
+        self._file.write(_header(octets))
+        self._file.flush()
+
+
+class SessionRecording:
+    """A recording of one session, which it taps. `begin`, then `silent` and `stop`."""
+
+    def __init__(self, session: MediaSession, path: Path, writer: WavWriter, silence: float) -> None:
+        self._session = session
+        self._path = path
+        self._file = writer
+        self._silence_frames = round(silence * FRAMES_PER_SECOND)
+        self._waiting: list[npt.NDArray[np.int16]] = []
+        self._frames = self._quiet = 0
+        self._first_loud: int | None = None
+        self._after_loud = 0
+        self._paused = self._failed = False
+        self._silent = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._writing = asyncio.create_task(self._write(), name=f"recording {path.name}")
+        self._stopping: asyncio.Task[RecordedFile | None] | None = None
+        session.tap(self._hear)
+
+    @classmethod
+    async def begin(cls, session: MediaSession, path: Path, *, silence: float = 0.0) -> SessionRecording:
+        """Starts to record to `path`, in whose folder the unfinished file lies too.
+
+        After `silence` seconds of silence in a row `silent` returns; 0: never. Raises OSError when the file cannot
+        be created.
+        """
+        part = path.with_name(path.name + PART_SUFFIX)
+        opening = asyncio.ensure_future(asyncio.to_thread(WavWriter, part))
+        try:
+            writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Nobody is going to record to it, but it is on its way to the disk.
+            opening.add_done_callback(_discard)
+            raise
+        return cls(session, path, writer, silence)
+
+    @property
+    def audible_seconds(self) -> float:
+        """From the first sound to the last one so far."""
+        return 0.0 if self._first_loud is None else (self._after_loud - self._first_loud) / FRAMES_PER_SECOND
+
+    def pause(self) -> None:
+        """Leaves out what is received from now on."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Goes on after `pause`; the silence is counted anew."""
+        self._paused = False
+        self._quiet = 0
+
+    async def silent(self) -> None:
+        """Returns when there was as much silence as `begin` was told. Cancelling the wait stops nothing."""
+        await self._silent.wait()
+
+    async def stop(self, *, trim: bool = False, least: float = 0.0) -> RecordedFile | None:
+        """Ends the recording; the same result each time, which cancelling the wait does not lose.
+
+        `trim` leaves out silence at both ends. None, and no file, where it could not be written, or where less than
+        `least` seconds of it are audible.
+        """
+        if self._stopping is None:
+            self._session.tap(None)
+            self._ended.set()
+            self._stopping = asyncio.create_task(self._finish(trim, least), name=f"recording {self._path.name}")
+        return await asyncio.shield(self._stopping)
+
+    def _hear(self, frame: npt.NDArray[np.int16]) -> None:
+        if self._paused or self._failed:
+            return
+        if len(self._waiting) >= WAITING_FRAMES:
+            self._fail("the disk does not keep up")
+            return
+        self._waiting.append(frame.copy())
+        self._frames += 1
+        wide = frame.astype(np.float32)
+        if float(np.dot(wide, wide)) >= SILENCE_RMS * SILENCE_RMS * len(frame):
+            if self._first_loud is None:
+                self._first_loud = self._frames - 1
+            self._after_loud = self._frames
+            self._quiet = 0
+            return
+        self._quiet += 1
+        if self._quiet == self._silence_frames:
+            self._silent.set()
+
+    async def _write(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await self._ended.wait()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting or self._failed:
+            return
+        try:
+            await asyncio.to_thread(self._file.append, np.concatenate(waiting))
+        except OSError as error:
+            self._fail(str(error))
+
+    def _fail(self, reason: str) -> None:
+        self._failed = True
+        self._waiting.clear()
+        self._session.tap(None)
+        _log.error("the recording %s failed: %s", self._path, reason)
+
+    async def _finish(self, trim: bool, least: float) -> RecordedFile | None:
+        await self._writing
+        first, after = 0, self._frames
+        if trim and self._first_loud is not None:
+            first = max(0, self._first_loud - MARGIN_FRAMES)
+            after = min(self._frames, self._after_loud + MARGIN_FRAMES)
+        try:
+            if self._failed or self.audible_seconds < least:
+                await asyncio.to_thread(self._file.discard)
+                return None
+            octets = (after - first) * _FRAME_BYTES
+            size = await asyncio.to_thread(self._file.finish, self._path, first * _FRAME_BYTES, octets)
+        except OSError as error:
+            self._fail(str(error))
+            return None
+        return RecordedFile(self._path, (after - first) / FRAMES_PER_SECOND, size)
+
+
+def _discard(opened: asyncio.Future[WavWriter]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().discard()
+
+
+def _header(octets: int) -> bytes:
+    """The header of a WAV file with so many octets of samples ("Multimedia Programming Interface", RIFF WAVE)."""
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        HEADER_BYTES - 8 + octets,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        RATE,
+        RATE * _SAMPLE_BYTES,
+        _SAMPLE_BYTES,
+        8 * _SAMPLE_BYTES,
+        b"data",
+        octets,
+    )

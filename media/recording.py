@@ -193,6 +193,8 @@ class SessionRecording:
                 async with asyncio.timeout(WRITE_SECONDS):
                     await self._ended.wait()
             await self._flush()
+        # What came while the last write was under way, or before the first one.
+        await self._flush()
 
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -31,7 +31,12 @@ def wav(samples: NDArray[np.int16], rate: int = RATE) -> bytes:
 
 def read_wav(path: Path) -> tuple[NDArray[np.int16], int]:
     """The samples of a 16-bit WAV file (first channel) and its rate; a last sample cut in half is left out."""
-    with wave.open(str(path), "rb") as file:
+    return wav_samples(path.read_bytes())
+
+
+def wav_samples(data: bytes) -> tuple[NDArray[np.int16], int]:
+    """The same of the octets of a file."""
+    with wave.open(io.BytesIO(data), "rb") as file:
         frames = file.readframes(file.getnframes())
         channels = file.getnchannels()
         return np.frombuffer(frames[: len(frames) // 2 * 2], np.int16)[::channels], file.getframerate()

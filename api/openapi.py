@@ -242,7 +242,7 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     success: dict[str, Any] = {"description": REASON_OF_SUCCESS[operation.status], "headers": headers}
     if operation.out is not None:
         success["content"] = {operation.media_type: {"schema": schemas[((operation.name, "out"), "serialization")]}}
-        if operation.example:
+        if operation.media_type != JSON_MEDIA_TYPE:
             success["content"][operation.media_type]["example"] = operation.example
     responses = {str(operation.status): success}
     if operation.file:

@@ -73,6 +73,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         query=LinkQuery,
         out=bytes,
         media_type="audio/wav",
+        example="RIFF…WAVEfmt …",
         file=True,
         linked=True,
     ),

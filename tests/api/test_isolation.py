@@ -10,6 +10,7 @@ from api.app import OPERATIONS
 from api.operation import Operation
 from engine.model import CallOutcome
 from tests.api.client import Api, error
+from tests.api.test_recordings import a_recording
 from tests.engine.opened import a_call
 
 # Plans are the server's, the same for everybody; the operator belongs to no workspace.
@@ -26,6 +27,7 @@ NAMES = {
     "/v1/trunks/inbound": "Inbound trunk",
     "/v1/trunks/outbound": "Outbound trunk",
     "/v1/calls": "Call",
+    "/v1/recordings": "Recording",
     "/v1/members/invitations": "Invitation",
     "/v1/members": "Member",
     "/v1/api-keys": "API key",
@@ -55,6 +57,7 @@ async def everything(api: Api) -> dict[str, dict[str, str]]:
         "/v1/trunks/inbound": {"id": (await api.inbound_trunk())["id"]},
         "/v1/trunks/outbound": {"id": (await api.trunk())["id"]},
         "/v1/calls": {"publicId": call.public_id},
+        "/v1/recordings": {"id": (await a_recording(api, call.id)).id},
         "/v1/members/invitations": {"id": invited.body["id"]},
         "/v1/members": {"id": members.body["data"][0]["id"]},
         "/v1/api-keys": {"id": key.body["id"]},

@@ -493,12 +493,54 @@ export class Calls extends Resource {
   }
 
   /**
+   * List the recordings of a call. Oldest first, also of a call in progress. The links are good for an hour. `GET
+   * /v1/calls/{publicId}/recordings`
+   */
+  listRecordings(publicId: string, options?: RequestOptions): Promise<models.RecordingOut[]> {
+    return this.transport.request<models.RecordingOut[]>(
+      { method: "GET", path: path`/v1/calls/${publicId}/recordings` },
+      options,
+    );
+  }
+
+  /**
    * Read the log of a call. State changes, documents fetched, verbs run, warnings, in the order of time. `GET
    * /v1/calls/{publicId}/events`
    */
   listEvents(publicId: string, options?: RequestOptions): Promise<models.LogEntry[]> {
     return this.transport.request<models.LogEntry[]>(
       { method: "GET", path: path`/v1/calls/${publicId}/events` },
+      options,
+    );
+  }
+}
+
+/** Query of `GET /v1/recordings/{id}/audio`. */
+export interface GetRecordingAudioQuery {
+  /** When the link ends, in seconds of the epoch */
+  exp?: string;
+  /** The signature of a link */
+  sig?: string;
+}
+
+export class Recordings extends Resource {
+  /** Read a recording. The link in it is good for an hour. `GET /v1/recordings/{id}` */
+  get(id: string, options?: RequestOptions): Promise<models.RecordingOut> {
+    return this.transport.request<models.RecordingOut>({ method: "GET", path: path`/v1/recordings/${id}` }, options);
+  }
+
+  /** Delete a recording. With its audio; links to it end. `DELETE /v1/recordings/{id}` */
+  delete(id: string, options?: RequestOptions): Promise<void> {
+    return this.transport.request<void>({ method: "DELETE", path: path`/v1/recordings/${id}` }, options);
+  }
+
+  /**
+   * Fetch the audio of a recording. WAV, 8 kHz, 16 bit. With a key, or without one by a link: `exp` and `sig` of a
+   * recording's `url`. One that is wrong or over is refused with 403. `GET /v1/recordings/{id}/audio`
+   */
+  getAudio(id: string, query?: GetRecordingAudioQuery, options?: RequestOptions): Promise<Uint8Array> {
+    return this.transport.request<Uint8Array>(
+      { method: "GET", path: path`/v1/recordings/${id}/audio`, query: query ?? {}, answer: "bytes" },
       options,
     );
   }
@@ -921,6 +963,7 @@ export class Resources {
   readonly trunks: Trunks;
   readonly agents: Agents;
   readonly calls: Calls;
+  readonly recordings: Recordings;
   readonly billing: Billing;
   readonly plans: Plans;
   readonly webhooks: Webhooks;
@@ -938,6 +981,7 @@ export class Resources {
     this.trunks = new Trunks(transport);
     this.agents = new Agents(transport);
     this.calls = new Calls(transport);
+    this.recordings = new Recordings(transport);
     this.billing = new Billing(transport);
     this.plans = new Plans(transport);
     this.webhooks = new Webhooks(transport);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ TONE, BEEP = 620.0, 1000.0
 
 
 @pytest.fixture
-async def engine(tmp_path: Path):
+async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
     async with running_engine(tmp_path) as started:
         yield started
 
 
 @pytest.fixture
-async def phone():
+async def phone() -> AsyncIterator[Phone]:
     async with a_phone() as started:
         yield started
 

@@ -105,7 +105,7 @@ def serving(listening: Listening) -> Iterator[Listening]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - http.server's own names
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -115,9 +115,12 @@ CLASSES = {
 def test_each_status_has_its_class(status: int) -> None:
     body = {"statusCode": status, "error": "Reason", "message": "what happened"}
     headers = {"X-Request-Id": "abc", "Retry-After": "7", "Location": "/elsewhere"}
-    with serving(Answering([Answer(status, body, headers)])) as server, client(server, max_retries=0) as sdk:
-        with pytest.raises(voylo.VoyloApiError) as raised:
-            sdk.billing.get()
+    with (
+        serving(Answering([Answer(status, body, headers)])) as server,
+        client(server, max_retries=0) as sdk,
+        pytest.raises(voylo.VoyloApiError) as raised,
+    ):
+        sdk.billing.get()
     error = raised.value
     assert type(error) is CLASSES[status]
     assert (error.status, error.body, str(error)) == (status, body, f"{status} what happened")
@@ -128,9 +131,12 @@ def test_each_status_has_its_class(status: int) -> None:
 
 def test_fields_of_a_400_are_data() -> None:
     message = [{"field": "to", "message": "is required"}, {"field": "to", "message": "is wrong"}]
-    with serving(Answering([Answer(400, {"statusCode": 400, "message": message})])) as server, client(server) as sdk:
-        with pytest.raises(voylo.BadRequestError) as raised:
-            sdk.calls.create(from_="", to="", application_id="")
+    with (
+        serving(Answering([Answer(400, {"statusCode": 400, "message": message})])) as server,
+        client(server) as sdk,
+        pytest.raises(voylo.BadRequestError) as raised,
+    ):
+        sdk.calls.create(from_="", to="", application_id="")
     assert raised.value.fields == (voylo.FieldError("to", "is required"), voylo.FieldError("to", "is wrong"))
     assert raised.value.details == {"to": ["is required", "is wrong"]}
     assert str(raised.value) == "400 to is required; to is wrong"
@@ -138,17 +144,23 @@ def test_fields_of_a_400_are_data() -> None:
 
 def test_an_error_that_is_not_json_keeps_its_text() -> None:
     page = Answer(502, b"<html>Bad gateway</html>")
-    with serving(Answering([page])) as server, client(server, max_retries=0) as sdk:
-        with pytest.raises(voylo.ServerError) as raised:
-            sdk.billing.get()
+    with (
+        serving(Answering([page])) as server,
+        client(server, max_retries=0) as sdk,
+        pytest.raises(voylo.ServerError) as raised,
+    ):
+        sdk.billing.get()
     assert raised.value.body == "<html>Bad gateway</html>"
 
 
 def test_an_answer_that_is_none_of_the_api_is_told_apart() -> None:
     for answer in (Answer(200, b"<html>"), Answer(202, {"status": "dialing"}), Answer(202, [])):
-        with serving(Answering([answer])) as server, client(server) as sdk:
-            with pytest.raises(voylo.VoyloAnswerError):
-                sdk.calls.create(**CALL)
+        with (
+            serving(Answering([answer])) as server,
+            client(server) as sdk,
+            pytest.raises(voylo.VoyloAnswerError),
+        ):
+            sdk.calls.create(**CALL)
 
 
 def test_unknown_members_of_an_answer_are_passed_over() -> None:
@@ -172,9 +184,12 @@ def test_a_call_still_being_placed_is_waited_for() -> None:
     busy = Answer(409, {"message": "at work"}, {"Retry-After": "0"})
     with serving(Answering([busy, PLACED])) as server, client(server) as sdk:
         assert sdk.calls.create(**CALL).status == "dialing"
-    with serving(Answering([Answer(409, {}), PLACED])) as server, client(server) as sdk:
-        with pytest.raises(voylo.ConflictError):
-            sdk.calls.create(**CALL)
+    with (
+        serving(Answering([Answer(409, {}), PLACED])) as server,
+        client(server) as sdk,
+        pytest.raises(voylo.ConflictError),
+    ):
+        sdk.calls.create(**CALL)
 
 
 @pytest.mark.parametrize(
@@ -194,28 +209,25 @@ def test_a_call_still_being_placed_is_waited_for() -> None:
     ],
 )
 def test_only_what_may_be_is_sent_again(answer: Answer, use: Any, requests: int) -> None:
-    with serving(Answering([answer])) as server, client(server) as sdk:
-        with pytest.raises(voylo.VoyloError):
-            use(sdk)
+    with serving(Answering([answer])) as server, client(server) as sdk, pytest.raises(voylo.VoyloError):
+        use(sdk)
     assert len(server.seen) == requests
 
 
 def test_what_was_deleted_by_an_attempt_whose_answer_was_lost_is_no_error() -> None:
     with serving(Answering([LOST, Answer(404, {})])) as server, client(server) as sdk:
         sdk.applications.delete("a")
-    with serving(Answering([Answer(404, {})])) as server, client(server) as sdk:
-        with pytest.raises(voylo.NotFoundError):
-            sdk.applications.delete("a")
+    with serving(Answering([Answer(404, {})])) as server, client(server) as sdk, pytest.raises(voylo.NotFoundError):
+        sdk.applications.delete("a")
 
 
 def test_no_answer_in_time_and_no_server_have_classes_of_their_own() -> None:
     with serving(Answering([Answer(never=True)])) as server, client(server, timeout=0.1, max_retries=0) as sdk:
-        with pytest.raises(voylo.VoyloTimeoutError, match="GET /v1/billing: no answer within 0.1 s"):
+        with pytest.raises(voylo.VoyloTimeoutError, match=r"GET /v1/billing: no answer within 0\.1 s"):
             sdk.billing.get()
         closed = server.url
-    with VoyloClient("k", base_url=closed, max_retries=0) as sdk:
-        with pytest.raises(voylo.VoyloNetworkError) as raised:
-            sdk.billing.get()
+    with VoyloClient("k", base_url=closed, max_retries=0) as sdk, pytest.raises(voylo.VoyloNetworkError) as raised:
+        sdk.billing.get()
     assert not isinstance(raised.value, voylo.VoyloTimeoutError)
     assert raised.value.__cause__ is not None
 

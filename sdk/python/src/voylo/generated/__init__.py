@@ -1,0 +1,1 @@
+"""What `python -m sdk.generate.python` writes from the engine: bodies, resources and builders."""

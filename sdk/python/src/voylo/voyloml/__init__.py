@@ -1,0 +1,1 @@
+"""What the generated builders of VoyloML stand on."""

@@ -136,6 +136,8 @@ def _answer(
     send = f"{'await ' if asynchronous else ''}self._transport.request"
     if not content:
         return "None", f"        {send}(request, None, options)\n", False
+    if set(content) == {"audio/wav"}:
+        return "bytes", f"        answer: bytes = {send}(request, bytes, options)\n        return answer\n", False
     if set(content) != {"application/json"}:
         raise ValueError(f"no method for an answer of {set(content)}")
     schema = content["application/json"]["schema"]

@@ -16,14 +16,17 @@ import voylo
 import voylo.requests
 from voylo import AsyncVoyloClient, VoyloClient
 
+from server.process import EngineProcess
 from tests.engine.opened import a_call
 from tests.sdk.servers import Losing, serving
 from tests.support.engine import running_engine
+from tests.support.tones import sine, wav
 
 pytestmark = pytest.mark.timeout(120)
 
 CALLS = 45
 ITEMS = 250
+AUDIO = wav(sine(440, 1.0))
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
@@ -37,6 +40,7 @@ class Running:
     owner: str
     password: str
     calls: list[str]
+    recording: str
     sent: list[httpx.Request] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
 
@@ -73,8 +77,30 @@ async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             await running.process.records.create(a_call(first.workspace_id))
         newest_first = [call["publicId"] for call in (await running.client.get("/v1/calls?limit=100")).json()]
         assert len(newest_first) == CALLS
+        recording = await a_recording(running.process, newest_first[0])
         url, password = running.process.bound.http, first.owner_password or ""
-        yield Running(url, first.api_key, first.workspace_id, first.owner_email, password, newest_first)
+        yield Running(url, first.api_key, first.workspace_id, first.owner_email, password, newest_first, recording)
+
+
+async def a_recording(process: EngineProcess, public_id: str) -> str:
+    """The id of a recording of a call, whose audio is AUDIO."""
+    assert process.first_start is not None
+    workspace = process.first_start.workspace_id
+    call = await process.records.get(workspace, public_id)
+    recording_id, path = process.recordings.new_file(workspace)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(AUDIO)
+    await process.recordings.add(
+        recording_id,
+        path,
+        call_id=call.id,
+        workspace_id=workspace,
+        source="record",
+        seconds=1.0,
+        channels=1,
+        size_bytes=len(AUDIO),
+    )
+    return recording_id
 
 
 def methods(resource: type, name: str, instance: Any) -> Iterator[str]:
@@ -252,6 +278,14 @@ def calls(sdk: Any, engine: Running) -> None:
     running = sdk.calls.get(engine.calls[0])
     assert isinstance(running, voylo.models.PendingCall)
     assert isinstance(sdk.calls.list_events(engine.calls[0]), list)
+    (recording,) = sdk.calls.list_recordings(engine.calls[0])
+    assert (recording.id, recording.duration_s) == (engine.recording, 1)
+    assert sdk.recordings.get(recording.id).size_bytes == len(AUDIO)
+    assert sdk.recordings.get_audio(recording.id) == AUDIO
+    assert httpx.get(recording.url).content == AUDIO
+    sdk.recordings.delete(recording.id)
+    with pytest.raises(voylo.NotFoundError):
+        sdk.recordings.get_audio(recording.id)
     application = sdk.applications.create(name="Out", xml_template="<Response/>").id
     # Without a carrier: it is taken, and fails without a try.
     sdk.numbers.import_(e164="+12015550188")

@@ -105,6 +105,10 @@ test("calls, whose older pages are behind a cursor", async () => {
   assert.deepEqual(ids((await client.calls.list({ limit: 3 }).first()).data), CALLS.slice(0, 3));
   assert.equal((await client.calls.get(CALLS[0])).publicId, CALLS[0]);
   assert.ok(Array.isArray(await client.calls.listEvents(CALLS[0])));
+  assert.deepEqual(await client.calls.listRecordings(CALLS[0]), []);
+  await assert.rejects(client.recordings.get(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.recordings.getAudio(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.recordings.delete(UNKNOWN), sdk.NotFoundError);
   await assert.rejects(client.calls.list({ before: "cl_000000000000" }).toArray(), sdk.BadRequestError);
 });
 

@@ -155,11 +155,16 @@ class Exchange:
         }
 
     def read(self, response: httpx.Response, of: Any) -> Any:
-        """The answer as the type `of`, None where it has no body. Raises VoyloApiError and VoyloAnswerError."""
+        """The answer as the type `of`, its octets for `bytes`, None where it has no body.
+
+        Raises VoyloApiError and VoyloAnswerError.
+        """
         if not response.is_success:
             raise api_error(response.status_code, _parsed(response), response.headers)
         if of is None or response.status_code == 204:
             return None
+        if of is bytes:
+            return response.content
         try:
             value = response.json()
         except ValueError:

@@ -1044,6 +1044,21 @@ class AsyncCalls(AsyncResource):
         )
         return answer
 
+    async def list_recordings(
+        self, public_id: str, *, options: RequestOptions | None = None
+    ) -> builtins.list[models.RecordingOut]:
+        """List the recordings of a call.
+
+        Oldest first, also of a call in progress. The links are good for an hour.
+
+        `GET /v1/calls/{publicId}/recordings`
+        """
+        request = Request("GET", path("/v1/calls/{}/recordings", public_id))
+        answer: builtins.list[models.RecordingOut] = await self._transport.request(
+            request, builtins.list[models.RecordingOut], options
+        )
+        return answer
+
     async def list_events(
         self, public_id: str, *, options: RequestOptions | None = None
     ) -> builtins.list[models.LogEntry]:
@@ -1057,6 +1072,53 @@ class AsyncCalls(AsyncResource):
         answer: builtins.list[models.LogEntry] = await self._transport.request(
             request, builtins.list[models.LogEntry], options
         )
+        return answer
+
+
+class AsyncRecordings(AsyncResource):
+    """`client.recordings`."""
+
+    async def get(self, recording_id: str, *, options: RequestOptions | None = None) -> models.RecordingOut:
+        """Read a recording.
+
+        The link in it is good for an hour.
+
+        `GET /v1/recordings/{id}`
+        """
+        request = Request("GET", path("/v1/recordings/{}", recording_id))
+        answer: models.RecordingOut = await self._transport.request(request, models.RecordingOut, options)
+        return answer
+
+    async def delete(self, recording_id: str, *, options: RequestOptions | None = None) -> None:
+        """Delete a recording.
+
+        With its audio; links to it end.
+
+        `DELETE /v1/recordings/{id}`
+        """
+        request = Request("DELETE", path("/v1/recordings/{}", recording_id))
+        await self._transport.request(request, None, options)
+
+    async def get_audio(
+        self,
+        recording_id: str,
+        *,
+        exp: str | Unset = UNSET,
+        sig: str | Unset = UNSET,
+        options: RequestOptions | None = None,
+    ) -> bytes:
+        """Fetch the audio of a recording.
+
+        WAV, 8 kHz, 16 bit. With a key, or without one by a link: `exp` and `sig` of a recording's `url`. One
+        that is wrong or over is refused with 403.
+
+        `GET /v1/recordings/{id}/audio`
+
+        exp: When the link ends, in seconds of the epoch
+        sig: The signature of a link
+        """
+        request = Request("GET", path("/v1/recordings/{}/audio", recording_id), query={"exp": exp, "sig": sig})
+        answer: bytes = await self._transport.request(request, bytes, options)
         return answer
 
 
@@ -1727,6 +1789,7 @@ class AsyncResources:
         self.trunks = AsyncTrunks(transport)
         self.agents = AsyncAgents(transport)
         self.calls = AsyncCalls(transport)
+        self.recordings = AsyncRecordings(transport)
         self.billing = AsyncBilling(transport)
         self.plans = AsyncPlans(transport)
         self.webhooks = AsyncWebhooks(transport)

@@ -1028,6 +1028,21 @@ class Calls(Resource):
         )
         return answer
 
+    def list_recordings(
+        self, public_id: str, *, options: RequestOptions | None = None
+    ) -> builtins.list[models.RecordingOut]:
+        """List the recordings of a call.
+
+        Oldest first, also of a call in progress. The links are good for an hour.
+
+        `GET /v1/calls/{publicId}/recordings`
+        """
+        request = Request("GET", path("/v1/calls/{}/recordings", public_id))
+        answer: builtins.list[models.RecordingOut] = self._transport.request(
+            request, builtins.list[models.RecordingOut], options
+        )
+        return answer
+
     def list_events(self, public_id: str, *, options: RequestOptions | None = None) -> builtins.list[models.LogEntry]:
         """Read the log of a call.
 
@@ -1039,6 +1054,53 @@ class Calls(Resource):
         answer: builtins.list[models.LogEntry] = self._transport.request(
             request, builtins.list[models.LogEntry], options
         )
+        return answer
+
+
+class Recordings(Resource):
+    """`client.recordings`."""
+
+    def get(self, recording_id: str, *, options: RequestOptions | None = None) -> models.RecordingOut:
+        """Read a recording.
+
+        The link in it is good for an hour.
+
+        `GET /v1/recordings/{id}`
+        """
+        request = Request("GET", path("/v1/recordings/{}", recording_id))
+        answer: models.RecordingOut = self._transport.request(request, models.RecordingOut, options)
+        return answer
+
+    def delete(self, recording_id: str, *, options: RequestOptions | None = None) -> None:
+        """Delete a recording.
+
+        With its audio; links to it end.
+
+        `DELETE /v1/recordings/{id}`
+        """
+        request = Request("DELETE", path("/v1/recordings/{}", recording_id))
+        self._transport.request(request, None, options)
+
+    def get_audio(
+        self,
+        recording_id: str,
+        *,
+        exp: str | Unset = UNSET,
+        sig: str | Unset = UNSET,
+        options: RequestOptions | None = None,
+    ) -> bytes:
+        """Fetch the audio of a recording.
+
+        WAV, 8 kHz, 16 bit. With a key, or without one by a link: `exp` and `sig` of a recording's `url`. One
+        that is wrong or over is refused with 403.
+
+        `GET /v1/recordings/{id}/audio`
+
+        exp: When the link ends, in seconds of the epoch
+        sig: The signature of a link
+        """
+        request = Request("GET", path("/v1/recordings/{}/audio", recording_id), query={"exp": exp, "sig": sig})
+        answer: bytes = self._transport.request(request, bytes, options)
         return answer
 
 
@@ -1705,6 +1767,7 @@ class Resources:
         self.trunks = Trunks(transport)
         self.agents = Agents(transport)
         self.calls = Calls(transport)
+        self.recordings = Recordings(transport)
         self.billing = Billing(transport)
         self.plans = Plans(transport)
         self.webhooks = Webhooks(transport)

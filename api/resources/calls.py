@@ -112,12 +112,16 @@ async def list_call_recordings(request: ApiRequest) -> list[RecordingOut]:
 
 
 async def _recordings_of(request: ApiRequest, call: Call) -> Sequence[Recording]:
-    return () if call.pending else await request.services.recordings.of_call(call.id)
+    return await request.services.recordings.of_call(call.id) if _may_have_recordings(call) else ()
+
+
+def _may_have_recordings(call: Call) -> bool:
+    """Whether a look for recordings is worth a query: a call in progress shows none, one never answered has none."""
+    return not call.pending and call.answered_at is not None
 
 
 async def _with_recordings(request: ApiRequest, calls: Sequence[Call]) -> list[AnyCall]:
-    # Only answered calls can have any: a list of others costs no query.
-    ids = [call.id for call in calls if not call.pending and call.answered_at is not None]
+    ids = [call.id for call in calls if _may_have_recordings(call)]
     found = await request.services.recordings.of_calls(ids)
     return [call_out(call, *recordings_out(request.services, found.get(call.id, ()))) for call in calls]
 

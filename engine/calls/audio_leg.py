@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ class LegSettings:
     media_encryption: MediaEncryption = MediaEncryption.DISABLED
 
 
-class AudioLeg:
+class AudioLeg(ABC):
     """The audio half of a leg. `on_media` gets the events of the audio session once there is one."""
 
     def __init__(self, plane: MediaPlane, settings: LegSettings, on_media: Callable[[MediaEvent], None]) -> None:
@@ -89,22 +90,22 @@ class AudioLeg:
         return self._session is not None
 
     @property
+    @abstractmethod
     def call_id(self) -> str:
         """The Call-ID of the leg, for logs."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def sip(self) -> IncomingCall | OutgoingCall:
         """The SIP call, whichever kind of leg this is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self) -> None:
         """Answers a caller; see the kinds of leg."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hangup(self, sip_code: int) -> None:
         """Ends the leg's dialog; an unanswered caller gets the final response `sip_code`."""
-        raise NotImplementedError
 
     def confirmed(self, event: Confirmed | OfferAnswered) -> None:
         """The ACK came; its body is the answer when the offer was ours. Raises SdpRejected or SipParseError."""

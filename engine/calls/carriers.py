@@ -19,16 +19,16 @@ _REFUSED: Final = frozenset({603, 607, 608})
 _UNALLOCATED: Final = frozenset({404, 410, 484, 604})
 
 
-def through_number(number: Number, called: str, headers: Mapping[str, str], domain: str) -> Destination | None:
+def through_number(number: Number, called: str, headers: Mapping[str, str]) -> Destination | None:
     """The way to a telephone number through the carrier of a number of ours; None where it has none.
 
-    `headers` are those of §14.5 and of the customer; `domain` is ours, for a From without one of the carrier's.
+    `headers` are those of §14.5 and of the customer.
     """
     outbound = None if number.sip is None else number.sip.outbound
     if outbound is None:
         return None
     params = () if outbound.transport == "udp" else (("transport", outbound.transport),)
-    identity = NameAddr(None, SipUri("sip", number.e164, host=outbound.from_domain or outbound.host or domain))
+    identity = NameAddr(None, SipUri("sip", number.e164, host=outbound.from_domain or outbound.host))
     return Destination(
         uri=SipUri("sip", called, host=outbound.host, port=outbound.port, params=params),
         from_=identity,
@@ -59,6 +59,14 @@ def _credentials(outbound: SipOutbound) -> Credentials | None:
     return Credentials(outbound.username, outbound.password)
 
 
+def encrypted_as(number: Number, legs: LegSettings) -> LegSettings:
+    """What a leg of this number offers and takes, in either direction: its `mediaEncryption` (contract §14.1)."""
+    outbound = number.sip.outbound if number.sip is not None else None
+    if outbound is None or outbound.media_encryption == "disabled":
+        return legs
+    return replace(legs, media_encryption=MediaEncryption(outbound.media_encryption))
+
+
 def legs_of(number: Number, legs: LegSettings) -> LegSettings:
     """What a leg through this number's carrier offers: its codecs, as far as we speak them, and its encryption."""
     outbound = number.sip.outbound if number.sip is not None else None
@@ -66,8 +74,7 @@ def legs_of(number: Number, legs: LegSettings) -> LegSettings:
         return legs
     wanted = codecs_named(outbound.codecs)
     spoken = tuple(codec for codec in wanted if codec in legs.codecs) or legs.codecs
-    encryption = MediaEncryption(outbound.media_encryption)
-    return replace(legs, codecs=spoken, media_encryption=encryption)
+    return encrypted_as(number, replace(legs, codecs=spoken))
 
 
 def end_of(rejected: Rejected) -> End:

@@ -210,12 +210,12 @@ class Dialling:
         new = self._call.new
         own = {"X-Voylo-Call-Id": new.public_id, "X-Voylo-To": new.to, "X-Voylo-From": new.from_}
         if new.direction == "inbound":
-            own["Diversion"] = f"<sip:{new.to}@{_host(self._calling.domain())}>;reason=unconditional"
+            own["Diversion"] = f"<{SipUri('sip', new.to, host=self._calling.domain())}>;reason=unconditional"
         theirs = {name: value for name, value in header_lines(lines) if not name.lower().startswith(OWN_HEADERS)}
         return {**own, **theirs}
 
     def _by_carrier(self, number: Number, called: str, headers: Mapping[str, str]) -> list[_Way]:
-        destination = through_number(number, called, headers, self._calling.domain())
+        destination = through_number(number, called, headers)
         if destination is None:
             self._call.log("dial_without_carrier", {"number": number.e164, "to": called})
             return []
@@ -243,7 +243,3 @@ class Dialling:
             way = to_uri(target.uri, caller, headers, calling.domain())
             found.append((replace(way, next_hop=target.remote, routes=target.route_set), calling.legs))
         return found
-
-
-def _host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

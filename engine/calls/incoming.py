@@ -9,13 +9,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from engine.calls import outcome
 from engine.calls.call import Call, CallServices
+from engine.calls.carriers import encrypted_as
 from engine.calls.leg import InboundLeg, LegSettings
 from engine.calls.outcome import End
 from engine.calls.switchboard import Switchboard
@@ -26,7 +27,7 @@ from engine.phone import PhoneNumberError, normalise
 from engine.refusals import RefusalLog
 from media import MediaPlane
 from sip import Credentials, DigestOutcome, IncomingCall, NameAddr, SipParseError, SipUri, UserAgent
-from sip.sdp import MediaEncryption, SdpRejected
+from sip.sdp import SdpRejected
 
 OVERLOAD_RETRY_SECONDS = 4
 """The longest wait that a refused caller is asked for while calls begin too slowly; spread, so that not all return at
@@ -99,7 +100,7 @@ class IncomingCalls:
             return
         call = Call(new, number, admitted.application, self._services)
         try:
-            leg = InboundLeg(incoming, self._user_agent, self._plane, self._legs_of(number), call.on_media)
+            leg = InboundLeg(incoming, self._user_agent, self._plane, encrypted_as(number, self._legs), call.on_media)
         except SdpRejected as error:
             logger.info("call.refused", **known, cause="no_common_media", sip_code=error.status, reason=str(error))
             warning = error.warning_header(self._user_agent.local_address_for(incoming.source.host))
@@ -171,12 +172,6 @@ class IncomingCalls:
         if number.channels is not None and self._switchboard.channels_of(number.e164) >= number.channels:
             return _Admitted(number, application, outcome.CHANNELS_IN_USE)
         return _Admitted(number, application, None)
-
-    def _legs_of(self, number: Number) -> LegSettings:
-        outbound = number.sip.outbound if number.sip is not None else None
-        if outbound is None or outbound.media_encryption == "disabled":
-            return self._legs
-        return replace(self._legs, media_encryption=MediaEncryption(outbound.media_encryption))
 
     def _refuse(
         self, incoming: IncomingCall, new: NewCall, end: End, headers: tuple[tuple[str, str], ...] = ()

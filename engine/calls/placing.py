@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -99,7 +100,8 @@ class OutgoingCalls:
         self._realm = realm
         self._pacing = Pacing(limits.calls_per_second, clock)
         self._beginning: Counter[str] = Counter()
-        self._keys: dict[tuple[str, str, str, str], asyncio.Lock] = {}
+        # A lock lives as long as a request holds it or waits for it
+        self._keys: WeakValueDictionary[tuple[str, str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._user_agent: UserAgent
 
     @property
@@ -130,8 +132,6 @@ class OutgoingCalls:
             return await self._place_once(workspace_id, order, key)
         finally:
             lock.release()
-            if not lock.locked() and self._keys.get(name) is lock:
-                del self._keys[name]
 
     async def _place_once(self, workspace_id: str, order: CallOrder, key: RequestKey) -> Placed:
         oldest = to_ms(self._services.now() - timedelta(hours=self._limits.idempotency_hours))
@@ -219,7 +219,7 @@ class OutgoingCalls:
             **order.sip_headers,
         }
         if order.to.startswith("+"):
-            return through_number(number, order.to, headers, self._realm())
+            return through_number(number, order.to, headers)
         return to_uri(SipUri.parse(order.to), number.e164, headers, self._realm())
 
     def _number(self, workspace_id: str, e164: str) -> Number:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.test_cli import clean_environment
-from tests.support.called_phone import a_called_phone
+from tests.support.callee import a_callee
 from tests.support.engine import TestEngine, running_engine
 
 
@@ -37,7 +37,7 @@ async def engine(tmp_path: Path):
 
 async def test_a_call_is_placed_listed_and_explained(engine: TestEngine) -> None:
     application = await engine.application(xmlTemplate="<Response><Hangup/></Response>")
-    async with a_called_phone() as phone:
+    async with a_callee() as phone:
         phone.on_call = lambda call: call.answer()
         await engine.number("+15550100", None, sip={"outbound": phone.carrier})
         options = ["--from", "+15550100", "--to", "+201091447677", "--app", application["id"], "--var", "name=Berta"]

@@ -86,53 +86,70 @@ class CalleeCall:
 
 
 class Callee:
-    """A phone at an address of its own; `calls` are handed out in the order of their arrival."""
+    """A phone at an address of its own; `on_call` says what it does with a call: it rings unless told otherwise."""
 
     def __init__(self, plane: MediaPlane) -> None:
-        self.calls: asyncio.Queue[CalleeCall] = asyncio.Queue()
-        self.all: list[CalleeCall] = []
-        self.agent: UserAgent
-        self.refuses: int | None = None
+        self.calls: list[CalleeCall] = []
+        self.on_call: Callable[[CalleeCall], None] = lambda call: call.incoming.ring()
+        self.agent = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),)), self._arrived)
         self._plane = plane
+        self._arrival = asyncio.Event()
 
-    def arrived(self, incoming: IncomingCall) -> None:
+    def _arrived(self, incoming: IncomingCall) -> None:
         call = CalleeCall(incoming, self._plane)
-        self.all.append(call)
-        if self.refuses is not None:
-            incoming.reject(self.refuses)
-        else:
-            incoming.ring()
-        self.calls.put_nowait(call)
+        self.calls.append(call)
+        self.on_call(call)
+        self._arrival.set()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return self.agent.bound["udp"][0]
 
     @property
     def uri(self) -> str:
-        host, port = self.agent.bound["udp"][0]
+        host, port = self.address
         return f"sip:callee@{host}:{port}"
 
+    @property
+    def carrier(self) -> dict[str, object]:
+        """It as the `sip.outbound` of a number."""
+        host, port = self.address
+        return {"host": host, "port": port, "transport": "udp"}
+
     async def call(self, seconds: float = 10.0) -> CalleeCall:
-        """The next call."""
+        """The newest call, now or when the first one comes."""
         async with asyncio.timeout(seconds):
-            return await self.calls.get()
+            while not self.calls:
+                self._arrival.clear()
+                await self._arrival.wait()
+        return self.calls[-1]
 
 
 @asynccontextmanager
 async def callees(count: int) -> AsyncIterator[list[Callee]]:
-    """So many phones on loopback."""
+    """So many phones on loopback; the audio of their calls is closed at the end."""
     plane = MediaPlane(MediaConfig(rtp_ports=(21200, 21399), realtime=False))
     await plane.start()
     phones = [Callee(plane) for _ in range(count)]
     for phone in phones:
-        phone.agent = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),)), phone.arrived)
         await phone.agent.start()
     try:
         yield phones
     finally:
         for phone in phones:
-            for call in phone.all:
+            for call in phone.calls:
                 if call.session is not None:
                     await call.session.close()
             await phone.agent.close()
         await plane.close()
+
+
+@asynccontextmanager
+async def a_callee() -> AsyncIterator[Callee]:
+    """One phone on loopback."""
+    async with callees(1) as (phone,):
+        yield phone
 
 
 def referral(events: list[CallEvent]) -> Referred | None:

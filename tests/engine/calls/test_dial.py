@@ -149,7 +149,7 @@ class TestBridge:
 class TestRinging:
     async def test_busy(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
-            callee.refuses = 486
+            callee.on_call = lambda call: call.incoming.reject(486)
             await calling(engine, phone, flow)
             form = (await flow.wait_for("/done")).form
             assert (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"]) == ("busy", "486", "busy")

@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from server.process import running
-from tests.support.called_phone import CalledPhone, a_called_phone
-from tests.support.callee import CalleeCall
+from tests.support.callee import Callee, CalleeCall, a_callee
 from tests.support.engine import TestEngine, engine_config, running_engine
 from tests.support.flow import Flow
 
@@ -28,11 +27,11 @@ async def engine(tmp_path: Path):
 
 @pytest.fixture
 async def phone():
-    async with a_called_phone() as started:
+    async with a_callee() as started:
         yield started
 
 
-async def order(engine: TestEngine, phone: CalledPhone, xml: str, **fields: Any) -> dict[str, Any]:
+async def order(engine: TestEngine, phone: Callee, xml: str, **fields: Any) -> dict[str, Any]:
     """A body for POST /v1/calls from a number whose carrier is the phone."""
     application = await engine.application(xmlTemplate=xml)
     await engine.number(FROM, None, sip={"outbound": phone.carrier})
@@ -46,13 +45,13 @@ async def place(engine: TestEngine, body: Any, status: int = 202, key: str | Non
     return response
 
 
-async def test_the_callee_hears_the_application_and_the_record_tells_it(engine: TestEngine, phone: CalledPhone) -> None:
+async def test_the_callee_hears_the_application_and_the_record_tells_it(engine: TestEngine, phone: Callee) -> None:
     async with Flow({}) as flow:
         body = await order(engine, phone, TONE.format(url=flow.url("/tone-440.wav")), variables={"order_id": "7"})
         answer = (await place(engine, {**body, "sipHeaders": {"X-Team": "sales"}})).json()
         assert answer.keys() == {"publicId", "status"}
         assert answer["status"] == "dialing"
-        call = await phone.called()
+        call = await phone.call()
         assert call.incoming.request.uri.user == TO
         assert call.incoming.request.from_.uri.user == FROM
         assert f"sip:{FROM}@" in (call.header("P-Asserted-Identity") or "")
@@ -98,7 +97,7 @@ async def pending_status(engine: TestEngine, public_id: str, wanted: str) -> Non
     ],
 )
 async def test_a_refusal_is_told_as_the_table_says(
-    engine: TestEngine, phone: CalledPhone, status: int, outcome: str, cause: str
+    engine: TestEngine, phone: Callee, status: int, outcome: str, cause: str
 ) -> None:
     phone.on_call = lambda call: call.incoming.reject(status)
     await place(engine, await order(engine, phone, "<Response><Hangup/></Response>"))
@@ -107,16 +106,16 @@ async def test_a_refusal_is_told_as_the_table_says(
     assert record["answeredAt"] is None
 
 
-async def test_a_phone_that_only_rings_is_given_up_with_cancel(engine: TestEngine, phone: CalledPhone) -> None:
+async def test_a_phone_that_only_rings_is_given_up_with_cancel(engine: TestEngine, phone: Callee) -> None:
     await place(engine, await order(engine, phone, "<Response><Hangup/></Response>", timeout=5))
-    call = await phone.called()
+    call = await phone.call()
     await call.cancelled()
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("no_answer", "platform", "no_answer")
     assert record["ringS"] == 5
 
 
-async def test_a_number_without_a_carrier_cannot_be_reached(engine: TestEngine, phone: CalledPhone) -> None:
+async def test_a_number_without_a_carrier_cannot_be_reached(engine: TestEngine, phone: Callee) -> None:
     application = await engine.application(xmlTemplate="<Response><Hangup/></Response>")
     await engine.number(FROM, None)
     await place(engine, {"from": FROM, "to": TO, "applicationId": application["id"]})
@@ -125,11 +124,11 @@ async def test_a_number_without_a_carrier_cannot_be_reached(engine: TestEngine, 
     assert phone.calls == []
 
 
-async def test_a_sip_uri_is_called_at_its_own_address(engine: TestEngine, phone: CalledPhone) -> None:
+async def test_a_sip_uri_is_called_at_its_own_address(engine: TestEngine, phone: Callee) -> None:
     host, port = phone.address
     body = await order(engine, phone, "<Response><Hangup/></Response>", to=f"sip:bob@{host}:{port}")
     await place(engine, body)
-    call = await phone.called()
+    call = await phone.call()
     assert call.incoming.request.uri.user == "bob"
     call.answer()
     await call.hung_up()
@@ -137,7 +136,7 @@ async def test_a_sip_uri_is_called_at_its_own_address(engine: TestEngine, phone:
     assert (record["to"], record["outcome"], record["hangupBy"]) == (body["to"], "answered", "platform")
 
 
-async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: CalledPhone) -> None:
+async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: Callee) -> None:
     from sip import Credentials
 
     asked: list[CalleeCall] = []
@@ -162,7 +161,7 @@ async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: Cal
 
 
 class TestRefusals:
-    async def test_each_wrong_request_is_told_apart(self, engine: TestEngine, phone: CalledPhone) -> None:
+    async def test_each_wrong_request_is_told_apart(self, engine: TestEngine, phone: Callee) -> None:
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         unknown = await place(engine, {**body, "from": "+15550199"}, 400)
         assert unknown.json()["details"] == {"from": ["must be a number of this workspace"]}
@@ -178,7 +177,7 @@ class TestRefusals:
         assert phone.calls == []
         assert await engine.calls() == []
 
-    async def test_an_eleventh_call_in_a_second_waits(self, engine: TestEngine, phone: CalledPhone) -> None:
+    async def test_an_eleventh_call_in_a_second_waits(self, engine: TestEngine, phone: Callee) -> None:
         phone.on_call = lambda call: call.incoming.reject(486)
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         answers = await asyncio.gather(*(engine.client.post("/v1/calls", json=body) for _ in range(20)))
@@ -190,18 +189,18 @@ class TestRefusals:
 
 
 class TestIdempotency:
-    async def test_fifty_duplicates_at_once_dial_once(self, engine: TestEngine, phone: CalledPhone) -> None:
+    async def test_fifty_duplicates_at_once_dial_once(self, engine: TestEngine, phone: Callee) -> None:
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         answers = await asyncio.gather(*(place(engine, body, key="once") for _ in range(50)))
         assert len({answer.json()["publicId"] for answer in answers}) == 1
         assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 49
-        await phone.called()
+        await phone.call()
         await asyncio.sleep(0.3)
         assert len(phone.calls) == 1
         assert len(await engine.calls()) == 1
 
     async def test_another_body_or_a_bad_key_is_refused_and_a_refusal_is_not_kept(
-        self, engine: TestEngine, phone: CalledPhone
+        self, engine: TestEngine, phone: Callee
     ) -> None:
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         await place(engine, {**body, "from": "+15550199"}, 400, key="k")
@@ -213,7 +212,7 @@ class TestIdempotency:
         assert set(bad.json()["details"]) == {"Idempotency-Key"}
         assert len(await engine.calls()) == 1
 
-    async def test_a_restart_keeps_the_keys(self, tmp_path: Path, phone: CalledPhone) -> None:
+    async def test_a_restart_keeps_the_keys(self, tmp_path: Path, phone: Callee) -> None:
         async with running_engine(tmp_path) as engine:
             body = await order(engine, phone, "<Response><Hangup/></Response>")
             phone.on_call = lambda call: call.incoming.reject(486)
@@ -230,9 +229,9 @@ class TestIdempotency:
 
 
 class TestControl:
-    async def test_a_ringing_call_is_hung_up(self, engine: TestEngine, phone: CalledPhone) -> None:
+    async def test_a_ringing_call_is_hung_up(self, engine: TestEngine, phone: Callee) -> None:
         placed = (await place(engine, await order(engine, phone, "<Response><Hangup/></Response>"))).json()
-        call = await phone.called()
+        call = await phone.call()
         await pending_status(engine, placed["publicId"], "ringing")
         path = f"/v1/calls/{placed['publicId']}"
         redirected = await engine.client.post(f"{path}/redirect", json={"xml": "<Response/>"})
@@ -244,13 +243,13 @@ class TestControl:
         assert (await engine.client.post(f"{path}/hangup")).status_code == 409
 
     async def test_an_answered_call_gets_another_document_and_is_hung_up(
-        self, engine: TestEngine, phone: CalledPhone
+        self, engine: TestEngine, phone: Callee
     ) -> None:
         phone.on_call = lambda call: call.answer()
         async with Flow({}) as flow:
             body = await order(engine, phone, TONE.format(url=flow.url("/tone-440.wav")))
             placed = (await place(engine, body)).json()
-            call = await phone.called()
+            call = await phone.call()
             await call.hears(440)
             path = f"/v1/calls/{placed['publicId']}"
             wrong = await engine.client.post(f"{path}/redirect", json={"xml": "<Response><Play>"})
@@ -263,11 +262,11 @@ class TestControl:
             record = await engine.ended_call()
         assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "api", "normal")
 
-    async def test_the_time_limit_ends_an_answered_call(self, engine: TestEngine, phone: CalledPhone) -> None:
+    async def test_the_time_limit_ends_an_answered_call(self, engine: TestEngine, phone: Callee) -> None:
         phone.on_call = lambda call: call.answer()
         body = await order(engine, phone, '<Response><Pause length="60"/></Response>', timeLimit=1)
         await place(engine, body)
-        call = await phone.called()
+        call = await phone.call()
         await call.hung_up()
         record = await engine.ended_call()
         assert (record["hangupBy"], record["hangupCause"], record["durationS"]) == ("platform", "time_limit", 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.called_phone import a_called_phone
+from tests.support.callee import a_callee
 from tests.support.process import voylo_serve
 
 FROM = "+15550100"
@@ -19,7 +19,7 @@ TO = "+201091447677"
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02, None])
 async def test_a_key_dials_once_whenever_the_process_is_killed(tmp_path: Path, seconds: float | None) -> None:
     """`seconds` after the request is sent; None: once it is answered."""
-    async with a_called_phone() as phone:
+    async with a_callee() as phone:
         async with voylo_serve(tmp_path / "data") as engine, engine.client() as client:
             created = await client.post("/v1/applications", json={"name": "a", "xmlTemplate": "<Response/>"})
             number = {"e164": FROM, "sip": {"outbound": phone.carrier}}
@@ -47,7 +47,7 @@ async def test_a_key_dials_once_whenever_the_process_is_killed(tmp_path: Path, s
             if replayed:
                 assert (call["outcome"], call["hangupCause"]) == ("failed", "network_error")
             else:
-                await phone.called()
+                await phone.call()
         dialled = {taken.incoming.request.call_id for taken in phone.calls}
         assert len(dialled) <= 1
         assert {taken.header("X-Voylo-Call-Id") for taken in phone.calls} <= {again.json()["publicId"]}

@@ -26,11 +26,25 @@ if TYPE_CHECKING:
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
+    from media.machine import detect
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
     from media.recording import RecordedFile, SessionRecording
     from media.session import MediaSession
-    from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
+    from media.speech import (
+        ActivityDetectors,
+        EmbeddedSpeech,
+        NoRecogniser,
+        NoSpeech,
+        Recogniser,
+        RecogniserUnavailable,
+        SpeechEngine,
+        SpeechListener,
+        SpeechUnavailable,
+        Understood,
+        grammar_recogniser,
+        vosk_recogniser,
+    )
     from media.tones import beep, ringback
 
 _HOMES = {
@@ -52,17 +66,32 @@ _HOMES = {
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
+    "media.machine": ("detect",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("RecordedFile", "SessionRecording"),
     "media.tones": ("beep", "ringback"),
     "media.session": ("MediaSession",),
-    "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
+    "media.speech": (
+        "ActivityDetectors",
+        "EmbeddedSpeech",
+        "NoRecogniser",
+        "NoSpeech",
+        "Recogniser",
+        "RecogniserUnavailable",
+        "SpeechEngine",
+        "SpeechListener",
+        "SpeechUnavailable",
+        "Understood",
+        "grammar_recogniser",
+        "vosk_recogniser",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "SRTP_SUITES",
+    "ActivityDetectors",
     "AudioDecoder",
     "AudioError",
     "AudioLimits",
@@ -78,6 +107,7 @@ __all__ = [
     "MediaPlane",
     "MediaSession",
     "MediaTimeout",
+    "NoRecogniser",
     "NoSpeech",
     "PlaneStatistics",
     "Playback",
@@ -85,18 +115,25 @@ __all__ = [
     "PortsExhausted",
     "PromptAudio",
     "PromptLibrary",
+    "Recogniser",
+    "RecogniserUnavailable",
     "RecordedFile",
     "RtcpBye",
     "SessionRecording",
     "SessionStatistics",
     "SpeechEngine",
+    "SpeechListener",
     "SpeechUnavailable",
     "SrtpParameters",
     "Stored",
     "StreamError",
     "StreamParameters",
+    "Understood",
     "beep",
+    "detect",
+    "grammar_recogniser",
     "ringback",
+    "vosk_recogniser",
 ]
 
 

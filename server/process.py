@@ -27,6 +27,7 @@ from engine.applications import Applications, language_limits
 from engine.billing.accounts import Billing
 from engine.billing.charging import CallCharges
 from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
+from engine.calls.listening import Hearing
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
@@ -184,6 +185,9 @@ class EngineProcess:
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
         self._exit.push_async_callback(self.speech.close)
+        recogniser = room_settings.recogniser(config)
+        self._exit.push_async_callback(recogniser.close)
+        self.hearing = Hearing(recogniser)
         # In the background: nobody waits for speech at the start, and the first caller does not wait for its process.
         self._warming = asyncio.create_task(self._warm_speech(), name="speech")
         self.plane = MediaPlane(room_settings.media_config(config))
@@ -216,6 +220,7 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            hearing=self.hearing,
         )
         self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
         self.outgoing = OutgoingCalls(

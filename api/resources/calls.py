@@ -39,6 +39,7 @@ async def create_call(request: ApiRequest) -> CallPlaced:
         timeout=body.timeout,
         time_limit=body.time_limit,
         sip_headers=body.sip_headers,
+        machine_detection=body.machine_detection,
     )
     key = None
     if request.idempotency_key is not None:

@@ -21,11 +21,12 @@ from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
+from engine.calls.listening import Hearing
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.recording import CallRecordings
 from engine.errors import EngineError, Unavailable
-from engine.model import Application, CallOutcome, NewCall, Number
+from engine.model import AnsweredBy, Application, CallOutcome, NewCall, Number
 from engine.recordings import Recordings
 from engine.records import CallRecords
 from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
@@ -69,6 +70,7 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    hearing: Hearing
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -87,7 +89,7 @@ class Call:
         self.leg: AudioLeg
         self._services = services
         recordings = CallRecordings(self, services.recordings, services.exchange)
-        self._control = LegControl(self, services.sources, services.calling, recordings)
+        self._control = LegControl(self, services.sources, services.calling, recordings, services.hearing)
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()
@@ -96,6 +98,7 @@ class Call:
         self._running = False
         self._began = time.monotonic()
         self._answered_at: float | None = None
+        self.answered_by: AnsweredBy | None = None
         self._answer_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
         self._limit: asyncio.TimerHandle | None = None
@@ -229,7 +232,7 @@ class Call:
                 direction=new.direction,
                 status=self._status,
                 variables=new.variables,
-                answered_by=None,
+                answered_by=self.answered_by,
             ),
             script=ApplicationScript(
                 action_url=application.action_url,
@@ -322,6 +325,7 @@ class Call:
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
+            answered_by=self.answered_by,
         )
 
     def _on_sip(self, event: CallEvent) -> None:

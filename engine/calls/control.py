@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.calls.dialling import CallingOut, Dialling, NoSound
 from engine.calls.keys import KeyBuffer
+from engine.calls.listening import Hearing
 from engine.calls.outcome import BUSY, REJECTED
 from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
 from engine.calls.recording import CallRecordings
 from engine.calls.refer import ReferEvent, Referral
 from voyloml import PromptItem
-from voyloml.capabilities import Bridge, DialTarget, Party, RecordingOrder, RecordingRun, Referred
+from voyloml.capabilities import Bridge, DialTarget, Listening, Party, RecordingOrder, RecordingRun, Referred
 from voyloml.control import Prompting
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 class LegControl:
     """Drives one call for the interpreter. Hang-up from outside is a cancellation of the task that runs it."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
+    def __init__(
+        self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings, hearing: Hearing
+    ) -> None:
         self._call = call
         self._recordings = recordings
+        self._hearing = hearing
         self._dialling = Dialling(call, sources, calling)
         self._referral: Referral | None = None
         self._sources = sources
@@ -73,6 +77,10 @@ class LegControl:
             prompting.interrupt()
         self._keys.press(key)
         self._dialling.on_caller_key(key)
+
+    def listen(self, *, language: str, hints: str | None, end_silence: float) -> Listening:
+        """See `Hearing.listen`."""
+        return self._hearing.listen(self._call, language=language, hints=hints, end_silence=end_silence)
 
     async def pre_answer(self) -> None:
         """Opens early media; without an offer of the caller there is none, and the call's log says so."""

@@ -1,8 +1,8 @@
 """A recogniser of speech over HTTP, at an address that the operator configures (`speech.stt_url`; contract §10.5).
 
-It speaks the form that servers for Whisper models have in common: POST of `multipart/form-data` with `file` (WAV, 8 kHz,
-16 bit, one channel), `language` (such as `en`) and `prompt` (the hints), answered with JSON that has `text`, and may
-have `confidence`.
+It speaks the form that servers for Whisper models have in common: POST of `multipart/form-data` with `file` (WAV,
+8 kHz, 16 bit, one channel), `language` (such as `en`) and `prompt` (the hints), answered with JSON that has `text`, and
+may have `confidence`.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ _SPAN = 2 * _FRAME
 _PURE = 0.85
 # A tone keeps its pitch; a voice glides.
 _DRIFT_HZ = 30.0
+# A lost or late packet spoils what two frames are looked at for.
+_MISSED = 3
 
 _Samples: TypeAlias = npt.NDArray[np.int16]
 
@@ -67,6 +69,7 @@ class MachineDetector:
         self._speech = self._quiet = 0
         self._spoken = False
         self._tone_frames = 0
+        self._missed = 0
         self._tone_heard = False
         self._pitch = 0.0
         self._before: _Samples = np.zeros(_FRAME, np.int16)
@@ -93,10 +96,15 @@ class MachineDetector:
 
     def _follow_tone(self, frame: _Samples, *, loud: bool) -> None:
         pitch = tone_pitch(np.concatenate([self._before, frame])) if loud else None
-        if pitch is None:
-            self._tone_frames = 0
-        elif self._tone_frames and abs(pitch - self._pitch) <= _DRIFT_HZ:
-            self._tone_frames += 1
+        if self._tone_frames and (pitch is None or abs(pitch - self._pitch) > _DRIFT_HZ):
+            self._missed += 1
+            if self._missed > _MISSED:
+                self._tone_frames = self._missed = 0
+        elif pitch is None:
+            return
+        elif self._tone_frames:
+            self._tone_frames += 1 + self._missed
+            self._missed = 0
         else:
             # The span begins a frame earlier.
             self._tone_frames = 2

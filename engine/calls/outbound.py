@@ -27,8 +27,8 @@ RINGING_STATUSES = frozenset({180, 183})
 class RingOrder:
     """How a party is called: where, for how many seconds it may ring, for how many it may then last.
 
-    `destination` None: the number has no way out, and the call fails without a try. `detection`: whether it is found out
-    who answered before the application runs.
+    `destination` None: the number has no way out, and the call fails without a try. `detection`: whether it is found
+    out who answered before the application runs.
     """
 
     destination: Destination | None

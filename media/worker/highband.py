@@ -63,7 +63,7 @@ class _Bands:
 
 @functools.cache
 def _bands() -> _Bands:
-    frequencies = np.arange(_WINDOW // 2 + 1) * (WIDE_RATE / _WINDOW)
+    frequencies: _Real = np.arange(_WINDOW // 2 + 1) * (WIDE_RATE / _WINDOW)
     lowest, highest = (2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST_HZ, _HIGHEST_HZ))
     edges = 700 * (10 ** (np.linspace(lowest, highest, _FILTERS + 2) / 2595) - 1)
     filters = np.zeros((_FILTERS, len(frequencies)))
@@ -71,7 +71,8 @@ def _bands() -> _Bands:
         low, centre, high = edges[index : index + 3]
         rising, falling = (frequencies - low) / (centre - low), (high - frequencies) / (high - centre)
         filters[index] = np.clip(np.minimum(rising, falling), 0, None)
-    return _Bands(np.hanning(_WINDOW + 1)[:-1], filters, edges[1:-1], frequencies)
+    window: _Real = np.hanning(_WINDOW + 1)[:-1].astype(np.float64)
+    return _Bands(window, filters, edges[1:-1], frequencies)
 
 
 def widened(samples: Samples) -> Samples:

@@ -32,6 +32,7 @@ from engine.delivery_sender import DeliverySender
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
+from engine.idempotency import IdempotentRequests
 from engine.inbound_trunks import InboundTrunks
 from engine.members import Members
 from engine.metrics import Metric
@@ -124,6 +125,7 @@ class EngineProcess:
 
     async def _open_records(self, secrets: SecretBox) -> None:
         self.limits = room_settings.engine_limits(self.config)
+        self.idempotent = IdempotentRequests(self.store, secrets, self.limits.idempotency_hours)
         self.accounts = Accounts(self.store)
         self.first_start = await self.accounts.bootstrap(bootstrap_settings())
         self.sessions = Sessions(self.store, self.accounts)
@@ -276,6 +278,7 @@ class EngineProcess:
                 deliveries=self.deliveries,
                 monitor=self.monitor,
                 billing=self.billing,
+                idempotent=self.idempotent,
                 admin_token=self._admin_token(),
                 call_load=self.call_load,
                 metrics=self.metrics,

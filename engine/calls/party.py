@@ -43,7 +43,10 @@ RINGING = frozenset({180, 181, 182, 183})
 
 
 class DialledParty:
-    """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`."""
+    """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`.
+
+    `on_progress`, set before it is rung, is told each leg's provisional responses, and early media is then taken.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class DialledParty:
         self.sid = sid
         self.address = address
         self.on_key: Callable[[str], object] = lambda _key: None
+        self.on_progress: Callable[[OutboundLeg, int], object] | None = None
         self._ways = ways
         self._user_agent = user_agent
         self._plane = plane
@@ -139,6 +143,7 @@ class DialledParty:
                 destination,
                 lambda event: self._on_sip(leg, event),
                 lambda reason: self._failed(leg, Unreached("failed", "rejected", 488, self._rang), reason),
+                early_media=self.on_progress is not None,
             )
         except PortsExhausted as error:
             logger.error("media.ports_exhausted", reason=str(error), hint="widen media.rtp_ports")  # noqa: TRY400
@@ -148,8 +153,8 @@ class DialledParty:
 
     def _on_sip(self, leg: OutboundLeg, event: CallEvent) -> None:
         match event:
-            case Progress() if event.status in RINGING:
-                self._rang = True
+            case Progress():
+                self._progressed(leg, event.status)
             case Answered():
                 self._answered(leg)
             case Rejected():
@@ -166,6 +171,11 @@ class DialledParty:
                 self._lost(leg)
             case _:
                 pass
+
+    def _progressed(self, leg: OutboundLeg, status: int) -> None:
+        self._rang = self._rang or status in RINGING
+        if self.on_progress is not None and self._winner is None:
+            self.on_progress(leg, status)
 
     def _answered(self, leg: OutboundLeg) -> None:
         if self._winner is not None or self._reached.done():

@@ -52,6 +52,13 @@ class CalleeCall:
 
     def answer(self, hertz: float | None = None) -> None:
         """Answers, and sends a tone from then on."""
+        self.incoming.answer(self._speak(hertz))
+
+    def early(self, hertz: float) -> None:
+        """Sends a tone as early media; `incoming.answer(b"")` then answers."""
+        self.incoming.progress(self._speak(hertz))
+
+    def _speak(self, hertz: float | None) -> bytes:
         assert self.incoming.offer
         self.session = self._plane.open("127.0.0.1", self._on_media)
         local = LocalAudio("127.0.0.1", self.session.local[1], (PCMU, PCMA), session_id=1, session_version=1)
@@ -60,7 +67,7 @@ class CalleeCall:
         self.session.start(parameters(negotiated))
         if hertz is not None:
             self.session.play(PromptAudio(sine(hertz, 30.0), f"{hertz} Hz"))
-        self.incoming.answer(bytes(answer))
+        return bytes(answer)
 
     def has(self, kind: type[CallEvent]) -> bool:
         return any(isinstance(event, kind) for event in self.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from sip import Answered, Cancelled, Credentials, SipUri
 from tests.support.callee import Callee, CalleeCall, callees
-from tests.support.engine import LOOPBACK, TestEngine, running_engine
+from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone, PhoneCall, a_phone
 from tests.support.tones import level
@@ -34,7 +35,9 @@ async def phone() -> AsyncIterator[Phone]:
 
 async def trunk(engine: TestEngine, *destinations: dict[str, Any] | Callee, **members: Any) -> dict[str, Any]:
     """A trunk that is not probed, and the number that points at it."""
-    listed = [{"uri": it.uri, "label": f"d{at}"} if isinstance(it, Callee) else it for at, it in enumerate(destinations)]
+    listed = [
+        {"uri": it.uri, "label": f"d{at}"} if isinstance(it, Callee) else it for at, it in enumerate(destinations)
+    ]
     body = {"name": "Agents", "destinations": listed, "health": {"enabled": False}, **members}
     made = await engine.post("/v1/trunks/inbound", body)
     destination = {"kind": "trunk", "id": made["id"]}
@@ -77,6 +80,7 @@ class TestBridge:
             rung.incoming.hangup()
             await call.hung_up()
             record = await engine.ended_call()
+            uri = desk.uri
         assert (pending["pending"], pending["pendingStatus"]) == (True, "ringing")
         assert (record["direction"], record["from"], record["to"]) == ("inbound", CALLER, NUMBER)
         assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "callee", "normal")
@@ -88,7 +92,7 @@ class TestBridge:
             "order", "destinationId", "label", "uri", "startedAt", "endedAt", "setupMs", "sipCode", "result"
         }  # fmt: skip
         assert (attempt["destinationId"], attempt["label"]) == (destination["id"], "d0")
-        assert (attempt["order"], attempt["uri"], attempt["result"]) == (1, desk.uri, "answered")
+        assert (attempt["order"], attempt["uri"], attempt["result"]) == (1, uri, "answered")
         assert (attempt["sipCode"], 0 <= attempt["setupMs"] < 2000) == (200, True)
         assert attempt["startedAt"] <= attempt["endedAt"] <= record["endedAt"]
         assert engine.process.plane.statistics().sessions == 0
@@ -164,35 +168,34 @@ class TestBridge:
 
 
 class TestFailover:
-    @pytest.mark.parametrize(
-        ("status", "result"),
-        [(500, "failed"), (503, "failed"), (408, "no_answer"), (480, "no_answer"), (302, "failed")],
-    )
-    async def test_the_next_destination_is_tried_after(
-        self, engine: TestEngine, phone: Phone, status: int, result: str
+    async def test_the_next_destination_is_tried_after_a_failure_or_a_redirection(
+        self, engine: TestEngine, phone: Phone
     ) -> None:
         async with callees(2) as (first, second):
-            headers = (("Contact", "<sip:elsewhere@127.0.0.1:9>"),) if status == 302 else ()
-            first.on_call = lambda call: call.incoming.reject(status, headers=headers)
             second.on_call = lambda call: call.answer()
             await trunk(engine, first, second)
-            call = call_of(engine, phone)
-            await call.answered()
-            call.outgoing.hangup()
-            assert results(await engine.ended_call()) == [(1, result, status), (2, "answered", 200)]
+            for status, result in (
+                (500, "failed"), (503, "failed"), (408, "no_answer"), (480, "no_answer"), (302, "failed")
+            ):  # fmt: skip
+                contact = (("Contact", "<sip:elsewhere@127.0.0.1:9>"),) if status == 302 else ()
+                first.on_call = lambda call, code=status, more=contact: call.incoming.reject(code, headers=more)
+                call = call_of(engine, phone)
+                await call.answered()
+                call.outgoing.hangup()
+                assert results(await engine.ended_call()) == [(1, result, status), (2, "answered", 200)]
 
     async def test_a_destination_that_cannot_be_reached_is_passed_on_from(
         self, engine: TestEngine, phone: Phone
     ) -> None:
         async with callees(1) as (second,):
             second.on_call = lambda call: call.answer()
-            await trunk(engine, {"uri": "sip:nobody@127.0.0.1:9"}, second)
+            await trunk(engine, {"uri": "sip:nobody@127.0.0.1:9;transport=tcp"}, second)
             call = call_of(engine, phone)
             await call.answered()
             call.outgoing.hangup()
             assert results(await engine.ended_call()) == [(1, "failed", None), (2, "answered", 200)]
 
-    async def test_one_that_only_rings_is_cancelled_and_an_answer_that_crosses_is_hung_up(
+    async def test_one_that_only_rings_is_cancelled(
         self, engine: TestEngine, phone: Phone
     ) -> None:
         async with callees(2) as (first, second):
@@ -214,7 +217,6 @@ class TestFailover:
             await trunk(engine, first, second, failover={"maxSetupLatencyMs": 400})
             call = call_of(engine, phone)
             await call.answered()
-            # It answers all the same: acknowledged, and hung up
             silent = await first.call()
             await silent.until(lambda: silent.has(Cancelled))
             call.outgoing.hangup()
@@ -256,51 +258,51 @@ class TestFailover:
             assert first.calls == []
 
 
-class TestEnd:
-    @pytest.mark.parametrize(
-        ("status", "failover", "result", "outcome", "cause", "code"),
-        [
-            (486, {}, "busy", "busy", "busy", 486),
-            (600, {}, "busy", "busy", "busy", 486),
-            (603, {}, "rejected", "rejected", "rejected", 603),
-            (404, {}, "failed", "failed", "unallocated_number", 404),
-            (403, {}, "failed", "failed", "rejected", 403),
-            (500, {"on5xx": False}, "failed", "failed", "network_error", 503),
-        ],
-    )
-    async def test_what_ends_the_call_without_a_further_try(
-        self, engine: TestEngine, phone: Phone, status: int, failover: Any, result: str, outcome: str, cause: str,
-        code: int,
-    ) -> None:  # fmt: skip
-        async with callees(2) as (first, second):
-            first.on_call = rejecting(status)
-            await trunk(engine, first, second, failover=failover)
-            rejected = await call_of(engine, phone).rejected()
-            record = await engine.ended_call()
-            assert second.calls == []
-        assert results(record) == [(1, result, status)]
-        assert (rejected.status, record["sipCode"]) == (code, code)
-        assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == (outcome, "callee", cause)
+REFUSALS: list[tuple[int, dict[str, Any], str, str, str, int]] = [
+    (486, {}, "busy", "busy", "busy", 486),
+    (600, {}, "busy", "busy", "busy", 486),
+    (603, {}, "rejected", "rejected", "rejected", 603),
+    (404, {}, "failed", "failed", "unallocated_number", 404),
+    (403, {}, "failed", "failed", "rejected", 403),
+    (401, {}, "failed", "failed", "rejected", 503),
+    (500, {"on5xx": False}, "failed", "failed", "network_error", 503),
+]
+LAST: list[tuple[int, int, dict[str, Any], str, int]] = [
+    (500, 480, {}, "no_answer", 480),
+    (480, 500, {}, "failed", 503),
+    (500, 486, {"onBusy": True}, "busy", 486),
+]
 
-    @pytest.mark.parametrize(
-        ("first_status", "last_status", "failover", "outcome", "code"),
-        [
-            (500, 480, {}, "no_answer", 480),
-            (480, 500, {}, "failed", 503),
-            (500, 486, {"onBusy": True}, "busy", 486),
-        ],
-    )
-    async def test_none_left_is_the_outcome_of_the_last_attempt(
-        self, engine: TestEngine, phone: Phone, first_status: int, last_status: int, failover: Any, outcome: str,
-        code: int,
-    ) -> None:  # fmt: skip
+
+async def with_failover(engine: TestEngine, made: dict[str, Any], failover: dict[str, Any]) -> None:
+    body = {"failover": {"on5xx": True, "onBusy": False, **failover}}
+    assert (await engine.client.patch(f"/v1/trunks/inbound/{made['id']}", json=body)).status_code == 200
+
+
+class TestEnd:
+    async def test_what_ends_the_call_without_a_further_try(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(2) as (first, second):
-            first.on_call, second.on_call = rejecting(first_status), rejecting(last_status)
-            await trunk(engine, first, second, failover=failover)
-            rejected = await call_of(engine, phone).rejected()
-            record = await engine.ended_call()
-        assert [code for _, _, code in results(record)] == [first_status, last_status]
-        assert (record["outcome"], record["sipCode"], rejected.status) == (outcome, code, code)
+            made = await trunk(engine, first, second)
+            for status, failover, result, outcome, cause, code in REFUSALS:
+                first.on_call = rejecting(status)
+                await with_failover(engine, made, failover)
+                rejected = await call_of(engine, phone).rejected()
+                record = await engine.ended_call()
+                assert second.calls == []
+                assert results(record) == [(1, result, status)]
+                assert (rejected.status, record["sipCode"]) == (code, code)
+                assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == (outcome, "callee", cause)
+
+    async def test_none_left_is_the_outcome_of_the_last_attempt(self, engine: TestEngine, phone: Phone) -> None:
+        async with callees(2) as (first, second):
+            made = await trunk(engine, first, second)
+            for first_status, last_status, failover, outcome, code in LAST:
+                first.on_call, second.on_call = rejecting(first_status), rejecting(last_status)
+                await with_failover(engine, made, failover)
+                rejected = await call_of(engine, phone).rejected()
+                record = await engine.ended_call()
+                assert [status for _, _, status in results(record)] == [first_status, last_status]
+                assert (record["outcome"], record["sipCode"], rejected.status) == (outcome, code, code)
 
     async def test_nobody_answers(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (desk,):
@@ -311,17 +313,15 @@ class TestEnd:
         assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("no_answer", "platform", "no_answer")
         assert (record["sipCode"], rejected.status) == (480, 480)
 
-    @pytest.mark.parametrize("members", [{"enabled": False}, {}])
-    async def test_nothing_to_try_is_unreachable(
-        self, engine: TestEngine, phone: Phone, members: dict[str, Any]
-    ) -> None:
-        destination = {"uri": "sip:desk@127.0.0.1:9", "enabled": bool(members)}
-        await trunk(engine, destination, **members)
-        rejected = await call_of(engine, phone).rejected()
-        record = await engine.ended_call()
-        assert results(record) == [(1, "skipped_disabled", None)]
-        assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("unreachable", "unreachable", 503)
-        assert rejected.status == 503
+    async def test_nothing_to_try_is_unreachable(self, engine: TestEngine, phone: Phone) -> None:
+        made = await trunk(engine, {"uri": "sip:desk@127.0.0.1:9", "enabled": False})
+        for change in ({}, {"enabled": False, "destinations": [{"uri": "sip:desk@127.0.0.1:9"}]}):
+            assert (await engine.client.patch(f"/v1/trunks/inbound/{made['id']}", json=change)).status_code == 200
+            rejected = await call_of(engine, phone).rejected()
+            record = await engine.ended_call()
+            assert results(record) == [(1, "skipped_disabled", None)]
+            assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("unreachable", "unreachable", 503)
+            assert rejected.status == 503
 
     async def test_a_caller_who_gives_up_stops_the_search(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(2) as (first, second):
@@ -357,8 +357,6 @@ class TestEnd:
 
 async def events(hook: Flow, count: int) -> list[dict[str, Any]]:
     """So many events that a webhook was told, in the order of their creation."""
-    import json
-
     async with asyncio.timeout(10):
         while len(hook.asked) < count:
             hook._changed.clear()
@@ -395,18 +393,33 @@ class TestTrunkOfANumber:
             assert (await call_of(engine, phone).rejected()).status == 486
 
 
+def dial(trunk: str) -> dict[str, Any]:
+    return {
+        "/start": f'<Response><Dial action="/done"><Trunk>{trunk}</Trunk></Dial></Response>',
+        "/done": "<Response><Hangup/></Response>",
+    }
+
+
+def unprobed(name: str, *destinations: Callee) -> dict[str, Any]:
+    listed = [{"uri": it.uri} for it in destinations]
+    return {"name": name, "destinations": listed, "health": {"enabled": False}}
+
+
+def ringing_then(status: int, *, rings: bool) -> Any:
+    def refuse(call: CalleeCall) -> None:
+        if rings:
+            call.incoming.ring()
+        call.incoming.reject(status)
+
+    return refuse
+
+
 class TestDialTrunk:
-    @pytest.mark.parametrize("by", ["id", "name"])
-    async def test_a_dial_fails_over_within_the_trunk(self, engine: TestEngine, phone: Phone, by: str) -> None:
+    async def test_a_dial_fails_over_within_the_trunk(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(2) as (first, second):
             first.on_call = rejecting(500)
-            body = {"name": "The desk", "destinations": [{"uri": first.uri}, {"uri": second.uri}]}
-            made = await engine.post("/v1/trunks/inbound", {**body, "health": {"enabled": False}})
-            documents = {
-                "/start": f'<Response><Dial action="/done"><Trunk>{made[by]}</Trunk></Dial></Response>',
-                "/done": "<Response><Hangup/></Response>",
-            }
-            async with Flow(documents) as flow:
+            await engine.post("/v1/trunks/inbound", unprobed("The desk", first, second))
+            async with Flow(dial("The desk")) as flow:
                 await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/start")))
                 call = call_of(engine, phone)
                 rung = await second.call()
@@ -419,45 +432,29 @@ class TestDialTrunk:
                 form = (await flow.wait_for("/done")).form
                 await call.hung_up()
                 record = await engine.ended_call()
-        assert (form["DialStatus"], form["DialTo"]) == ("completed", made[by])
+        assert (form["DialStatus"], form["DialTo"]) == ("completed", "The desk")
         assert results(record) == [(1, "failed", 500), (2, "answered", 200)]
 
-    @pytest.mark.parametrize(
-        ("status", "dial_status", "cause"),
-        [(486, "busy", "busy"), (480, "no-answer", "no_answer"), (603, "failed", "rejected")],
-    )
-    async def test_what_a_dial_says_of_a_trunk_that_nobody_answers(
-        self, engine: TestEngine, phone: Phone, status: int, dial_status: str, cause: str
-    ) -> None:
+    async def test_what_a_dial_says_of_a_trunk_that_nobody_answers(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (desk,):
-            desk.on_call = lambda call: (call.incoming.ring(), call.incoming.reject(status))
-            made = await engine.post(
-                "/v1/trunks/inbound", {"name": "T", "destinations": [{"uri": desk.uri}], "health": {"enabled": False}}
-            )
-            documents = {
-                "/start": f'<Response><Dial action="/done"><Trunk>{made["id"]}</Trunk></Dial></Response>',
-                "/done": "<Response><Hangup/></Response>",
-            }
-            async with Flow(documents) as flow:
+            made = await engine.post("/v1/trunks/inbound", unprobed("T", desk))
+            async with Flow(dial(made["id"])) as flow:
                 await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/start")))
-                call_of(engine, phone)
-                form = (await flow.wait_for("/done")).form
-        assert form["DialSipCode"] == str(status)
-        assert form["DialHangupCause"] == cause
-        if status != 603:
-            assert form["DialStatus"] == dial_status
+                for status, dial_status, cause in (
+                    (486, "busy", "busy"), (480, "no-answer", "no_answer"), (603, "failed", "rejected")
+                ):  # fmt: skip
+                    desk.on_call = ringing_then(status, rings=status == 480)
+                    call_of(engine, phone)
+                    form = (await flow.wait_for("/done")).form
+                    assert (form["DialStatus"], form["DialSipCode"]) == (dial_status, str(status))
+                    assert form["DialHangupCause"] == cause
+                    await engine.ended_call()
+                    flow.asked.clear()
 
-    async def test_another_workspaces_trunk_is_none(self, engine: TestEngine, phone: Phone) -> None:
-        documents = {
-            "/start": '<Response><Dial action="/done"><Trunk>nobody</Trunk></Dial></Response>',
-            "/done": "<Response><Hangup/></Response>",
-        }
-        async with Flow(documents) as flow:
+    async def test_a_trunk_that_is_none_of_the_workspace_is_unreachable(self, engine: TestEngine, phone: Phone) -> None:
+        async with Flow(dial("nobody")) as flow:
             await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/start")))
             call = call_of(engine, phone)
             form = (await flow.wait_for("/done")).form
             await call._until(lambda: call.has(Answered), 5)
         assert (form["DialStatus"], form["DialHangupCause"]) == ("failed", "unreachable")
-
-
-assert LOOPBACK

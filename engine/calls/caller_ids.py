@@ -21,7 +21,7 @@ def number_for(trunk: OutboundTrunk, called: str, request: Request, directory: N
         number = _usable(trunk, directory.number(rule.number_id))
         if number is not None:
             return number
-    for e164 in _presented(request):
+    for e164 in presented_numbers(request):
         number = _usable(trunk, directory.lookup(e164))
         if number is not None and (not trunk.allowed_number_ids or number.id in trunk.allowed_number_ids):
             return number
@@ -34,7 +34,7 @@ def _usable(trunk: OutboundTrunk, number: Number | None) -> Number | None:
     return number if number.status == "active" and number.outbound_enabled else None
 
 
-def _presented(request: Request) -> Iterator[str]:
+def presented_numbers(request: Request) -> Iterator[str]:
     """The numbers that the caller says it is, P-Asserted-Identity before From."""
     for address in (*asserted_identities(request.headers), request.from_):
         number = number_in(address)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
 from engine.calls.outbound_leg import Destination, header_lines
-from engine.calls.party import DialledParty
+from engine.calls.party import UNREACHABLE, DialledParty
 from engine.calls.trunk_party import TrunkParty
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
@@ -32,8 +32,8 @@ _Way = tuple[Destination, LegSettings]
 
 
 class CallingOut:
-    """What every Dial needs of the engine. `bind` it once SIP is there; `is_down` tells by its id whether the destination
-    of a trunk is known to be unreachable."""
+    """What every Dial needs of the engine. `bind` it once SIP is there; `is_down` tells by its id whether a trunk's
+    destination is known to be unreachable."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class Dialling:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))
         ways: list[_Way] = []
-        unreached = Unreached("failed", "unreachable")
+        unreached = UNREACHABLE
         if target.kind == "number":
             assert number is not None
             try:

@@ -77,20 +77,20 @@ class IncomingCalls:
         """One new call; every path ends in a response or a running call.
 
         A call to nobody's number, or from an address that may not call the number, may be that of an outbound trunk
-        which has not said so yet: where one may call from there, it is asked for credentials instead of refused.
+        which has not said so yet: where it looks like that, it is asked for credentials instead of refused.
         """
         if self._trunks.takes(incoming):
             return
         source = incoming.source.host
         number = self._number_called(incoming)
-        if number is None and self._trunks.may_be_from(source):
+        if number is None and self._trunks.may_be(incoming):
             self._trunks.challenge(incoming)
             return
         if number is None:
             self._refusals.refused("call.unknown_number", source, to=str(incoming.request.uri)[:128])
             incoming.reject(404, stateless=True)
             return
-        if not self._may_call(source, number) and self._trunks.may_be_from(source):
+        if not self._may_call(source, number) and self._trunks.may_be(incoming):
             self._trunks.challenge(incoming)
             return
         if not self._authenticated(incoming, number) or self._arrivals.overloaded(incoming):

@@ -11,7 +11,7 @@ from typing import Final
 from engine.calls import outcome
 from engine.calls.addresses import caller_of, normalise_called
 from engine.calls.arrivals import Arrivals
-from engine.calls.caller_ids import number_for
+from engine.calls.caller_ids import number_for, presented_numbers
 from engine.calls.connected import ConnectedCall
 from engine.calls.leg import LegSettings
 from engine.calls.outcome import End
@@ -58,9 +58,12 @@ class TrunkCalls:
             return True
         return self._authenticate(incoming)
 
-    def may_be_from(self, host: str) -> bool:
-        """Whether some enabled trunk may speak from this address."""
-        return self._accounts.has_trunk_at(host)
+    def may_be(self, incoming: IncomingCall) -> bool:
+        """Whether a call without credentials may be a trunk's: one may speak from that address, or the caller presents
+        a number of ours, which somebody else would hardly do."""
+        if self._accounts.has_trunk_at(incoming.source.host):
+            return True
+        return any(self._directory.lookup(e164) is not None for e164 in presented_numbers(incoming.request))
 
     def challenge(self, incoming: IncomingCall, *, stale: bool = False) -> None:
         """Asks for the credentials of a trunk: 407."""

@@ -195,9 +195,7 @@ class TestFailover:
             call.outgoing.hangup()
             assert results(await engine.ended_call()) == [(1, "failed", None), (2, "answered", 200)]
 
-    async def test_one_that_only_rings_is_cancelled(
-        self, engine: TestEngine, phone: Phone
-    ) -> None:
+    async def test_one_that_only_rings_is_cancelled(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(2) as (first, second):
             second.on_call = lambda call: call.answer(880)
             await trunk(engine, first, second, failover={"noAnswerMs": 1000})

@@ -35,7 +35,7 @@ def _usable(trunk: OutboundTrunk, number: Number | None) -> Number | None:
 
 
 def presented_numbers(request: Request) -> Iterator[str]:
-    """The numbers that the caller says it is, P-Asserted-Identity before From."""
+    """The numbers that the caller of an INVITE says it is, P-Asserted-Identity before From."""
     for address in (*asserted_identities(request.headers), request.from_):
         number = number_in(address)
         if number is not None:

@@ -69,7 +69,7 @@ class ConnectedCall(Call):
         self._order_recording()
         await self._control.bridge(party, record=False)
         await party.gone()
-        self.end(outcome.CALLEE_HUNG_UP)
+        self.end(party.left)
 
     def _relay(self, leg: OutboundLeg, status: int) -> None:
         """Passes 180 and 183 on to the caller, with the early media of the leg where it has some."""

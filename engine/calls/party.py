@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from engine.calls import outcome
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import end_of
 from engine.calls.info_keys import key_of_info
@@ -46,6 +47,7 @@ class DialledParty:
     """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`.
 
     `on_progress`, set before it is rung, is told each leg's provisional responses, and early media is then taken.
+    `left` says why a party that had answered is gone.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class DialledParty:
         self.sid = sid
         self.address = address
         self.on_key: Callable[[str], object] = lambda _key: None
+        self.left: End = outcome.CALLEE_HUNG_UP
         self.on_progress: Callable[[OutboundLeg, int], object] | None = None
         self._ways = ways
         self._user_agent = user_agent
@@ -167,8 +170,10 @@ class DialledParty:
             case Referred():
                 event.respond.reject(603)
                 self.log("transfer_declined", {"target": str(event.target)[:256]})
-            case RemoteHangup() | Failed() | HungUp():
-                self._lost(leg)
+            case RemoteHangup():
+                self._lost(leg, outcome.CALLEE_HUNG_UP)
+            case Failed() | HungUp():
+                self._lost(leg, outcome.NETWORK_ERROR)
             case _:
                 pass
 
@@ -196,8 +201,9 @@ class DialledParty:
         if self._open == 0:
             self._reached.set_result(self._unreached)
 
-    def _lost(self, leg: OutboundLeg) -> None:
-        if leg is self._winner:
+    def _lost(self, leg: OutboundLeg, end: End) -> None:
+        if leg is self._winner and not self._gone.is_set():
+            self.left = end
             self._gone.set()
 
     def _hang_up(self, keep: OutboundLeg | None) -> None:
@@ -210,7 +216,7 @@ class DialledParty:
             case DigitStarted():
                 self._press(leg, event.key, "event")
             case MediaTimeout():
-                self._lost(leg)
+                self._lost(leg, outcome.MEDIA_TIMEOUT)
             case _:
                 pass
 

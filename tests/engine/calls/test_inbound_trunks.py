@@ -5,29 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from sip import Answered, Cancelled, Credentials, SipUri
 from tests.support.callee import Callee, CalleeCall, callees
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone, PhoneCall, a_phone
+from tests.support.shared_engine import MANY_REQUESTS, clear
 from tests.support.tones import level
 
 NUMBER = "+15550100"
 CALLER = "+15550123"
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
+    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS) as started:
         yield started
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
+    yield shared
+    await clear(shared)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def phone() -> AsyncIterator[Phone]:
     async with a_phone() as started:
         yield started

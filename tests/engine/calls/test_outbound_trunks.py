@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from sip import Credentials, RegistrationSettings, SipUri
 from tests.engine.calls.test_inbound_trunks import events
@@ -15,6 +15,7 @@ from tests.support.callee import Callee, CalleeCall, a_callee, callees
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone, PhoneCall, a_phone
+from tests.support.shared_engine import MANY_REQUESTS, clear
 from tests.support.tones import level
 
 NUMBER = "+15550100"
@@ -23,19 +24,28 @@ THIRD = "+15550102"
 TO = "+201091447677"
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
+    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS) as started:
         yield started
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
+    yield shared
+    await clear(shared)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def phone() -> AsyncIterator[Phone]:
     async with a_phone() as started:
         yield started
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def carrier() -> AsyncIterator[Callee]:
     async with a_callee() as started:
         yield started
@@ -67,12 +77,17 @@ async def number(engine: TestEngine, e164: str, carrier: Callee, **members: Any)
     return str(made["id"])
 
 
-async def recorded(engine: TestEngine, to: str) -> dict[str, Any]:
-    """The newest record of an ended call to `to`, once it is stored."""
+async def recorded(engine: TestEngine, trunk: Pbx, **wanted: Any) -> dict[str, Any]:
+    """The newest record of an ended call of the trunk that is as wanted, once it is stored."""
     async with asyncio.timeout(5):
-        while not (found := [it for it in await engine.calls() if not it["pending"] and it["to"] == to]):
+        while True:
+            for record in (
+                await engine.client.get("/v1/calls", params={"trunkId": trunk.id, "pending": "false"})
+            ).json():
+                if all(record[name] == value for name, value in wanted.items()):
+                    assert isinstance(record, dict)
+                    return record
             await asyncio.sleep(0.02)
-    return found[0]
 
 
 def presented(call: CalleeCall) -> str | None:
@@ -185,9 +200,7 @@ async def test_the_number_is_chosen_in_four_steps(engine: TestEngine, phone: Pho
     # 4: none
     await trunk.change(defaultNumberId=None)
     assert await shown(THIRD, to="+4420") is None
-    async with asyncio.timeout(5):
-        while (record := (await engine.calls())[0])["outcome"] != "rejected":
-            await asyncio.sleep(0.02)
+    record = await recorded(engine, trunk, outcome="rejected")
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("rejected", "caller_id_not_allowed", 403)
     assert (record["from"], record["to"], record["numberId"]) == (THIRD, "+4420", None)
     assert (record["trunkId"], record["direction"]) == (trunk.id, "outbound")
@@ -233,23 +246,24 @@ async def test_refusals(engine: TestEngine, phone: Phone, carrier: Callee) -> No
     await engine.number(OTHER, None)
     username = trunk.credentials.username
     assert (await phone.call(OTHER, engine.sip, from_=username).rejected()).status == 407
-    assert await engine.calls() == []
+    told = (await engine.client.get("/v1/calls", params={"trunkId": trunk.id})).json()
+    assert told == []
     # neither a number nor an agent
     for callee in ("nobody", "12"):
         assert (await trunk.call(callee).rejected()).status == 404
-        record = await recorded(engine, callee)
+        record = await recorded(engine, trunk, to=callee)
         assert (record["outcome"], record["hangupCause"]) == ("failed", "unallocated_number")
         assert (record["to"], record["destinationKind"]) == (callee, "none")
     # every channel in use
     first = trunk.call()
     rung = await carrier.call()
     assert (await trunk.call().rejected()).status == 503
-    record = await recorded(engine, TO)
+    record = await recorded(engine, trunk, sipCode=503, to=TO)
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("failed", "channel_limit", 503)
     first.outgoing.hangup()
     await rung.cancelled()
     await engine.ended_call()
-    (record,) = [it for it in await engine.calls() if it["outcome"] == "canceled"]
+    record = await recorded(engine, trunk, outcome="canceled")
     assert (record["hangupBy"], record["hangupCause"]) == ("caller", "canceled")
     # from elsewhere, and switched off
     await trunk.change(allowedSourceIps=["203.0.113.0/24"])
@@ -341,3 +355,16 @@ async def test_the_carriers_early_media_is_heard(engine: TestEngine, phone: Phon
     await call.hears_early(660)
     (await carrier.call()).incoming.reject(404)
     assert (await call.rejected()).status == 404
+
+
+async def test_a_carrier_that_only_rings_is_given_up_at_last(
+    engine: TestEngine, phone: Phone, carrier: Callee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.calls.connected.RING_SECONDS", 0.5)
+    await number(engine, NUMBER, carrier)
+    trunk = await pbx(engine, phone)
+    rejected = await trunk.call().rejected()
+    await (await carrier.call()).cancelled()
+    record = await engine.ended_call()
+    assert (rejected.status, record["sipCode"]) == (480, 480)
+    assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("no_answer", "platform", "no_answer")

@@ -18,10 +18,14 @@ from sip import (
     CallEvent,
     Credentials,
     Endpoint,
+    Failed,
+    HungUp,
     NameAddr,
     Offer,
     OutgoingCall,
     Progress,
+    Rejected,
+    RemoteHangup,
     SipParseError,
     SipUri,
     UserAgent,
@@ -51,8 +55,8 @@ class Destination:
 class OutboundLeg(AudioLeg):
     """A party that is rung, and spoken to once it has answered.
 
-    `answered` is true once the far end has answered with audio that both sides can speak. When it answers with
-    something else the leg is hung up, and `place`'s `on_unusable` is told.
+    `answered` is true once the far end has answered with audio that both sides can speak, `over` once the leg has
+    ended. When it answers with something else the leg is hung up, and `place`'s `on_unusable` is told.
     """
 
     def __init__(
@@ -63,10 +67,12 @@ class OutboundLeg(AudioLeg):
         on_media: Callable[[MediaEvent], None],
     ) -> None:
         super().__init__(plane, settings, on_media)
+        self.over = False
         self._user_agent = user_agent
         self._on_event: Callable[[CallEvent], None] = lambda _event: None
         self._on_unusable: Callable[[str], None] = lambda _reason: None
         self._early_media = False
+        self._early_answer: bytes | None = None
         self._call: OutgoingCall | None = None
 
     @property
@@ -123,6 +129,7 @@ class OutboundLeg(AudioLeg):
 
     def hangup(self, sip_code: int = 0) -> None:
         """Ends the leg, with CANCEL before its answer and BYE after it; does nothing when it is over."""
+        self.over = True
         if self._call is not None:
             self._call.hangup()
 
@@ -140,7 +147,8 @@ class OutboundLeg(AudioLeg):
     def _take(self, event: CallEvent) -> None:
         if isinstance(event, Answered) and not self.answered:
             try:
-                self._agree(event.body)
+                # The answer may have come in a reliable provisional response, and not again (RFC 3262 §5).
+                self._agree(event.body or self._early_answer)
             except (SdpRejected, SipParseError) as error:
                 log.warning("sip.unusable_answer", call_id=self.call_id, reason=str(error))
                 self.hangup()
@@ -148,10 +156,13 @@ class OutboundLeg(AudioLeg):
                 return
             self.answered = True
         elif isinstance(event, Progress) and event.body:
+            self._early_answer = event.body
             self._hear_early(event.body)
         elif isinstance(event, Offer):
             self.renegotiate(event)
             return
+        elif isinstance(event, Rejected | RemoteHangup | Failed | HungUp):
+            self.over = True
         self._on_event(event)
 
     def _hear_early(self, body: bytes) -> None:

@@ -47,7 +47,6 @@ class DialledParty:
     """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`.
 
     `on_progress`, set before it is rung, is told each leg's provisional responses, and early media is then taken.
-    `left` says why a party that had answered is gone.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class DialledParty:
         self.sid = sid
         self.address = address
         self.on_key: Callable[[str], object] = lambda _key: None
-        self.left: End = outcome.CALLEE_HUNG_UP
         self.on_progress: Callable[[OutboundLeg, int], object] | None = None
         self._ways = ways
         self._user_agent = user_agent
@@ -75,10 +73,11 @@ class DialledParty:
         self._legs: list[OutboundLeg] = []
         self._winner: OutboundLeg | None = None
         self._open = 0
-        self._rang = False
+        self._rang = self._refused = False
         self._ended = False
         self._reached: asyncio.Future[Unreached | None] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
+        self._left: End = outcome.CALLEE_HUNG_UP
         self._keys = KeyBuffer()
         self._key_ways = KeyWays()
         self._prompting: LegPrompting | None = None
@@ -89,6 +88,11 @@ class DialledParty:
         if self._winner is None:
             raise RuntimeError("the party has not answered")
         return self._winner.session
+
+    @property
+    def left(self) -> End:
+        """Why a party that had answered is gone."""
+        return self._left
 
     async def ring(self) -> Unreached | None:
         """Rings every way to the party until one answers (None) or all have failed. Cancelled: nobody rings on."""
@@ -196,14 +200,15 @@ class DialledParty:
             return
         self.log("dial_leg_failed", {"sipCode": unreached.code, "cause": unreached.cause, "reason": reason[:128]})
         # Of several contacts a busy one says more than one that does not answer its door
-        if self._unreached is UNREACHABLE or unreached.status == "busy":
+        if not self._refused or unreached.status == "busy":
+            self._refused = True
             self._unreached = unreached
         if self._open == 0:
             self._reached.set_result(self._unreached)
 
     def _lost(self, leg: OutboundLeg, end: End) -> None:
         if leg is self._winner and not self._gone.is_set():
-            self.left = end
+            self._left = end
             self._gone.set()
 
     def _hang_up(self, keep: OutboundLeg | None) -> None:

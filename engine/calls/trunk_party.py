@@ -119,7 +119,7 @@ class TrunkParty(DialledParty):
     async def _try(self, destination: InboundDestination) -> _Outcome:
         loop = asyncio.get_running_loop()
         self.tried = True
-        self._open, self._rang, self._unreached, self._reached = 1, False, UNREACHABLE, loop.create_future()
+        self._open, self._rang, self._refused, self._reached = 1, False, False, loop.create_future()
         attempt = _Attempt(destination, self._now(), time.monotonic(), loop.create_future())
         self._attempt = attempt
         outcome = _LEFT

@@ -29,6 +29,7 @@ from engine.billing.charging import CallCharges
 from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
+from engine.destination_health import DestinationProbes
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
@@ -223,7 +224,9 @@ class EngineProcess:
             calling=self.calling,
             recordings=self.recordings,
         )
-        self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
+        self.incoming = IncomingCalls(
+            self.directory, self.sip_accounts, self.switchboard, self.plane, legs, services, realm=self.realm
+        )
         self.outgoing = OutgoingCalls(
             self.store,
             self.directory,
@@ -252,6 +255,10 @@ class EngineProcess:
         self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
         self.carrier_registrations.start(self.user_agent)
         self._exit.callback(self.carrier_registrations.stop)
+        self.destination_probes = DestinationProbes(self.directory.inbound_trunks, self.monitor)
+        self.destination_probes.start(self.user_agent)
+        self._exit.callback(self.destination_probes.stop)
+        self.calling.is_down = self.destination_probes.is_down
 
     def _is_trusted(self, host: str) -> bool:
         """Whether the configuration names an address as that of a carrier or of an outbound trunk."""
@@ -285,6 +292,7 @@ class EngineProcess:
                 outgoing=self.outgoing,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
+                destination_health=self.destination_probes.health,
                 ready=self.ready,
                 draining=lambda: self.draining,
                 limits=self.limits,

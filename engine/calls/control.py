@@ -33,6 +33,11 @@ class LegControl:
         self._prompting: LegPrompting | None = None
 
     @property
+    def dialling(self) -> Dialling:
+        """What reaches other parties."""
+        return self._dialling
+
+    @property
     def answered(self) -> bool:
         """True from our 200 on."""
         return self._call.leg.answered

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from aiohttp import web
 
+from sip import RemoteHangup
 from sip.sdp import Codec
 from tests.support.engine import TestEngine
 from tests.support.flow import Asked, Flow
@@ -25,19 +28,31 @@ class Lobby(Flow):
     """
 
     def __init__(self, **documents: str) -> None:
-        super().__init__(
-            {"/start": self._start, "/done": GOODBYE, **{f"/{name}": documents[name] for name in documents}}
-        )
+        more = {f"/{name}": document for name, document in documents.items()}
+        super().__init__({"/start": self._start, "/done": GOODBYE, **more})
         self._verbs: dict[str, str] = {}
-        self._callers = 0
+        self._callers: list[Caller] = []
+        self._numbers = itertools.count()
+        self._engines: set[TestEngine] = set()
+
+    async def __aexit__(self, *raised: object) -> None:
+        """Whoever is still there hangs up: an engine that stops need not wait for phones that are gone."""
+        for caller in self._callers:
+            if not caller.call.has(RemoteHangup):
+                caller.hang_up()
+        for engine in self._engines:
+            await engine.process.switchboard.drain(5.0)
+        await super().__aexit__(*raised)
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
         caller = str((await request.post())["From"])
         return web.Response(text=f"<Response>{self._verbs[caller]}</Response>", content_type="application/xml")
 
-    async def open(self, engine: TestEngine) -> None:
-        """Makes the application of the number."""
-        await engine.number(NUMBER, await engine.application(actionUrl=self.url("/start")))
+    async def open(self, engine: TestEngine, **application: Any) -> dict[str, Any]:
+        """Makes the application of the number, and returns it."""
+        made = await engine.application(actionUrl=self.url("/start"), **application)
+        await engine.number(NUMBER, made)
+        return made
 
     async def caller(
         self,
@@ -46,16 +61,19 @@ class Lobby(Flow):
         verbs: str,
         tone: float | None = None,
         codecs: tuple[Codec, ...] = (PCMU, PCMA),
+        called: str = NUMBER,
     ) -> Caller:
         """Somebody calls, is answered and begins to speak."""
-        self._callers += 1
-        number = f"+1555020{self._callers}"
+        number = f"+155502{next(self._numbers):02}"
         self._verbs[number] = verbs
-        call = phone.call(NUMBER, engine.sip, from_=number, codecs=codecs)
+        call = phone.call(called, engine.sip, from_=number, codecs=codecs)
         await call.answered()
         if tone is not None:
             call.say(tone)
-        return Caller(self, call, number)
+        caller = Caller(self, call, number)
+        self._callers.append(caller)
+        self._engines.add(engine)
+        return caller
 
 
 class Caller:
@@ -65,6 +83,7 @@ class Caller:
         self.call = call
         self.number = number
         self._lobby = lobby
+        self._hung_up = False
 
     @property
     def lately(self) -> np.ndarray:
@@ -83,4 +102,7 @@ class Caller:
         return asked.form
 
     def hang_up(self) -> None:
-        self.call.outgoing.hangup()
+        """Hangs up, unless it has."""
+        if not self._hung_up:
+            self._hung_up = True
+            self.call.outgoing.hangup()

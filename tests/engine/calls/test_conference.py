@@ -11,7 +11,7 @@ import pytest
 
 from sip.sdp import Codec
 from tests.support.engine import TestEngine, running_engine
-from tests.support.lobby import NUMBER, Caller, Lobby
+from tests.support.lobby import Lobby
 from tests.support.phone import PCMA, PCMU, Phone, a_phone
 from tests.support.tones import seconds_of, tones_in, wav_samples
 from voyloml import verify_signature
@@ -35,6 +35,24 @@ async def phone() -> AsyncIterator[Phone]:
 
 def conference(attributes: str = "", room: str = "room") -> str:
     return f'<Conference beep="false" action="/done" {attributes}>{room}</Conference>'
+
+
+async def in_another_workspace(engine: TestEngine, lobby: Lobby) -> str:
+    """A number of another workspace, with an application that does as that of the first one."""
+    first, number = engine.process.first_start, "+15550199"
+    assert first is not None
+    async with httpx.AsyncClient(base_url=engine.process.bound.http) as client:
+        signed_in = await client.post(
+            "/v1/auth/login", json={"email": first.owner_email, "password": first.owner_password}
+        )
+        assert signed_in.status_code == 200, signed_in.text
+        client.headers["X-Workspace-Id"] = first.workspace_id
+        made = await client.post("/v1/workspaces", json={"name": "Another"})
+        assert made.status_code == 201, made.text
+        client.headers["X-Workspace-Id"] = made.json()["id"]
+        other = TestEngine(engine.process, client)
+        await other.number(number, await other.application(actionUrl=lobby.url("/start")))
+    return number
 
 
 async def over(engine: TestEngine) -> None:
@@ -92,15 +110,15 @@ class TestHearing:
     async def test_other_rooms_and_other_workspaces_are_not_heard(self, engine: TestEngine, phone: Phone) -> None:
         async with Lobby() as lobby:
             await lobby.open(engine)
+            elsewhere = await in_another_workspace(engine, lobby)
             anna = await lobby.caller(phone, engine, conference(), ANNA)
-            bert = await lobby.caller(phone, engine, conference(), BERT)
             carl = await lobby.caller(phone, engine, conference(room="Room"), CARL)
+            dora = await lobby.caller(phone, engine, conference(), MUSIC, called=elsewhere)
+            bert = await lobby.caller(phone, engine, conference(), BERT)
             await anna.hears(BERT, of=TONES)
-            assert tones_in(carl.lately, TONES) == set()
-            (call,) = [call for call in engine.process.switchboard if call.new.from_ == carl.number]
-            key = (call.new.workspace_id, "Room")
-            assert key in engine.process.conferences._conferences
-            assert ("ws_another", "Room") not in engine.process.conferences._conferences
+            await bert.hears(ANNA, of=TONES)
+            assert (tones_in(carl.lately, TONES), tones_in(dora.lately, TONES)) == (set(), set())
+            assert len(engine.process.conferences) == 3
 
     async def test_who_is_alone_hears_the_waiting_sound_until_somebody_comes(
         self, engine: TestEngine, phone: Phone
@@ -112,22 +130,22 @@ class TestHearing:
             await lobby.caller(phone, engine, conference('waitUrl="/tone-660.wav"'), BERT)
             await anna.hears(BERT, of=TONES)
 
-    @pytest.mark.parametrize(
-        ("beep", "heard"),
-        [("true", (True, True)), ("onEnter", (True, False)), ("onExit", (False, True)), ("false", (False, False))],
-    )
-    async def test_tones_tell_the_room_who_comes_and_goes(
-        self, engine: TestEngine, phone: Phone, beep: str, heard: tuple[bool, bool]
-    ) -> None:
+    async def test_tones_tell_the_room_who_comes_and_goes(self, engine: TestEngine, phone: Phone) -> None:
+        beeps = {"true": (True, True), "onEnter": (True, False), "onExit": (False, True), "false": (False, False)}
         async with Lobby() as lobby:
             await lobby.open(engine)
-            anna = await lobby.caller(phone, engine, conference())
-            bert = await lobby.caller(phone, engine, f'<Conference beep="{beep}">room</Conference>', BERT)
-            await anna.hears(BERT, of=TONES)
-            bert.hang_up()
-            await anna.hears(of=TONES)
-        everything = anna.call.heard
-        assert (seconds_of(everything, ENTRY) >= 0.1, seconds_of(everything, EXIT) >= 0.1) == heard
+
+            async def visited(beep: str) -> tuple[bool, bool]:
+                anna = await lobby.caller(phone, engine, conference(room=beep))
+                bert = await lobby.caller(phone, engine, f'<Conference beep="{beep}">{beep}</Conference>', BERT)
+                await anna.hears(BERT, of=TONES)
+                bert.hang_up()
+                await anna.hears(of=TONES)
+                heard = anna.call.heard
+                return seconds_of(heard, ENTRY) >= 0.1, seconds_of(heard, EXIT) >= 0.1
+
+            heard = await asyncio.gather(*(visited(beep) for beep in beeps))
+        assert dict(zip(beeps, heard, strict=True)) == beeps
 
 
 class TestEnding:
@@ -176,8 +194,7 @@ class TestWhatIsTold:
     async def test_status_callbacks_are_signed_and_in_order(self, engine: TestEngine, phone: Phone) -> None:
         told = conference('statusCallback="/events" startConferenceOnEnter="{}"')
         async with Lobby(events="") as lobby:
-            application = await engine.application(actionUrl=lobby.url("/start"))
-            await engine.number(NUMBER, application)
+            application = await lobby.open(engine)
             anna = await lobby.caller(phone, engine, told.format("false"))
             bert = await lobby.caller(phone, engine, told.format("true"))
             anna.hang_up()
@@ -235,7 +252,7 @@ class TestRecording:
 
     async def test_an_application_that_forbids_recordings_gets_none(self, engine: TestEngine, phone: Phone) -> None:
         async with Lobby() as lobby:
-            await engine.number(NUMBER, await engine.application(actionUrl=lobby.url("/start"), recording="never"))
+            await lobby.open(engine, recording="never")
             anna = await lobby.caller(phone, engine, conference('record="true" timeLimit="1"'), ANNA)
             assert "RecordingUrl" not in await anna.ended()
             record = await engine.ended_call()
@@ -246,9 +263,8 @@ class TestRecording:
 async def test_a_crowd_comes_and_goes_and_nothing_is_left(engine: TestEngine, phone: Phone) -> None:
     async with Lobby() as lobby:
         await lobby.open(engine)
-        crowd: list[Caller] = [
-            await lobby.caller(phone, engine, conference(), ANNA if n == 0 else None) for n in range(8)
-        ]
+        crowd = [await lobby.caller(phone, engine, conference(), ANNA)]
+        crowd += [await lobby.caller(phone, engine, conference()) for _ in range(7)]
         await asyncio.gather(*(one.hears(ANNA, of=TONES) for one in crowd[1:]))
         for one in crowd:
             one.hang_up()

@@ -157,6 +157,9 @@ def test_who_is_muted_is_not_heard_and_hears_everybody(members: Members) -> None
     members.join(2)
     heard = members.speak({slot: spoken(TONES[slot]) for slot in range(3)})
     assert [tones_in(samples) for samples in heard] == [{700.0, 1000.0}, {440.0, 1000.0}, {440.0, 700.0}]
+    members.join(0, flags=members.c.ROOM_MUTED)
+    heard = members.speak({slot: spoken(TONES[slot]) for slot in range(3)})
+    assert [tones_in(samples) for samples in heard] == [{700.0, 1000.0}, {1000.0}, {700.0}]
 
 
 def test_who_is_deaf_hears_nothing_and_is_heard(members: Members) -> None:
@@ -176,6 +179,20 @@ def test_rooms_do_not_hear_each_other(kernel: Kernel) -> None:
     members.join(1, room=1)
     heard = members.speak({slot: spoken(TONES[slot]) for slot in range(4)})
     assert [tones_in(samples) for samples in heard] == [set(), {1000.0, 1300.0}, {700.0, 1300.0}, {700.0, 1000.0}]
+    members.close()
+
+
+def test_what_was_said_in_one_room_is_not_taken_off_the_next(kernel: Kernel) -> None:
+    members = Members(kernel, ("PCMU",) * 4)
+    members.join(0)
+    members.join(2, room=1)
+    members.join(3, room=1, flags=members.c.ROOM_MUTED)
+    sounds = {slot: spoken(TONES[slot]) for slot in range(3)}
+    members.speak(sounds)
+    members.join(0, room=1)
+    heard = members.speak({slot: octets[:160] for slot, octets in sounds.items()})
+    assert heard[0].any()
+    assert np.array_equal(heard[0], heard[3])
     members.close()
 
 
@@ -223,6 +240,16 @@ def test_a_tone_is_heard_by_the_whole_room_together_with_who_speaks(members: Mem
     assert np.count_nonzero(heard[0]) < len(signal) + 160
     members.speak({0: octets})
     assert tones_in(members.speak({0: octets})[1]) == {440.0}
+
+
+def test_a_tone_is_played_once_sample_by_sample(members: Members) -> None:
+    members.join(0)
+    signal = codecs.decode(spoken(700, seconds=0.09), "PCMU")
+    members.desk.command(members.c.COMMAND_ROOM_TONE, 0, 100, signal.ctypes.data, len(signal))
+    heard = members.speak({1: spoken(440)})[0]
+    began = np.flatnonzero(heard)[0] // 160 * 160
+    assert np.array_equal(heard[began : began + len(signal)], signal)
+    assert not heard[began + len(signal) :].any()
 
 
 def test_a_new_tone_ends_the_one_before(members: Members) -> None:

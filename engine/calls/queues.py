@@ -63,6 +63,8 @@ class CallQueue:
         self._on_empty = on_empty
         self._callers: deque[WaitingCaller] = deque()
         self._dials: deque[asyncio.Future[WaitingCaller]] = deque()
+        # Dials that wait or have just been given a caller, whom they may still give back.
+        self._taking = 0
 
     @property
     def size(self) -> int:
@@ -96,6 +98,7 @@ class CallQueue:
             return caller
         wanted: asyncio.Future[WaitingCaller] = asyncio.get_running_loop().create_future()
         self._dials.append(wanted)
+        self._taking += 1
         try:
             return await wanted
         except asyncio.CancelledError:
@@ -106,10 +109,11 @@ class CallQueue:
         finally:
             if wanted in self._dials:
                 self._dials.remove(wanted)
+            self._taking -= 1
             self._look()
 
     def _look(self) -> None:
-        if not self._callers and not self._dials:
+        if not self._callers and not self._taking:
             self._on_empty()
 
 

@@ -221,7 +221,6 @@ def _close(
     if row.state == c.STARTED and row.packets_sent > 0:
         send_report(row, sock, core, timestamp_at(row, max(row.last_tick, 0)), core.now, c.YES)
     stop_hearing(sessions, row)
-    leave_room(row)
     row.state = c.CLOSING
     if report_closed(row, core):
         detach(sessions, core, groups, slot)

@@ -137,7 +137,10 @@ class Dialling:
     ) -> Sequence[AnyParty]:
         """A party for each target, none rung yet. Raises DialRefused for a caller ID that may not be shown."""
         number = self._presented(caller_id) if any(target.kind == "number" for target in targets) else None
-        parties = [self._party(target, number, caller_id, headers) for target in targets]
+        parties: list[AnyParty] = [
+            self._queued(target) if target.kind == "queue" else self._party(target, number, caller_id, headers)
+            for target in targets
+        ]
         self._parties += parties
         return parties
 
@@ -183,11 +186,8 @@ class Dialling:
 
     def _party(
         self, target: DialTarget, number: Number | None, caller_id: str | None, headers: Sequence[str]
-    ) -> AnyParty:
+    ) -> DialledParty:
         calling = self._calling
-        if target.kind == "queue":
-            workspace_id = self._call.new.workspace_id
-            return QueuedParty(self._queues, workspace_id, target.address, self._sources, self._call.log)
         sent = self._headers((*headers, *target.headers))
         ways: list[_Way] = []
         unreached = Unreached("failed", "unreachable")
@@ -213,6 +213,10 @@ class Dialling:
             self._call.log,
             unreached,
         )
+
+    def _queued(self, target: DialTarget) -> QueuedParty:
+        workspace_id = self._call.new.workspace_id
+        return QueuedParty(self._queues, workspace_id, target.address, self._sources, self._call.log)
 
     def _caller(self, caller_id: str | None) -> str:
         """The user part of From for SIP targets."""

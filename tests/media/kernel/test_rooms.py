@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from media.kernel import codecs
-from tests.media.support import MS, Desk, Kernel, Rtp, level_of, rtp, tone
+from tests.media.support import MS, Desk, Kernel, Rtp, compiled_only, kernel_form, level_of, rtp, tone
 
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}
 TONES = (440.0, 700.0, 1000.0, 1300.0)
@@ -115,6 +115,18 @@ def test_each_hears_all_others_and_not_itself(members: Members) -> None:
     members.join(0, 1, 2)
     heard = members.speak({slot: spoken(TONES[slot]) for slot in range(3)})
     assert [tones_in(samples) for samples in heard] == [{700.0, 1000.0}, {440.0, 1000.0}, {440.0, 700.0}]
+
+
+@compiled_only
+def test_a_room_of_250_in_three_codecs() -> None:
+    names = tuple(("PCMU", "PCMA", "G722")[slot % 3] for slot in range(250))
+    members = Members(kernel_form("compiled"), names)
+    members.join(*range(250))
+    heard = members.speak({slot: spoken(TONES[slot], names[slot]) for slot in range(3)})
+    voices = set(TONES[:3])
+    assert [tones_in(samples) for samples in heard[:3]] == [voices - {TONES[slot]} for slot in range(3)]
+    assert all(tones_in(samples) == voices for samples in heard[3:])
+    members.close()
 
 
 def test_every_codec_is_heard_in_every_other(kernel: Kernel) -> None:

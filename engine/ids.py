@@ -34,6 +34,11 @@ def new_call_id() -> tuple[str, str]:
     return str(uuid.uuid4()), "cl_" + secrets.token_hex(6)
 
 
+def new_conference_id() -> str:
+    """The id of a conference, `cf_` + 12 hex."""
+    return "cf_" + secrets.token_hex(6)
+
+
 def new_event_id() -> str:
     """The id of a domain event, `evt_` + 12 hex."""
     return "evt_" + secrets.token_hex(6)

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
     from media.recording import RecordedFile, SessionRecording
+    from media.room import Room
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
-    from media.tones import beep, ringback
+    from media.tones import beep, entry_tone, exit_tone, ringback
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -55,7 +56,8 @@ _HOMES = {
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("RecordedFile", "SessionRecording"),
-    "media.tones": ("beep", "ringback"),
+    "media.room": ("Room",),
+    "media.tones": ("beep", "entry_tone", "exit_tone", "ringback"),
     "media.session": ("MediaSession",),
     "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
 }
@@ -86,6 +88,7 @@ __all__ = [
     "PromptAudio",
     "PromptLibrary",
     "RecordedFile",
+    "Room",
     "RtcpBye",
     "SessionRecording",
     "SessionStatistics",
@@ -96,6 +99,8 @@ __all__ = [
     "StreamError",
     "StreamParameters",
     "beep",
+    "entry_tone",
+    "exit_tone",
     "ringback",
 ]
 

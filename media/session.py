@@ -36,6 +36,7 @@ from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import StreamError, StreamParameters, start_arguments
 from media.prompt import PromptAudio
+from media.room import Room
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class MediaSession:
         self._digits: deque[_Digits] = deque()
         self._digits_busy = False
         self._listener: TapListener | None = None
+        self._room: Room | None = None
         self._groups = 0
         self._keyring = Keyring()
         self._closing: asyncio.Future[SessionStatistics] | None = None
@@ -251,6 +253,37 @@ class MediaSession:
         slot, generation = (-1, 0) if other is None or other.closed else (other.slot, other.generation)
         self._command(c.COMMAND_HEAR, slot, generation)
 
+    def join(self, room: Room, *, muted: bool = False, deaf: bool = False) -> None:
+        """Be in a room of the same plane, and in no other: hear all of its members but itself, and be heard by them.
+
+        Nobody else is heard any more. What is queued to be played goes first. Once in the room, says anew whether it
+        is muted (not heard) or deaf (hears nothing).
+        """
+        if self.closed or room.closed:
+            return
+        if self._room is not room:
+            self._forget_room()
+            self._room = room
+            room.entered(self)
+        flags = c.ROOM_MUTED * muted | c.ROOM_DEAF * deaf
+        self._command(c.COMMAND_JOIN, room.slot, room.generation, flags)
+
+    def leave(self) -> None:
+        """Be in no room. Safe at any time."""
+        if self._room is not None:
+            self._forget_room()
+            self._command(c.COMMAND_LEAVE)
+
+    def _forget_room(self) -> None:
+        if self._room is not None:
+            self._room.left(self)
+            self._room = None
+
+    @property
+    def speaking_level(self) -> int:
+        """How loud this session speaks in its room (see `Room.levels`); 0 outside of one, and muted."""
+        return int(self._row["room_level"]) if self._room is not None else 0
+
     def statistics(self) -> SessionStatistics:
         """Return what has been measured so far; of a closed session, what was measured to its end."""
         if self._closing is not None and self._closing.done():
@@ -260,6 +293,7 @@ class MediaSession:
     async def close(self) -> SessionStatistics:
         """End everything and give back the ports; returns the final statistics. May be called again."""
         if self._closing is None:
+            self._forget_room()
             self._command(c.COMMAND_CLOSE)
             self._closing = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._closing)
@@ -279,6 +313,7 @@ class MediaSession:
             _resolve(digits.sent, False)
         self._digits.clear()
         self._listener = None
+        self._forget_room()
         self._keyring.close()
         statistics = read_session(self._row, self.generation)
         for sock in self._sockets:

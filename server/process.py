@@ -26,7 +26,16 @@ from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.billing.accounts import Billing
 from engine.billing.charging import CallCharges
-from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
+from engine.calls import (
+    CallingOut,
+    CallQueues,
+    CallServices,
+    ConferenceRooms,
+    IncomingCalls,
+    OutgoingCalls,
+    PromptSources,
+    Switchboard,
+)
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.destination_health import DestinationProbes
@@ -215,6 +224,8 @@ class EngineProcess:
         self.switchboard = Switchboard()
         legs = room_settings.leg_settings(config)
         self.calling = CallingOut(self.directory, self.sip_accounts, self.plane, legs, self.realm)
+        self.conferences = ConferenceRooms(self.plane, self.http_client, config.limits.conference_members)
+        self.queues = CallQueues()
         services = CallServices(
             records=self.records,
             sources=PromptSources(files, self.speech),
@@ -223,6 +234,8 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            conferences=self.conferences,
+            queues=self.queues,
         )
         self.incoming = IncomingCalls(
             self.directory, self.sip_accounts, self.switchboard, self.plane, legs, services, realm=self.realm

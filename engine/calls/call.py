@@ -16,6 +16,7 @@ import structlog
 
 from engine.calls import outcome
 from engine.calls.audio_leg import AudioLeg
+from engine.calls.conference import ConferenceRooms
 from engine.calls.control import LegControl
 from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
@@ -23,6 +24,7 @@ from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
+from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
 from engine.errors import EngineError, Unavailable
 from engine.model import Application, CallOutcome, EventType, NewCall, Number, RoutingAttempt
@@ -69,6 +71,8 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    conferences: ConferenceRooms
+    queues: CallQueues
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -88,8 +92,10 @@ class Call:
         self.routing_attempts: list[RoutingAttempt] = []
         self._application = application
         self._services = services
-        recordings = CallRecordings(self, services.recordings, services.exchange)
-        self._control = LegControl(self, services.sources, services.calling, recordings)
+        self.recordings = CallRecordings(self, services.recordings, services.exchange)
+        self._control = LegControl(
+            self, services.sources, services.calling, self.recordings, services.conferences, services.queues
+        )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()

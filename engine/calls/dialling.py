@@ -11,6 +11,7 @@ from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
 from engine.calls.outbound_leg import Destination, header_lines
 from engine.calls.party import UNREACHABLE, DialledParty
+from engine.calls.queues import CallQueues, QueuedParty
 from engine.calls.trunk_party import TrunkParty
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
@@ -90,10 +91,13 @@ class Ringback:
         self._session.stop(self._group)
 
 
+AnyParty = DialledParty | QueuedParty
+
+
 class LegBridge:
     """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys."""
 
-    def __init__(self, dialling: Dialling, caller: MediaSession, party: DialledParty) -> None:
+    def __init__(self, dialling: Dialling, caller: MediaSession, party: AnyParty) -> None:
         self._dialling = dialling
         self._caller = caller
         self._party = party
@@ -102,9 +106,19 @@ class LegBridge:
         self._session.hear(self._caller)
         dialling.on_caller_key = self._session.send_digits
         party.on_key = self._caller.send_digits
+        self._parted = False
+        if isinstance(party, QueuedParty):
+            party.on_part = self.part
 
     async def stop(self) -> None:
         """Parts them. There is no recording."""
+        self.part()
+
+    def part(self) -> None:
+        """Parts them once: a caller out of a queue may hear somebody else when the Dial comes to stop the bridge."""
+        if self._parted:
+            return
+        self._parted = True
         self._dialling.on_caller_key = self._party.on_key = lambda _key: None
         self._caller.hear(None)
         self._session.hear(None)
@@ -113,12 +127,13 @@ class LegBridge:
 class Dialling:
     """The Dials of one call; voyloml's `Dialler`, without the call's own prompts."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut) -> None:
+    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, queues: CallQueues) -> None:
         self.on_caller_key: Callable[[str], object] = lambda _key: None
         self._call = call
         self._sources = sources
         self._calling = calling
-        self._parties: list[DialledParty] = []
+        self._queues = queues
+        self._parties: list[AnyParty] = []
 
     def party(self, target: DialTarget, number: Number | None, *, shown: str | None = None) -> DialledParty:
         """The party of a call that no application runs, not rung yet; telephones are called through `number`."""
@@ -128,10 +143,13 @@ class Dialling:
 
     def parties(
         self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
-    ) -> Sequence[DialledParty]:
+    ) -> Sequence[AnyParty]:
         """A party for each target, none rung yet. Raises DialRefused for a caller ID that may not be shown."""
         number = self._presented(caller_id) if any(target.kind == "number" for target in targets) else None
-        parties = [self._party(target, number, caller_id, headers) for target in targets]
+        parties: list[AnyParty] = [
+            self._queued(target) if target.kind == "queue" else self._party(target, number, caller_id, headers)
+            for target in targets
+        ]
         self._parties += parties
         return parties
 
@@ -143,7 +161,7 @@ class Dialling:
             return NoSound()
         return Ringback(self._call.leg.session, self._calling.tone)
 
-    def bridge(self, party: DialledParty, *, record: bool) -> LegBridge:
+    def bridge(self, party: AnyParty, *, record: bool) -> LegBridge:
         """Lets the caller and the party hear each other; a recording that is ordered is not made, the log says so."""
         if record:
             self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "record"})
@@ -208,6 +226,10 @@ class Dialling:
             self._call.log,
             unreached,
         )
+
+    def _queued(self, target: DialTarget) -> QueuedParty:
+        workspace_id = self._call.new.workspace_id
+        return QueuedParty(self._queues, workspace_id, target.address, self._sources, self._call.log)
 
     def _caller(self, caller_id: str | None) -> str:
         """The user part of From for SIP targets."""

@@ -1,7 +1,7 @@
 """What asyncio asks of the kernel: rows of words, taken at the start of each sub-tick in the order they were written.
 
-A row is the command, the session's slot and generation, and arguments by the positions below. A command for a session
-that is gone is passed over.
+A row is the command, a session's or a room's slot and generation, and arguments by the positions below. A command for
+one that is gone is passed over.
 """
 
 from media.kernel import constants as c
@@ -11,11 +11,12 @@ from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
-from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, RoomRow, SessionRow, SocketRow
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
+from media.kernel.rooms import join_room, leave_room, open_room, play_tone
 from media.kernel.srtp import use_contexts
 from media.kernel.transmit import timestamp_at
 
@@ -66,7 +67,16 @@ DIGITS_SYMBOLS = 7
 HEAR_SLOT = 3
 HEAR_GENERATION = 4
 
-# Stop, tap and close:
+# Join:
+JOIN_ROOM = 3
+JOIN_GENERATION = 4
+JOIN_FLAGS = 5
+
+# A room's tone:
+TONE_ADDRESS = 3
+TONE_SAMPLES = 4
+
+# Stop, tap, a room's tap and close:
 ARGUMENT = 3
 
 
@@ -103,6 +113,7 @@ def _open(
     row.event_previous_ssrc = -1
     row.candidate_sequence = -1
     row.hears = -1
+    row.room = -1
     row.packet_samples = c.TICK_SAMPLES
     prepare_jitter(row)
     group = 0
@@ -216,9 +227,22 @@ def _close(
 
 
 @compiled
+def _obey_for_room(room: RoomRow, command: Words) -> None:
+    kind = command[0]
+    if kind == c.COMMAND_ROOM_OPEN:
+        open_room(room, command[1], command[2])
+    elif room.generation == command[2]:
+        if kind == c.COMMAND_ROOM_TONE:
+            play_tone(room, command[TONE_ADDRESS], command[TONE_SAMPLES])
+        elif kind == c.COMMAND_ROOM_TAP:
+            room.tapped = command[ARGUMENT]
+
+
+@compiled
 def _obey(
     sessions: "list[SessionRow]",
     sockets: "list[SocketRow]",
+    rooms: "list[RoomRow]",
     core: CoreRow,
     groups: Words,
     command: Words,
@@ -231,6 +255,9 @@ def _obey(
         core.stopping = 1
         return
     slot = command[1]
+    if kind >= c.COMMAND_ROOM_OPEN:
+        _obey_for_room(rooms[slot], command)
+        return
     row = sessions[slot]
     sock = sockets[slot]
     if kind == c.COMMAND_OPEN:
@@ -268,19 +295,30 @@ def _obey(
             stop_hearing(sessions, row)
         else:
             start_hearing(sessions, row, command[HEAR_SLOT], command[HEAR_GENERATION])
+    elif kind == c.COMMAND_JOIN:
+        stop_hearing(sessions, row)
+        join_room(rooms[command[JOIN_ROOM]], row, command[JOIN_GENERATION], command[JOIN_FLAGS])
+    elif kind == c.COMMAND_LEAVE:
+        leave_room(row)
     elif kind == c.COMMAND_CLOSE:
         _close(sessions, sock, core, groups, row, slot)
 
 
 @compiled
 def obey_commands(
-    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words, base: int, row_bytes: int
+    sessions: "list[SessionRow]",
+    sockets: "list[SocketRow]",
+    rooms: "list[RoomRow]",
+    core: CoreRow,
+    groups: Words,
+    base: int,
+    row_bytes: int,
 ) -> None:
     """Carry out every command that waits. Sessions are rows of `row_bytes` octets from the address `base` on."""
     tail = load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL)
     while core.command_head < tail:
         place = core.command_head % c.COMMANDS
         address = core.address + COMMANDS_AT + place * c.COMMAND_WORDS * 8
-        _obey(sessions, sockets, core, groups, core.commands[place], address, base, row_bytes)
+        _obey(sessions, sockets, rooms, core, groups, core.commands[place], address, base, row_bytes)
         core.command_head += 1
     store_release(core.cursors, c.CURSOR_COMMAND_HEAD, core.command_head)

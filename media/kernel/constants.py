@@ -59,10 +59,22 @@ RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 
-# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it.
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room that it speaks in.
 
 TAPPED_LISTENER = 1
 TAPPED_BRIDGE = 2
+TAPPED_ROOM = 4
+
+# Rooms.
+
+ROOM_MUTED = 1
+ROOM_DEAF = 2
+# A frame whose samples are no larger on average than A-law's own silence says nothing: it is not mixed.
+ROOM_QUIET = 8
+# A member's level follows that of its frames within so many of them (a power of two): 160 ms.
+ROOM_LEVEL_FRAMES = 8
+# The two codecs of G.711, whose whole sum is encoded once for all who say nothing.
+ROOM_SHARED = 2
 
 # Jitter buffer.
 
@@ -210,6 +222,12 @@ COMMAND_DIGITS = 7
 COMMAND_TAP = 8
 COMMAND_CLOSE = 9
 COMMAND_HEAR = 10
+COMMAND_JOIN = 11
+COMMAND_LEAVE = 12
+# The slot and generation of these are a room's.
+COMMAND_ROOM_OPEN = 13
+COMMAND_ROOM_TONE = 14
+COMMAND_ROOM_TAP = 15
 
 EVENT_DIGIT_STARTED = 1
 EVENT_DIGIT_ENDED = 2

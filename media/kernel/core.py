@@ -17,7 +17,7 @@ import numpy as np
 
 from media.kernel import constants as c
 from media.kernel.arrays import Samples, Words
-from media.kernel.layout import CoreRow, SessionRow, SocketRow, allocate, check_platform
+from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocate, check_platform
 from media.kernel.loop import run
 from media.kernel.priority import ask_for_realtime
 from media.kernel.ring import push_rows, take_frames, take_rows
@@ -38,8 +38,9 @@ Command = Sequence[int]
 class MediaCore:
     """A kernel thread with room for `capacity` sessions.
 
-    `on_event` gets each event as a list of words (kind, slot, generation, time, three of its own), `on_frame` the slot,
-    the generation and the `(160,) int16` samples of each tapped frame, `on_failure` what ended the thread unasked.
+    `on_event` gets each event as a list of words (kind, slot, generation, time, three of its own), `on_frame` the slot
+    (of a room: -1 less its slot), the generation and the `(160,) int16` samples of each tapped frame, `on_failure` what
+    ended the thread unasked.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class MediaCore:
         self.realtime = "not started"
         self.sessions: Any = allocate(SessionRow, capacity)
         self._sockets: Any = allocate(SocketRow, capacity)
+        # A room for each session, should every one be alone in its own.
+        self._rooms: Any = allocate(RoomRow, capacity)
         self._cores: Any = allocate(CoreRow, 1)
         self.row: Any = self._cores[0]
         self._groups = np.zeros((c.GROUPS, capacity), np.int64)
@@ -109,6 +112,7 @@ class MediaCore:
             run(
                 self.sessions,
                 self._sockets,
+                self._rooms,
                 self._cores,
                 self._groups,
                 self.sessions.ctypes.data,

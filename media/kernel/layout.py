@@ -1,4 +1,4 @@
-"""The memory of the kernel: what one session, one socket pair and one media core hold, as rows of numpy records.
+"""The memory of the kernel: what a session, a socket pair, a room and a media core hold, as rows of numpy records.
 
 Each class declares a record once: its annotations give mypy the field names and numpy the layout. Every number is a
 64-bit integer, so that no arithmetic wraps by accident, compiled or not. Rows live in anonymous memory that costs
@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 import numpy as np
 
 from media.kernel import constants as c
-from media.kernel.arrays import Octets, Samples, Words
+from media.kernel.arrays import Octets, Samples, Sums, Words
 from media.kernel.compiled import JIT_DISABLED
 
 # An address is kept as the four words of its sockaddr, flow label and unused tail zero, so that comparing two addresses
@@ -78,6 +78,12 @@ class SessionRow:
     hearers: int
     heard_codec: int
     heard_frames: int
+    # The room that this session is in (or -1), how it is there, and how loud it speaks.
+    room: int
+    room_generation: int
+    room_flags: int
+    room_level: int
+    spoken_ticks: Annotated[Words, (2,)]
     source: Address
     source_rank: int
 
@@ -197,11 +203,32 @@ class SessionRow:
     jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
     heard: Annotated[Octets, (c.TICK_SAMPLES,)]
+    # What it has said into its room, by even and odd ticks.
+    spoken: Annotated[Samples, (2, c.TICK_SAMPLES)]
     tap_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
+
+
+class RoomRow:
+    """One room: what its members say in a tick, summed up, and kept while the next tick's sum is being made."""
+
+    generation: int
+    slot: int
+    tapped: int
+    # 16-bit samples at 8 kHz that are added to the sum until they are over.
+    tone_address: int
+    tone_samples: int
+    tone_position: int
+    # Which tick each sum is of, and how many have spoken in it.
+    ticks: Annotated[Words, (2,)]
+    voices: Annotated[Words, (2,)]
+    # The whole sum in each codec of G.711, and the tick it is of.
+    shared_ticks: Annotated[Words, (c.ROOM_SHARED,)]
+    shared: Annotated[Octets, (c.ROOM_SHARED, c.TICK_SAMPLES)]
+    sums: Annotated[Sums, (2, c.TICK_SAMPLES)]
 
 
 class CoreRow:
@@ -314,6 +341,7 @@ NAMES_AT = _place(CoreRow, "names")
 CONTROLS_AT = _place(CoreRow, "controls")
 PACKET_AT = _place(CoreRow, "packet")
 FRAME_AT = _place(CoreRow, "frame")
+SAMPLES_AT = _place(CoreRow, "samples")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
 PROTECTED_AT = _place(CoreRow, "protected")
 SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")

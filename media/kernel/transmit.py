@@ -9,9 +9,10 @@ from media.kernel import constants as c
 from media.kernel.bridge import fill_heard
 from media.kernel.compiled import compiled
 from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
-from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, RoomRow, SessionRow, SocketRow
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, sendto
 from media.kernel.player import fill_audio, plays_nothing
+from media.kernel.rooms import fill_mix
 from media.kernel.rtp import write_rtp_header
 from media.kernel.srtp import protect
 
@@ -68,7 +69,13 @@ def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int
 
 @compiled
 def send_tick(
-    sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int, missed: int
+    sessions: "list[SessionRow]",
+    rooms: "list[RoomRow]",
+    row: SessionRow,
+    sock: SocketRow,
+    core: CoreRow,
+    tick: int,
+    missed: int,
 ) -> None:
     """Produce and send the session's frame of this tick, `missed` ticks after the last one that took place."""
     if missed:
@@ -78,6 +85,8 @@ def send_tick(
     target = core.address + PACKET_AT + c.RTP_HEADER_BYTES if whole else row.address + OUTGOING_AT + row.pending_samples
     if row.hears >= 0 and plays_nothing(row):
         fill_heard(sessions, row, core, target)
+    elif row.room >= 0 and plays_nothing(row):
+        fill_mix(rooms[row.room], row, core, target, tick)
     else:
         fill_audio(row, target)
     timestamp = timestamp_at(row, tick)

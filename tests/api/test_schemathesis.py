@@ -54,6 +54,8 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         call_seconds=1,
         calling=unused,
         recordings=engine.recordings,
+        conferences=unused,
+        queues=unused,
     )
     legs = LegSettings(codecs=())
     return OutgoingCalls(

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
+    from media.live import LiveSource
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
     from media.recording import RecordedFile, SessionRecording
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
+    from media.stream_audio import FRAME_SAMPLES, L16_RATES, L16Audio, StreamAudio, UlawAudio
     from media.tones import beep, ringback
 
 _HOMES = {
@@ -52,9 +54,11 @@ _HOMES = {
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
+    "media.live": ("LiveSource",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("RecordedFile", "SessionRecording"),
+    "media.stream_audio": ("FRAME_SAMPLES", "L16_RATES", "L16Audio", "StreamAudio", "UlawAudio"),
     "media.tones": ("beep", "ringback"),
     "media.session": ("MediaSession",),
     "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
@@ -62,6 +66,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FRAME_SAMPLES",
+    "L16_RATES",
     "SRTP_SUITES",
     "AudioDecoder",
     "AudioError",
@@ -72,7 +78,9 @@ __all__ = [
     "EmbeddedSpeech",
     "FirstPacket",
     "ItemEnded",
+    "L16Audio",
     "Latched",
+    "LiveSource",
     "MediaConfig",
     "MediaEvent",
     "MediaPlane",
@@ -93,8 +101,10 @@ __all__ = [
     "SpeechUnavailable",
     "SrtpParameters",
     "Stored",
+    "StreamAudio",
     "StreamError",
     "StreamParameters",
+    "UlawAudio",
     "beep",
     "ringback",
 ]

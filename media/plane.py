@@ -138,10 +138,10 @@ class MediaPlane:
         if session is not None and session.generation == event[2]:
             session.take_event(event)
 
-    def _take_frame(self, slot: int, generation: int, samples: Samples) -> None:
+    def _take_frame(self, slot: int, generation: int, track: int, tick: int, samples: Samples) -> None:
         session = self._sessions[slot]
         if session is not None and session.generation == generation:
-            session.take_frame(samples)
+            session.take_frame(track, tick, samples)
 
     def _fail(self, _failure: BaseException | None) -> None:
         self._running = False

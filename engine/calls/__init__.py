@@ -6,6 +6,7 @@ from engine.calls.incoming import IncomingCalls
 from engine.calls.leg import LegSettings
 from engine.calls.placing import OutgoingCalls
 from engine.calls.prompting import PromptSources
+from engine.calls.streaming import StreamServices
 from engine.calls.switchboard import Switchboard
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "LegSettings",
     "OutgoingCalls",
     "PromptSources",
+    "StreamServices",
     "Switchboard",
 ]

@@ -24,6 +24,8 @@ from engine.calls.leg import InboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.recording import CallRecordings
+from engine.calls.status_callback import StatusCallbacks
+from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
 from engine.model import Application, CallOutcome, NewCall, Number
 from engine.recordings import Recordings
@@ -69,6 +71,7 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    streams: StreamServices
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -86,8 +89,10 @@ class Call:
         self.application = application
         self.leg: AudioLeg
         self._services = services
-        recordings = CallRecordings(self, services.recordings, services.exchange)
-        self._control = LegControl(self, services.sources, services.calling, recordings)
+        callbacks = StatusCallbacks(self, services.exchange)
+        recordings = CallRecordings(self, services.recordings, callbacks)
+        streams = CallStreams(self, services.streams, callbacks)
+        self._control = LegControl(self, services.sources, services.calling, recordings, streams)
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()

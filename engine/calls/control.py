@@ -12,8 +12,18 @@ from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
 from engine.calls.recording import CallRecordings
 from engine.calls.refer import ReferEvent, Referral
+from engine.calls.streaming import CallStreams
 from voyloml import PromptItem
-from voyloml.capabilities import Bridge, DialTarget, Party, RecordingOrder, RecordingRun, Referred
+from voyloml.capabilities import (
+    Bridge,
+    DialTarget,
+    Party,
+    RecordingOrder,
+    RecordingRun,
+    Referred,
+    Streaming,
+    StreamOrder,
+)
 from voyloml.control import Prompting
 
 if TYPE_CHECKING:
@@ -23,9 +33,17 @@ if TYPE_CHECKING:
 class LegControl:
     """Drives one call for the interpreter. Hang-up from outside is a cancellation of the task that runs it."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
+    def __init__(
+        self,
+        call: Call,
+        sources: PromptSources,
+        calling: CallingOut,
+        recordings: CallRecordings,
+        streams: CallStreams,
+    ) -> None:
         self._call = call
         self._recordings = recordings
+        self._streams = streams
         self._dialling = Dialling(call, sources, calling)
         self._referral: Referral | None = None
         self._sources = sources
@@ -72,6 +90,7 @@ class LegControl:
         if prompting is not None and key in prompting.interrupt_keys:
             prompting.interrupt()
         self._keys.press(key)
+        self._streams.press(key)
         self._dialling.on_caller_key(key)
 
     async def pre_answer(self) -> None:
@@ -97,6 +116,10 @@ class LegControl:
         """See `CallRecordings.record`."""
         return await self._recordings.record(order)
 
+    async def stream(self, order: StreamOrder) -> Streaming:
+        """See `CallStreams.stream`. Raises StreamFailed."""
+        return await self._streams.stream(order)
+
     async def refer(self, uri: str) -> Referred:
         """Sends REFER on the caller's leg and returns what its NOTIFYs say."""
         self._referral = Referral()
@@ -108,7 +131,8 @@ class LegControl:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every leg that a Dial has made, and the recording that runs."""
+        """Ends every stream, every leg that a Dial has made, and the recording that runs."""
+        self._streams.close()
         await self._recordings.close()
         await self._dialling.close()
 

@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import structlog
 
+from engine.calls.status_callback import StatusCallbacks
 from engine.errors import EngineError
-from engine.http import USER_AGENT
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
 from media import MediaSession, RecordedFile, SessionRecording, beep
-from voyloml import HttpExchange, HttpFailure, HttpRequest, sign
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
-from voyloml.signature import HEADER as SIGNATURE
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
@@ -28,10 +25,6 @@ logger = structlog.get_logger(__name__)
 
 FINISH_SECONDS: Final = 10.0
 """How long the end of a call waits for its recording (contract §11.6)."""
-
-CALLBACK_SECONDS: Final = 10.0
-CALLBACK_BYTES: Final = 4096
-"""Bytes of an answer to a status callback that are read; nothing is made of them."""
 
 CHANNELS: Final = 1
 
@@ -77,12 +70,11 @@ class LegRecording:
 class CallRecordings:
     """The recordings of one call, one after the other."""
 
-    def __init__(self, call: Call, recordings: Recordings, exchange: HttpExchange) -> None:
+    def __init__(self, call: Call, recordings: Recordings, callbacks: StatusCallbacks) -> None:
         self._call = call
         self._recordings = recordings
-        self._exchange = exchange
+        self._callbacks = callbacks
         self._running: LegRecording | None = None
-        self._told: set[asyncio.Task[None]] = set()
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
         """Begins a recording of the caller after the tone; nothing is recorded where the application forbids it, or
@@ -123,10 +115,16 @@ class CallRecordings:
             await asyncio.to_thread(Path.unlink, file.path, missing_ok=True)
             return None
         recorded = Recorded(recording_id, self._recordings.link(recording_id, PAYLOAD_LINK_SECONDS), file.seconds)
-        if order.status_callback is not None:
-            task = asyncio.create_task(self._tell(order.status_callback, recorded), name=f"callback {recording_id}")
-            self._told.add(task)
-            task.add_done_callback(self._told.discard)
+        self._callbacks.tell(
+            order.status_callback,
+            "recording",
+            {
+                "RecordingSid": recorded.sid,
+                "RecordingUrl": recorded.url,
+                "RecordingDuration": str(round(recorded.seconds)),
+                "RecordingStatus": "completed",
+            },
+        )
         return recorded
 
     async def close(self) -> None:
@@ -139,40 +137,6 @@ class CallRecordings:
         except TimeoutError:
             logger.error("recording.slow", call=self._call.new.public_id)  # noqa: TRY400
             self._call.log("recording_failed", {"warning": "the recording was not whole when the call was closed"})
-
-    async def _tell(self, url: str, recorded: Recorded) -> None:
-        """Requests the status callback, once; what comes of it is in the call's log."""
-        new = self._call.new
-        form = {
-            "CallSid": new.public_id,
-            "CallUuid": new.id,
-            "ApplicationId": self._call.application.id,
-            "WorkspaceId": new.workspace_id,
-            "RecordingSid": recorded.sid,
-            "RecordingUrl": recorded.url,
-            "RecordingDuration": str(round(recorded.seconds)),
-            "RecordingStatus": "completed",
-        }
-        body = urlencode(form).encode()
-        request = HttpRequest(
-            method="POST",
-            url=url,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Content-Type": "application/x-www-form-urlencoded",
-                SIGNATURE: sign(self._call.application.signing_secret, body, int(self._call.now().timestamp())),
-            },
-            body=body,
-            connect_timeout=CALLBACK_SECONDS,
-            total_timeout=CALLBACK_SECONDS,
-            max_bytes=CALLBACK_BYTES,
-        )
-        try:
-            reply = await self._exchange(request)
-        except HttpFailure as failure:
-            self._call.log("recording_callback_failed", {"url": url, "error": failure.message})
-            return
-        self._call.log("recording_callback", {"url": url, "status": reply.status})
 
 
 async def _sound_tone(session: MediaSession) -> None:

@@ -91,8 +91,11 @@ def tell(core: CoreRow, row: SessionRow, kind: int, at: int, first: int, second:
 
 
 @compiled
-def post_frame(core: CoreRow, row: SessionRow) -> None:
-    """Decode `core.frame`, just played out, for asyncio; where it does not keep up the frame is dropped and counted."""
+def post_frame(core: CoreRow, row: SessionRow, track: int, tick: int) -> None:
+    """Decode `core.frame`, received or sent in a tick, for asyncio.
+
+    Where asyncio does not keep up the frame is dropped and counted.
+    """
     tail = core.tap_tail
     if tail - core.tap_head_seen >= c.TAPS:
         core.tap_head_seen = load_acquire(core.cursors, c.CURSOR_TAP_HEAD)
@@ -102,7 +105,12 @@ def post_frame(core: CoreRow, row: SessionRow) -> None:
     place = tail % c.TAPS
     core.tap_heads[place, 0] = row.slot
     core.tap_heads[place, 1] = row.generation
-    decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
+    core.tap_heads[place, 2] = track
+    core.tap_heads[place, 3] = tick
+    if track == c.TRACK_SENT:
+        decode_frame(row.send_codec, core.frame, core.tap_frames[place], row.sent_decoder)
+    else:
+        decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
     core.tap_tail = tail + 1
     store_release(core.cursors, c.CURSOR_TAP_TAIL, tail + 1)
     core.unsignalled = 1

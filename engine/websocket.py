@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -96,6 +97,10 @@ class WebSocket(asyncio.Protocol):
         """asyncio: the connection, TLS included, is there."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            # What waits in the system is as stale as what waits here.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         request = self._protocol.connect()
         request.headers["User-Agent"] = USER_AGENT
         for name, value in self._headers.items():
@@ -286,16 +291,16 @@ class WebSocketClient:
         failure: HttpFailure | None = None
         for address in await self._addresses(uri):
             try:
-                socket = await self._connect(uri, address, headers)
+                connection = await self._connect(uri, address, headers)
             except HttpFailure as error:
                 failure = error
                 continue
             try:
-                await socket.opened
+                await connection.opened
             except BaseException:
-                socket.abort()
+                connection.abort()
                 raise
-            return socket
+            return connection
         assert failure is not None
         raise failure
 
@@ -314,7 +319,7 @@ class WebSocketClient:
     async def _connect(self, uri: WebSocketURI, address: str, headers: Mapping[str, str]) -> WebSocket:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, socket = await asyncio.get_running_loop().create_connection(
+                _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: WebSocket(uri, headers),
                     address,
                     uri.port,
@@ -325,4 +330,4 @@ class WebSocketClient:
             raise HttpFailure("connect", f"{uri.host}: no connection within {CONNECT_SECONDS:g} s") from None
         except OSError as error:
             raise HttpFailure("connect", f"cannot connect to {uri.host}: {error}") from None
-        return socket
+        return connection

@@ -30,7 +30,7 @@ class LiveSource:
     row is this session's: from the moment the kernel has opened it until the session is closed.
     """
 
-    def __init__(self, row: Any, start: int, is_open: Callable[[], bool], on_close: Callable[["LiveSource"], None]):
+    def __init__(self, row: Any, start: int, is_open: Callable[[], bool], on_close: Callable[[LiveSource], None]):
         self._ring: Samples = row["live_samples"]
         self._cursors: npt.NDArray[np.int64] = row["live_cursors"]
         self._is_open = is_open

@@ -92,7 +92,7 @@ class AudioStream:
         self._audio = setup.form.audio()
         self._began = time.monotonic()
         self._first_tick: int | None = None
-        self._chunks = {track: 0 for track in setup.tracks}
+        self._chunks = dict.fromkeys(setup.tracks, 0)
         self._held: tuple[int, _Frame] | None = None
         self._sent = self._dropped = self._ignored = self._marks = 0
         self._first_ignored: str | None = None
@@ -170,15 +170,15 @@ class AudioStream:
             # A fork plays nothing back, whatever comes.
             return
         try:
-            if is_text:
-                self._obey(read_message(message), self._source)
-            elif self.setup.form.raw:
-                self._play(message, self._source)
-            else:
-                raise BadMessage("audio in binary messages was not asked for")
+            self._obey(read_message(message) if is_text else self._read_binary(message), self._source)
         except BadMessage as error:
             self._ignored += 1
             self._first_ignored = self._first_ignored or str(error)
+
+    def _read_binary(self, message: bytes) -> Media:
+        if not self.setup.form.raw:
+            raise BadMessage("audio in binary messages was not asked for")
+        return Media(message)
 
     def _obey(self, order: Media | Mark | Clear, source: LiveSource) -> None:
         match order:

@@ -176,7 +176,6 @@ class WebSocket(asyncio.Protocol):
             return
         self._flush()
         self._end(Closed(code, reason))
-        self.resume()
         self._abort_soon()
 
     def abort(self) -> None:
@@ -230,16 +229,21 @@ class WebSocket(asyncio.Protocol):
     def _look_for_the_end(self) -> None:
         if self._protocol.close_expected():
             self._abort_soon()
-        received = self._protocol.close_rcvd
+        received, fault = self._protocol.close_rcvd, self._protocol.parser_exc
         if received is not None:
             self._end(Closed(received.code, received.reason))
-        elif self._protocol.parser_exc is not None:
-            self._end(Closed(CloseCode.PROTOCOL_ERROR, str(self._protocol.parser_exc)))
+        elif isinstance(fault, EOFError):
+            self._end(Closed(CloseCode.ABNORMAL_CLOSURE, "the connection broke off"))
+        elif fault is not None:
+            said = self._protocol.close_sent
+            self._end(Closed(said.code if said else CloseCode.PROTOCOL_ERROR, str(fault)))
 
     def _end(self, closed: Closed) -> None:
         if self._closed is not None:
             return
         self._closed = closed
+        # Its own end of the connection is to be seen.
+        self.resume()
         if self._on_closed is not None:
             self._on_closed(closed)
 

@@ -80,7 +80,7 @@ def _frame_end(buffer: bytes, at: int) -> int:
     """Where the frame at a place ends; 0 where it is not whole."""
     length, mask_at = _header(buffer, at)
     end = mask_at + 4 + length
-    return end if 0 <= length and end <= len(buffer) else 0
+    return end if length >= 0 and end <= len(buffer) else 0
 
 
 def _answer(buffer: bytes, at: int, end: int) -> bytes:

@@ -1,8 +1,9 @@
 """WebSocket connections to the outside (RFC 6455), for the streams of calls: connect, guard, bounded sending.
 
 Handshake and framing are the websockets library's, without its own tasks: a connection costs no task, and a message
-costs one call. The guard on addresses is that of every URL a customer names (`engine.http`). Redirects are not
-followed, proxies are not used, messages are not compressed.
+costs one call. Messages in one frame, which nearly all are, are taken out before the library sees them: it would take
+as long as everything else that is done for them. The guard on addresses is that of every URL a customer names
+(`engine.http`). Redirects are not followed, proxies are not used, messages are not compressed.
 """
 
 from __future__ import annotations
@@ -44,6 +45,16 @@ PING_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 5.0
 """How long a peer has to close its end as well."""
 
+# A whole message in one frame, without extensions; of the second octet, the mask's bit and the longer lengths.
+_PLAIN: Final = {0x81: Opcode.TEXT, 0x82: Opcode.BINARY}
+_MASKED: Final = 0x80
+_SHORT_HEADER: Final = 2
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_END_OF_HEADERS: Final = b"\r\n\r\n"
+_HANDSHAKE_BYTES: Final = 64 << 10
+"""Beyond this the library is to refuse the answer to the handshake."""
+
 # Its own words about each connection; what matters is said by whoever owns the stream.
 _quiet = logging.getLogger("engine.websocket.library")
 _quiet.setLevel(logging.CRITICAL)
@@ -71,6 +82,8 @@ class WebSocket(asyncio.Protocol):
         self._protocol = ClientProtocol(uri, max_size=MESSAGE_BYTES, logger=_quiet)
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []  # of a message in several frames
+        self._rest = bytearray()  # of a frame, or of the handshake, that is not whole
+        self._needed = 0
         self._is_text = False
         self._paused = False
         self._heard = True
@@ -111,17 +124,32 @@ class WebSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: octets have come."""
         self._heard = True
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame):
-                self._take(event)
-            elif isinstance(event, Response):
-                self._answered()
-        self._flush()
-        self._look_for_the_end()
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        at = self._shake_hands(data) if self._protocol.state is State.CONNECTING else 0
+        end = at
+        while at < len(data) and self._protocol.state is State.OPEN:
+            end = _frame_end(data, at)
+            if end > len(data):
+                break
+            self._take_frame(data, at, end)
+            at = end
+        if at == len(data):
+            return
+        if self._protocol.state in {State.OPEN, State.CONNECTING}:
+            self._rest += data[at:]
+            self._needed = max(end - at, len(self._rest) + 1)
+        else:
+            self._give(data[at:])
 
     def eof_received(self) -> bool | None:
         """asyncio: the peer sends no more."""
+        if self._rest:
+            self._give(bytes(self._rest))
         self._protocol.receive_eof()
         self._flush()
         self._look_for_the_end()
@@ -216,6 +244,36 @@ class WebSocket(asyncio.Protocol):
             self._parts.clear()
             self._on_message(message, self._is_text)
 
+    def _shake_hands(self, data: bytes) -> int:
+        """Take the answer to the handshake once it is there; returns how much of what came was that."""
+        end = data.find(_END_OF_HEADERS)
+        if end < 0 and len(data) < _HANDSHAKE_BYTES:
+            return 0
+        end = len(data) if end < 0 else end + len(_END_OF_HEADERS)
+        self._give(data[:end])
+        return end
+
+    def _take_frame(self, data: bytes, at: int, end: int) -> None:
+        opcode = _PLAIN.get(data[at])
+        second = data[at + 1]
+        too_long = second == _LENGTH_64 and int.from_bytes(data[at + 2 : at + 10]) > MESSAGE_BYTES
+        if opcode is None or self._parts or second & _MASKED or too_long:
+            self._give(data[at:end])
+        elif self._closed is None:
+            header = _SHORT_HEADER if second < _LENGTH_16 else 4 if second == _LENGTH_16 else 10
+            self._on_message(data[at + header : end], opcode is Opcode.TEXT)
+
+    def _give(self, data: bytes) -> None:
+        """Let the library make something of octets: the handshake, and every frame that is not a whole message."""
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+            elif isinstance(event, Response):
+                self._answered()
+        self._flush()
+        self._look_for_the_end()
+
     def _flush(self) -> None:
         """Write what the library has to say."""
         for data in self._protocol.data_to_send():
@@ -264,6 +322,27 @@ class WebSocket(asyncio.Protocol):
             return
         self._flush()
         self._timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ask)
+
+
+def _frame_end(data: bytes, at: int) -> int:
+    """Where the frame at a place ends (RFC 6455 §5.2), as far as can be told by what has come of it.
+
+    Of a frame that the library will refuse, one with a mask or over the limit, it is the end of the header.
+    """
+    have = len(data) - at
+    if have < _SHORT_HEADER:
+        return at + _SHORT_HEADER
+    length = data[at + 1] & ~_MASKED
+    header = _SHORT_HEADER
+    if length >= _LENGTH_16:
+        more = 2 if length == _LENGTH_16 else 8
+        header += more
+        if have < header:
+            return at + header
+        length = int.from_bytes(data[at + 2 : at + header])
+    if data[at + 1] & _MASKED or length > MESSAGE_BYTES:
+        return at + header
+    return at + header + length
 
 
 class WebSocketClient:

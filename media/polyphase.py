@@ -39,7 +39,8 @@ def _low_pass(factor: int) -> _Signal:
 def _windows(signal: _Signal, length: int, step: int) -> _Signal:
     view: Any = np.lib.stride_tricks.sliding_window_view(signal, length)[::step]
     # Copied: only then is what follows a single multiplication of matrices.
-    return np.ascontiguousarray(view)
+    windows: _Signal = np.ascontiguousarray(view)
+    return windows
 
 
 def _to_samples(signal: _Signal) -> Samples:

@@ -134,7 +134,8 @@ class Clear:
 def read_message(message: bytes) -> Media | Mark | Clear:
     """A text message of the peer's. Raises BadMessage."""
     try:
-        content = json.loads(message)
+        # Decoded here: of octets json would first look which Unicode they are.
+        content = json.loads(message.decode())
     except (ValueError, RecursionError):
         raise BadMessage("it is not JSON") from None
     if not isinstance(content, dict):

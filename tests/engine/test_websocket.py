@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
 from engine import websocket
 from engine.websocket import Closed, WebSocket, WebSocketClient
@@ -166,8 +169,6 @@ async def test_a_peer_that_is_not_there_any_more_is_given_up(
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Completes the handshake and never says another word."""
-        from websockets.server import ServerProtocol
-
         protocol = ServerProtocol()
         while not (events := protocol.events_received()):
             protocol.receive_data(await reader.read(4096))
@@ -238,3 +239,81 @@ async def test_tls_is_checked_against_authority_and_name(tmp_path: Path, client:
         with pytest.raises(HttpFailure, match="localhost"):
             await trusting.connect(secure.replace("127.0.0.1", "localhost"), {})
     await trusting.close()
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+async def test_octets_come_as_they_will(client: WebSocketClient, piece: int) -> None:
+    """Whole and broken messages, pings among them, torn anywhere, the handshake's answer too."""
+    frames = [
+        Frame(Opcode.TEXT, b"one"),
+        Frame(Opcode.BINARY, b"x" * 126),
+        Frame(Opcode.TEXT, b"begin ", fin=False),
+        Frame(Opcode.PING, b"are you there"),
+        Frame(Opcode.CONT, b"end"),
+        Frame(Opcode.BINARY, b"y" * 70_000),
+        Frame(Opcode.TEXT, b""),
+        Frame(Opcode.CLOSE, b"\x03\xe8bye"),
+    ]
+    stream = b"".join(frame.serialize(mask=False) for frame in frames)
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        protocol = ServerProtocol()
+        while not (events := protocol.events_received()):
+            protocol.receive_data(await reader.read(4096))
+        assert isinstance(events[0], Request)
+        protocol.send_response(protocol.accept(events[0]))
+        answer = b"".join(protocol.data_to_send()) + stream
+        torn = len(answer) if piece > 1000 else 700
+        for at in range(0, torn, piece):
+            writer.write(answer[at : min(at + piece, torn)])
+            await asyncio.sleep(0)
+        writer.write(answer[torn:])
+        while await reader.read(4096):
+            pass
+        writer.close()
+
+    listening = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with listening:
+        owner = Owner(await client.connect(f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/", {}))
+        await owner.until(lambda: bool(owner.closed))
+    assert owner.closed == [Closed(1000, "bye")]
+    assert owner.messages == [
+        (b"one", True),
+        (b"x" * 126, False),
+        (b"begin end", True),
+        (b"y" * 70_000, False),
+        (b"", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (b"\x81\xff" + (1 << 40).to_bytes(8), 1002),
+        (b"\x81\x7f" + (1 << 40).to_bytes(8), 1009),
+        (b"\x81\x83abcdef", 1002),
+        (b"\xc1\x01a", 1002),
+        (b"\x80\x01a", 1002),
+        (b"\x01\x01a\x81\x01b", 1002),
+        (b"\x89\x7e\x01\x00" + b"p" * 256, 1002),
+    ],
+    ids=[
+        "masked and long",
+        "too long",
+        "masked",
+        "reserved bit",
+        "nothing to go on with",
+        "inside another",
+        "long ping",
+    ],
+)
+async def test_what_breaks_the_protocol_ends_the_connection(client: WebSocketClient, octets: bytes, code: int) -> None:
+    async def speak(connection: ServerConnection) -> None:
+        connection.transport.write(octets)
+        await connection.wait_closed()
+
+    async with server(speak) as url:
+        owner = Owner(await client.connect(url, {}))
+        await owner.until(lambda: bool(owner.closed))
+    assert [closed.code for closed in owner.closed] == [code]
+    assert owner.messages == []

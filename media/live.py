@@ -41,6 +41,7 @@ class LiveSource:
         self._waiting: deque[Samples] = deque()
         self._marks: deque[tuple[int, Callable[[], None]]] = deque()
         self._refill: asyncio.TimerHandle | None = None
+        self._fed = False
         self._closed = False
 
     @property
@@ -57,9 +58,16 @@ class LiveSource:
         refused: who writes looks at `seconds`."""
         if self._closed or len(samples) == 0:
             return
-        self._written += len(samples)
         # The compiled form is made for one kind of array.
-        self._waiting.append(samples if samples.flags.writeable else samples.copy())
+        piece = samples if samples.flags.writeable else samples.copy()
+        self._written += len(piece)
+        if self._fed and not self._waiting and self._is_open():
+            count = push_samples(self._cursors, self._ring, piece, self.tail)
+            self.tail += count
+            if count == len(piece):
+                return
+            piece = piece[count:]
+        self._waiting.append(piece)
         if self._refill is None:
             self._feed()
 
@@ -111,9 +119,10 @@ class LiveSource:
         if not self._is_open():
             self._refill = loop.call_later(_SOON_SECONDS, self._feed)
             return
-        if self.tail == self._start:
+        if not self._fed:
             # What the row was cleared to, or what an earlier source waited for.
             self._ask()
+            self._fed = True
         while self._waiting:
             samples = self._waiting.popleft()
             count = push_samples(self._cursors, self._ring, samples, self.tail)

@@ -27,6 +27,12 @@ _MULAW: Final = re.compile(r"audio/x-mulaw(?:\s*;\s*rate=8000)?", re.IGNORECASE)
 _L16: Final = re.compile(r"audio/(?:x-)?l16\s*;\s*rate=(\d{1,6})", re.IGNORECASE)
 
 
+# Media as nearly every program writes it: recognised at once, where all of JSON would take three times as long.
+_PLAIN_MEDIA: Final = re.compile(
+    rb'\{"event": ?"media", ?(?:"streamSid": ?"[\w-]*", ?)?"media": ?\{"payload": ?"([A-Za-z0-9+/=]*)"\}\}'
+)
+
+
 class BadFormat(ValueError):
     """The parameter that chooses the audio is wrong; the message says what would be right."""
 
@@ -133,6 +139,9 @@ class Clear:
 
 def read_message(message: bytes) -> Media | Mark | Clear:
     """A text message of the peer's. Raises BadMessage."""
+    plain = _PLAIN_MEDIA.fullmatch(message)
+    if plain is not None:
+        return Media(_base64(plain[1]))
     try:
         # Decoded here: of octets json would first look which Unicode they are.
         content = json.loads(message.decode())
@@ -155,8 +164,12 @@ def _read_media(body: object) -> Media:
     payload = body.get("payload") if isinstance(body, dict) else None
     if not isinstance(payload, str):
         raise BadMessage("media.payload is no text")
+    return Media(_base64(payload))
+
+
+def _base64(payload: str | bytes) -> bytes:
     try:
-        return Media(binascii.a2b_base64(payload, strict_mode=True))
+        return binascii.a2b_base64(payload, strict_mode=True)
     except (binascii.Error, ValueError):
         raise BadMessage("media.payload is not base64") from None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -24,17 +23,17 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:
-    from websockets.utils import apply_mask
-
 from engine.http import USER_AGENT, Resolver, is_public_address
+from engine.websocket_frames import frame_end, plain_message, write_frame
 from voyloml import HttpFailure
 
 CONNECT_SECONDS: Final = 3.0
 OPEN_SECONDS: Final = 10.0
 """To connect to one address, and for names, addresses, TLS and the handshake together (contract §11.4)."""
+
+_END_OF_HEADERS: Final = b"\r\n\r\n"
+_HANDSHAKE_BYTES: Final = 64 << 10
+"""Beyond this the library is to refuse the answer to the handshake."""
 
 MESSAGE_BYTES: Final = 1 << 20
 """The longest message that is taken; a longer one ends the connection (1009)."""
@@ -50,17 +49,6 @@ PING_SECONDS: Final = 20.0
 
 CLOSE_SECONDS: Final = 5.0
 """How long a peer has to close its end as well."""
-
-# A whole message in one frame, without extensions; of the second octet, the mask's bit and the longer lengths.
-_PLAIN: Final = {0x81: Opcode.TEXT, 0x82: Opcode.BINARY}
-_FIN: Final = 0x80
-_MASKED: Final = 0x80
-_SHORT_HEADER: Final = 2
-_LENGTH_16: Final = 126
-_LENGTH_64: Final = 127
-_END_OF_HEADERS: Final = b"\r\n\r\n"
-_HANDSHAKE_BYTES: Final = 64 << 10
-"""Beyond this the library is to refuse the answer to the handshake."""
 
 # Its own words about each connection; what matters is said by whoever owns the stream.
 _quiet = logging.getLogger("engine.websocket.library")
@@ -83,7 +71,8 @@ class Closed:
 class WebSocket(asyncio.Protocol):
     """One connection. What comes waits until `listen`; everything is called on the asyncio thread and nothing waits."""
 
-    def __init__(self, uri: WebSocketURI, headers: Mapping[str, str]) -> None:
+    def __init__(self, uri: WebSocketURI, headers: Mapping[str, str], connections: set[WebSocket]) -> None:
+        self._connections = connections
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._headers = headers
         self._protocol = ClientProtocol(uri, max_size=MESSAGE_BYTES, logger=_quiet)
@@ -117,6 +106,7 @@ class WebSocket(asyncio.Protocol):
         """asyncio: the connection, TLS included, is there."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._connections.add(self)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             # What waits in the system is as stale as what waits here.
@@ -140,7 +130,7 @@ class WebSocket(asyncio.Protocol):
         at = self._shake_hands(data) if self._protocol.state is State.CONNECTING else 0
         end = at
         while at < len(data) and self._protocol.state is State.OPEN:
-            end = _frame_end(data, at)
+            end = frame_end(data, at, MESSAGE_BYTES)
             if end > len(data):
                 break
             self._take_frame(data, at, end)
@@ -164,6 +154,7 @@ class WebSocket(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio: the connection has ended."""
+        self._connections.discard(self)
         if self._protocol.state is not State.CLOSED:
             self._protocol.receive_eof()
         if self._timer is not None:
@@ -217,7 +208,7 @@ class WebSocket(asyncio.Protocol):
         if transport.get_write_buffer_size() >= (URGENT_BYTES if urgent else SEND_BYTES):
             return False
         # Past the library, to which a whole message is nothing to remember; its frame would take twice as long.
-        transport.write(_frame(opcode, message))
+        transport.write(write_frame(opcode, message))
         return True
 
     def _answered(self) -> None:
@@ -258,14 +249,11 @@ class WebSocket(asyncio.Protocol):
         return end
 
     def _take_frame(self, data: bytes, at: int, end: int) -> None:
-        opcode = _PLAIN.get(data[at])
-        second = data[at + 1]
-        too_long = second == _LENGTH_64 and int.from_bytes(data[at + 2 : at + 10]) > MESSAGE_BYTES
-        if opcode is None or self._parts or second & _MASKED or too_long:
+        plain = None if self._parts else plain_message(data, at, end, MESSAGE_BYTES)
+        if plain is None:
             self._give(data[at:end])
         elif self._closed is None:
-            header = _SHORT_HEADER if second < _LENGTH_16 else 4 if second == _LENGTH_16 else 10
-            self._on_message(data[at + header : end], opcode is Opcode.TEXT)
+            self._on_message(*plain)
 
     def _give(self, data: bytes) -> None:
         """Let the library make something of octets: the handshake, and every frame that is not a whole message."""
@@ -328,40 +316,6 @@ class WebSocket(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ask)
 
 
-def _frame(opcode: Opcode, message: bytes) -> bytes:
-    """A whole message in one frame, masked as a client's (RFC 6455 §5.2, §5.3)."""
-    length = len(message)
-    if length < _LENGTH_16:
-        header = bytes((_FIN | opcode, _MASKED | length))
-    elif length <= 0xFFFF:
-        header = bytes((_FIN | opcode, _MASKED | _LENGTH_16)) + length.to_bytes(2)
-    else:
-        header = bytes((_FIN | opcode, _MASKED | _LENGTH_64)) + length.to_bytes(8)
-    mask = os.urandom(4)
-    return header + mask + apply_mask(message, mask)
-
-
-def _frame_end(data: bytes, at: int) -> int:
-    """Where the frame at a place ends (RFC 6455 §5.2), as far as can be told by what has come of it.
-
-    Of a frame that the library will refuse, one with a mask or over the limit, it is the end of the header.
-    """
-    have = len(data) - at
-    if have < _SHORT_HEADER:
-        return at + _SHORT_HEADER
-    length = data[at + 1] & ~_MASKED
-    header = _SHORT_HEADER
-    if length >= _LENGTH_16:
-        more = 2 if length == _LENGTH_16 else 8
-        header += more
-        if have < header:
-            return at + header
-        length = int.from_bytes(data[at + 2 : at + header])
-    if data[at + 1] & _MASKED or length > MESSAGE_BYTES:
-        return at + header
-    return at + header + length
-
-
 class WebSocketClient:
     """Opens connections. `allow_private` is contract §22.2 `security.allow_private_callbacks`."""
 
@@ -369,6 +323,7 @@ class WebSocketClient:
         self._allow_private = allow_private
         self._tls = ssl.create_default_context() if tls is None else tls
         self._resolver = Resolver()
+        self._connections: set[WebSocket] = set()
 
     async def connect(self, url: str, headers: Mapping[str, str]) -> WebSocket:
         """A connection that is open. Raises HttpFailure with kind `blocked`, `dns`, `connect`, `timeout` or
@@ -384,7 +339,9 @@ class WebSocketClient:
             raise HttpFailure("timeout", f"{uri.host}: no WebSocket within {OPEN_SECONDS:g} s") from None
 
     async def close(self) -> None:
-        """Lets go of the threads for names. Connections are their owners' business."""
+        """Ends every connection that has not ended yet, and lets go of the threads for names."""
+        for connection in tuple(self._connections):
+            connection.abort()
         await self._resolver.close()
 
     async def _open(self, uri: WebSocketURI, headers: Mapping[str, str]) -> WebSocket:
@@ -420,7 +377,7 @@ class WebSocketClient:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: WebSocket(uri, headers),
+                    lambda: WebSocket(uri, headers, self._connections),
                     address,
                     uri.port,
                     ssl=self._tls if uri.secure else None,

@@ -33,7 +33,8 @@ def _low_pass(factor: int) -> _Signal:
     length = _TAPS_PER_PHASE * factor
     places = np.arange(length) - (length - 1) / 2
     taps = np.sinc(places * 2 * _EDGE_HZ / (RATE * factor)) * np.kaiser(length, _KAISER_BETA)
-    return (taps / taps.sum()).astype(np.float32)
+    scaled: _Signal = (taps / taps.sum()).astype(np.float32)
+    return scaled
 
 
 def _windows(signal: _Signal, length: int, step: int) -> _Signal:

@@ -194,7 +194,7 @@ class AudioStream:
 
     def _play(self, octets: bytes, source: LiveSource) -> None:
         source.write(self._audio.decode(octets))
-        if source.seconds > self._buffer_seconds:
+        if source.seconds > self._buffer_seconds and self._resume is None:
             self._socket.pause()
             self._look_for_room()
 

@@ -1,4 +1,4 @@
-"""A voice agent behind `<Connect><Stream>`: it listens, answers when the caller has finished, and stops when interrupted.
+"""A voice agent behind `<Connect><Stream>`: listens, answers when the caller has finished, stops when interrupted.
 
 It speaks Twilio's Media Streams messages and needs nothing but `pip install websockets`. What it answers is what the
 caller said, so that it runs without a key of anybody's: put speech recognition, a language model and a voice into

@@ -335,6 +335,19 @@ class TestFailure:
             for asked in told
         )
 
+    async def test_a_call_has_no_more_streams_at_a_time_than_the_limit(self, tmp_path: Path, phone: Phone) -> None:
+        async with a_stream_server() as server:
+            fork = f'<Start><Stream url="{server.url()}"/></Start>'
+            template = f'<Response>{fork}{fork}<Connect><Stream url="{server.url()}"/></Connect></Response>'
+            async with running_engine(tmp_path, limits={"streams_per_call": 2}) as engine:
+                await engine.number(NUMBER, await engine.application(xmlTemplate=template))
+                call = phone.call(NUMBER, engine.sip)
+                await call.hung_up()
+                (failed,) = await log_of(engine, "stream_failed")
+                assert len(await log_of(engine, "stream_ended")) == 2
+            assert len(server.streams) == 2
+        assert failed["message"] == "a call has at most 2 streams at a time"
+
     async def test_a_private_address_is_not_called_where_the_operator_forbids_it(
         self, tmp_path: Path, phone: Phone
     ) -> None:

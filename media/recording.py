@@ -106,6 +106,7 @@ class SessionRecording:
     """A recording of one session, which it taps. `begin`, then `silent` and `stop`."""
 
     def __init__(self, session: MediaSession, path: Path, writer: WavWriter, silence: float) -> None:
+        self._session = session
         self._path = path
         self._file = writer
         self._silence_frames = round(silence * FRAMES_PER_SECOND)
@@ -118,7 +119,7 @@ class SessionRecording:
         self._ended = asyncio.Event()
         self._writing = asyncio.create_task(self._write(), name=f"recording {path.name}")
         self._stopping: asyncio.Task[RecordedFile | None] | None = None
-        self._end_tap = session.listen(self._hear)
+        session.tap(self._hear)
 
     @classmethod
     async def begin(cls, session: MediaSession, path: Path, *, silence: float = 0.0) -> SessionRecording:
@@ -162,12 +163,12 @@ class SessionRecording:
         `least` seconds of it are audible.
         """
         if self._stopping is None:
-            self._end_tap()
+            self._session.tap(None)
             self._ended.set()
             self._stopping = asyncio.create_task(self._finish(trim, least), name=f"recording {self._path.name}")
         return await asyncio.shield(self._stopping)
 
-    def _hear(self, frame: npt.NDArray[np.int16], _tick: int) -> None:
+    def _hear(self, frame: npt.NDArray[np.int16]) -> None:
         if self._paused or self._failed:
             return
         if len(self._waiting) >= WAITING_FRAMES:
@@ -207,7 +208,7 @@ class SessionRecording:
     def _fail(self, reason: str) -> None:
         self._failed = True
         self._waiting.clear()
-        self._end_tap()
+        self._session.tap(None)
         _log.error("the recording %s failed: %s", self._path, reason)
 
     async def _finish(self, trim: bool, least: float) -> RecordedFile | None:

@@ -241,7 +241,9 @@ class MediaSession:
         self._command(c.COMMAND_DIGITS, 0, len(piece), min(digits.duration_ms, longest), digits.gap_ms, *words)
 
     def tap(self, listener: TapListener | None) -> None:
-        """Give what is received to a listener, `(160,) int16` at 8 kHz every 20 ms in playout order; None ends it.
+        """Give what is received to a listener, in place of the one before; None ends that. See also `listen`.
+
+        It gets `(160,) int16` at 8 kHz every 20 ms in playout order.
 
         Where nothing is heard the frames are silence; while receiving is off there are none.
         """

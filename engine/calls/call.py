@@ -24,7 +24,6 @@ from engine.calls.leg import InboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.recording import CallRecordings
-from engine.calls.status_callback import StatusCallbacks
 from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
 from engine.model import Application, CallOutcome, NewCall, Number
@@ -89,9 +88,8 @@ class Call:
         self.application = application
         self.leg: AudioLeg
         self._services = services
-        callbacks = StatusCallbacks(self, services.exchange)
-        recordings = CallRecordings(self, services.recordings, callbacks)
-        streams = CallStreams(self, services.streams, callbacks)
+        recordings = CallRecordings(self, services.recordings, services.exchange)
+        streams = CallStreams(self, services.streams, services.exchange)
         self._control = LegControl(self, services.sources, services.calling, recordings, streams)
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None

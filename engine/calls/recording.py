@@ -16,6 +16,7 @@ from engine.calls.status_callback import StatusCallbacks
 from engine.errors import EngineError
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
 from media import MediaSession, RecordedFile, SessionRecording, beep
+from voyloml import HttpExchange
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ class LegRecording:
 class CallRecordings:
     """The recordings of one call, one after the other."""
 
-    def __init__(self, call: Call, recordings: Recordings, callbacks: StatusCallbacks) -> None:
+    def __init__(self, call: Call, recordings: Recordings, exchange: HttpExchange) -> None:
         self._call = call
         self._recordings = recordings
-        self._callbacks = callbacks
+        self._callbacks = StatusCallbacks(exchange)
         self._running: LegRecording | None = None
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
@@ -115,16 +116,14 @@ class CallRecordings:
             await asyncio.to_thread(Path.unlink, file.path, missing_ok=True)
             return None
         recorded = Recorded(recording_id, self._recordings.link(recording_id, PAYLOAD_LINK_SECONDS), file.seconds)
-        self._callbacks.tell(
-            order.status_callback,
-            "recording",
-            {
+        if order.status_callback is not None:
+            form = {
                 "RecordingSid": recorded.sid,
                 "RecordingUrl": recorded.url,
                 "RecordingDuration": str(round(recorded.seconds)),
                 "RecordingStatus": "completed",
-            },
-        )
+            }
+            self._callbacks.tell(self._call, "recording", order.status_callback, form)
         return recorded
 
     async def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Status callbacks of verbs: a signed POST, once, whose outcome is in the call's log."""
+"""Status callbacks: a URL of a document is told what has become of something, signed as every request of ours.
+
+One POST each, not repeated; what comes of it is in the call's log, and of the answer nothing is made.
+"""
 
 from __future__ import annotations
 
@@ -16,58 +19,66 @@ if TYPE_CHECKING:
 
 CALLBACK_SECONDS: Final = 10.0
 CALLBACK_BYTES: Final = 4096
-"""Bytes of an answer that are read; nothing is made of them."""
+"""Bytes of an answer to a status callback that are read; nothing is made of them."""
 
 
 class StatusCallbacks:
-    """The status callbacks of one call, in the order of what they tell; they outlive the call."""
+    """Requests that are under way."""
 
-    def __init__(self, call: Call, exchange: HttpExchange) -> None:
-        self._call = call
+    def __init__(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
-        self._running: set[asyncio.Task[None]] = set()
-        self._last: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
 
-    def tell(self, url: str | None, kind: str, facts: Mapping[str, str]) -> None:
-        """Requests `url`, where there is one, with what is said of every call and `facts`; nobody waits for it.
+    def tell(
+        self,
+        call: Call,
+        kind: str,
+        url: str,
+        form: Mapping[str, str],
+        *,
+        about: Call | None = None,
+        after: asyncio.Task[None] | None = None,
+    ) -> asyncio.Task[None]:
+        """Begins to request the callback that `call` has given, about itself or another call, once `after` is done.
 
         The call's log gets `<kind>_callback` with the status, or `<kind>_callback_failed`.
         """
-        if url is None:
-            return
-        new = self._call.new
-        form = {
-            "CallSid": new.public_id,
-            "CallUuid": new.id,
-            "ApplicationId": self._call.application.id,
-            "WorkspaceId": new.workspace_id,
-            **facts,
-        }
-        task = asyncio.create_task(self._tell(url, kind, form, self._last), name=f"{kind} callback {new.public_id}")
-        self._last = task
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        request = _request(call, about or call, url, form)
+        task = asyncio.create_task(self._tell(call, kind, request, after), name=f"callback {call.new.public_id}")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
-    async def _tell(self, url: str, kind: str, form: Mapping[str, str], before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait({before})
-        body = urlencode(form).encode()
-        request = HttpRequest(
-            method="POST",
-            url=url,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Content-Type": "application/x-www-form-urlencoded",
-                SIGNATURE: sign(self._call.application.signing_secret, body, int(self._call.now().timestamp())),
-            },
-            body=body,
-            connect_timeout=CALLBACK_SECONDS,
-            total_timeout=CALLBACK_SECONDS,
-            max_bytes=CALLBACK_BYTES,
-        )
+    async def _tell(self, call: Call, kind: str, request: HttpRequest, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait({after})
         try:
             reply = await self._exchange(request)
         except HttpFailure as failure:
-            self._call.log(f"{kind}_callback_failed", {"url": url, "error": failure.message})
+            call.log(f"{kind}_callback_failed", {"url": request.url, "error": failure.message})
             return
-        self._call.log(f"{kind}_callback", {"url": url, "status": reply.status})
+        call.log(f"{kind}_callback", {"url": request.url, "status": reply.status})
+
+
+def _request(call: Call, about: Call, url: str, form: Mapping[str, str]) -> HttpRequest:
+    named = {
+        "CallSid": about.new.public_id,
+        "CallUuid": about.new.id,
+        "ApplicationId": about.application.id,
+        "WorkspaceId": about.new.workspace_id,
+        **form,
+    }
+    body = urlencode(named).encode()
+    return HttpRequest(
+        method="POST",
+        url=url,
+        headers={
+            "User-Agent": USER_AGENT,
+            "Content-Type": "application/x-www-form-urlencoded",
+            SIGNATURE: sign(call.application.signing_secret, body, int(call.now().timestamp())),
+        },
+        body=body,
+        connect_timeout=CALLBACK_SECONDS,
+        total_timeout=CALLBACK_SECONDS,
+        max_bytes=CALLBACK_BYTES,
+    )

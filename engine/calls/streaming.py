@@ -6,6 +6,7 @@ on. Whatever its peer does, only this stream is touched by it.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from engine.calls.status_callback import StatusCallbacks
 from engine.calls.stream_messages import BadFormat, Track, stream_format
 from engine.ids import new_stream_id
 from engine.websocket import WebSocketClient
-from voyloml import HttpFailure, sign
+from voyloml import HttpExchange, HttpFailure, sign
 from voyloml.capabilities import StreamFailed, Streaming, StreamOrder
 from voyloml.signature import HEADER as SIGNATURE
 
@@ -47,10 +48,11 @@ class StreamServices:
 class CallStreams:
     """The streams of one call."""
 
-    def __init__(self, call: Call, services: StreamServices, callbacks: StatusCallbacks) -> None:
+    def __init__(self, call: Call, services: StreamServices, exchange: HttpExchange) -> None:
         self._call = call
         self._services = services
-        self._callbacks = callbacks
+        self._callbacks = StatusCallbacks(exchange)
+        self._told: asyncio.Task[None] | None = None
         self._running: list[AudioStream] = []
         self._opening = 0
 
@@ -142,9 +144,12 @@ class CallStreams:
         self._tell(order, sid, "stream-stopped")
 
     def _tell(self, order: StreamOrder, sid: str, event: str, error: str | None = None) -> None:
+        if order.status_callback is None:
+            return
         facts = {"StreamSid": sid, "StreamEvent": event, "Timestamp": self._call.now().isoformat()}
         if order.name is not None:
             facts["StreamName"] = order.name
         if error is not None:
             facts["StreamError"] = error
-        self._callbacks.tell(order.status_callback, "stream", facts)
+        # In the order of the events, also where an answer takes long.
+        self._told = self._callbacks.tell(self._call, "stream", order.status_callback, facts, after=self._told)

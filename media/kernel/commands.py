@@ -11,7 +11,7 @@ from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
-from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, LIVE_SAMPLES_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.layout import CLEARED_BYTES, CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, SessionRow, SocketRow
 from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
@@ -85,7 +85,7 @@ def _open(
     address: int,
 ) -> None:
     slot = command[1]
-    fill_octets(address, 0, LIVE_SAMPLES_AT)
+    fill_octets(address, 0, CLEARED_BYTES)
     row.address = address
     row.slot = slot
     row.generation = command[2]
@@ -159,7 +159,7 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
         reset_codec(row.tap_decoder)
-    if row.send_codec != command[START_CODEC]:
+    if row.sent_tapped and row.send_codec != command[START_CODEC]:
         reset_codec(row.sent_decoder)
     if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
         reset_jitter(row)

@@ -212,12 +212,14 @@ class SessionRow:
     hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
-    sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
-    live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     # Written by asyncio as well.
     live_cursors: Annotated[Words, (c.LIVE_CURSOR_WORDS,)]
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
-    # Written by asyncio. Last, and not cleared: a session without a live source never touches this memory.
+
+    # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
+    sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    # Written by asyncio.
     live_samples: Annotated[Samples, (c.LIVE_SAMPLES,)]
 
 
@@ -322,7 +324,7 @@ DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
-LIVE_SAMPLES_AT = _place(SessionRow, "live_samples")
+CLEARED_BYTES = _place(SessionRow, "sent_decoder")
 CLOCK_AT = _place(CoreRow, "clock")
 POLL_AT = _place(CoreRow, "poll")
 WAKE_VALUE_AT = _place(CoreRow, "wake_value")

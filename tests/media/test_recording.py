@@ -16,7 +16,7 @@ from media.recording import HEADER_BYTES, PART_SUFFIX, WAITING_FRAMES, WavWriter
 from tests.support.tones import level, read_wav, sine
 
 FRAME = 160
-Listener = Callable[[NDArray[np.int16], int], None]
+Listener = Callable[[NDArray[np.int16]], None]
 
 
 class Line:
@@ -25,19 +25,15 @@ class Line:
     def __init__(self) -> None:
         self.listener: Listener | None = None
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def tap(self, listener: Listener | None) -> None:
         self.listener = listener
-        return self._end
-
-    def _end(self) -> None:
-        self.listener = None
 
     def hear(self, samples: NDArray[np.int16]) -> None:
         shared = np.empty(FRAME, np.int16)
         for at in range(0, len(samples), FRAME):
             shared[:] = samples[at : at + FRAME]
             if self.listener is not None:
-                self.listener(shared, at // FRAME)
+                self.listener(shared)
 
 
 def silence(seconds: float) -> NDArray[np.int16]:

@@ -61,6 +61,7 @@ from engine.sip_accounts import SipAccountDirectory, SipDomain
 from engine.store import Store
 from engine.webhook_directory import WebhookDirectory
 from engine.webhooks import Webhooks
+from engine.websocket import WebSocketClient
 from engine.workspaces import Workspaces
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
@@ -196,6 +197,8 @@ class EngineProcess:
         self.prompt_client = OutboundHttp(room_settings.http_config(config))
         await self.prompt_client.start()
         self._exit.push_async_callback(self.prompt_client.close)
+        self.stream_client = WebSocketClient(allow_private=config.security.allow_private_callbacks)
+        self._exit.push_async_callback(self.stream_client.close)
         self.decoder = room_settings.audio_decoder(config)
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
@@ -236,6 +239,7 @@ class EngineProcess:
             recordings=self.recordings,
             conferences=self.conferences,
             queues=self.queues,
+            streams=room_settings.stream_services(config, self.stream_client),
         )
         self.incoming = IncomingCalls(
             self.directory, self.sip_accounts, self.switchboard, self.plane, legs, services, realm=self.realm

@@ -26,6 +26,7 @@ from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
+from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
 from engine.model import Application, CallOutcome, EventType, NewCall, Number, RoutingAttempt
 from engine.recordings import Recordings
@@ -73,6 +74,7 @@ class CallServices:
     recordings: Recordings
     conferences: ConferenceRooms
     queues: CallQueues
+    streams: StreamServices
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -94,7 +96,13 @@ class Call:
         self._services = services
         self.recordings = CallRecordings(self, services.recordings, services.exchange)
         self._control = LegControl(
-            self, services.sources, services.calling, self.recordings, services.conferences, services.queues
+            self,
+            services.sources,
+            services.calling,
+            self.recordings,
+            services.conferences,
+            services.queues,
+            CallStreams(self, services.streams, services.exchange),
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None

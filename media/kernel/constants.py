@@ -76,6 +76,29 @@ ROOM_LEVEL_FRAMES = 8
 # The two codecs of G.711, whose whole sum is encoded once for all who say nothing.
 ROOM_SHARED = 2
 
+# Which frames go to a listener: received ones, and sent ones.
+TRACK_RECEIVED = 0
+TRACK_SENT = 1
+
+# Live sources.
+
+# Two seconds of the ring that asyncio writes to, in samples.
+LIVE_SAMPLES = 16_384
+# A source that ran dry is heard again when so much has come, or so many ticks after the first of it.
+LIVE_CUSHION_SAMPLES = 3 * TICK_SAMPLES
+LIVE_CUSHION_TICKS = 2
+
+# Words that asyncio writes (samples written, samples to leave out, position to tell of) and that the kernel does.
+LIVE_TAIL = 0
+LIVE_SKIP = 1
+LIVE_NOTIFY = 2
+LIVE_HEAD = 8
+LIVE_CURSOR_WORDS = 16
+LIVE_NO_POSITION = 2**62
+
+COMMAND_LIVE = 16
+EVENT_LIVE_REACHED = 16
+
 # Jitter buffer.
 
 JITTER_SLOTS = 32
@@ -199,7 +222,7 @@ COMMANDS = 2048
 COMMAND_WORDS = 24
 EVENTS = 16384
 EVENT_WORDS = 8
-TAPS = 4096
+TAPS = 8192
 TAP_WORDS = 4
 # The last part of the event ring is kept for what a call waits for: digits, ends of playback, ends of sessions.
 EVENT_RESERVE = EVENTS // 4

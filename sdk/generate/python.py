@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from sdk.generate import python_models, python_resources, python_voyloml
+from sdk.generate import python_models, python_received, python_resources, python_voyloml
 from sdk.generate.node import document
 
 FOLDER: Final = Path(__file__).parents[1] / "python" / "src" / "voylo" / "generated"
@@ -23,6 +23,8 @@ def files() -> dict[str, str]:
     """Every generated file by its name."""
     made = document()
     written = {
+        "actions.py": python_received.written_actions(),
+        "events.py": python_received.written_events(made),
         "models.py": python_models.written(made),
         "resources.py": python_resources.written(made, asynchronous=False),
         "async_resources.py": python_resources.written(made, asynchronous=True),

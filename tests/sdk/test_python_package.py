@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import voylo
 from voylo.generated import async_resources, builders, resources, values
-from voylo.names import camel
+from voylo.names import camel, pascal
 from voylo.voyloml.element import problem
 
 from sdk.generate.node import document
 from sdk.generate.python import FOLDER, files
 from sdk.generate.python_models import snake
+from sdk.generate.received import event_schemas, member, parameters
 from tests.sdk.nodejs import PACKAGE as NODE_PACKAGE
 from tests.sdk.nodejs import build, require_node, run
 from tests.sdk.test_node import TEXTS, every_document
@@ -46,15 +47,23 @@ def test_nothing_else_lies_among_the_generated_files(generated: dict[str, str]) 
 
 
 def test_every_name_of_python_leads_back_to_that_of_the_api() -> None:
-    schemas = document()["components"]["schemas"]
-    members = {member for schema in schemas.values() for member in schema.get("properties", ())}
+    made = document()
+    schemas, of_events = made["components"]["schemas"], event_schemas(made)
+    bodies = [schema for name, schema in schemas.items() if name not in of_events]
+    members = {member for schema in bodies for member in schema.get("properties", ())}
     assert len(members) > 100
     assert {name for name in members if camel(snake(name)) != name} == set()
+    received = {member for schema in of_events.values() for member in schema["properties"]}
+    assert {name for name in received if snake(name).rstrip("_") != name} == set()
+    asked = {each.name for each in parameters()}
+    assert {name for name in asked if pascal(snake(member(name))) != name} == set()
 
 
-def test_the_package_imports_nothing_but_httpx_and_what_python_has() -> None:
+def test_the_package_imports_nothing_but_httpx_and_what_python_has_but_for_integrations() -> None:
     found = set()
     for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "integrations":
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}

@@ -111,7 +111,10 @@ export class Element {
     if (content === undefined) {
       throw new VoyloMLError(`text is not allowed directly in <${this.name}>: ${shown(text)}`);
     }
-    if (text === "" && !speech?.count) throw new VoyloMLError(`<${this.name}> must contain ${content.meaning}`);
+    if (text === "") {
+      if (speech !== undefined && speech.count > 0) return speech;
+      throw new VoyloMLError(`<${this.name}> must contain ${content.meaning}`);
+    }
     const fault = problem(label, content.of, text);
     if (fault === undefined) return speech ?? text;
     if (content.of.type !== "text") throw new VoyloMLError(fault);

@@ -141,7 +141,9 @@ class Element:
         text = fit_for_xml(label, given if speech is None else speech.plain).strip()
         if content is None:
             raise VoyloMLError(f"text is not allowed directly in <{self.name}>: {_shown(text)}")
-        if not text and not (speech is not None and speech.count):
+        if not text:
+            if speech is not None and speech.count:
+                return speech
             raise VoyloMLError(f"<{self.name}> must contain {content.meaning}")
         fault = problem(label, content.of, text)
         if fault is None:

@@ -11,8 +11,10 @@ import pytest
 from sdk.generate.node import FOLDER, files
 from sdk.generate.node_voyloml import shape_of_value
 from tests.engine.opened import a_call
+from tests.sdk.locking import Lock
 from tests.sdk.nodejs import PACKAGE, build, require_node, run, run_beside
 from tests.support.engine import running_engine
+from tests.support.flow import Flow
 from voyloml import lint
 from voyloml.attribute_types import (
     AttributeType,
@@ -86,9 +88,10 @@ def test_what_the_engine_signs_is_accepted_and_nothing_else() -> None:
 
 
 @pytest.mark.usefixtures("built")
-async def test_with_a_running_engine(tmp_path: Path) -> None:
+async def test_with_a_running_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generous = {"requests_per_minute": 1_000_000, "request_burst": 1_000_000}
-    async with running_engine(tmp_path, limits=generous) as engine:
+    lock = Lock(tmp_path, monkeypatch)
+    async with running_engine(tmp_path, limits=generous) as engine, Flow(lock.documents()) as locking:
         first = engine.process.first_start
         assert first is not None
         for _ in range(CALLS):
@@ -101,6 +104,7 @@ async def test_with_a_running_engine(tmp_path: Path) -> None:
             "OWNER_EMAIL": first.owner_email,
             "OWNER_PASSWORD": first.owner_password or "",
             "CALLS": json.dumps(newest_first),
+            "LOCK_URL": locking.url(""),
         }
         assert len(newest_first) == CALLS
         await run_beside("node", "--test", *files_of("engine"), env=env)

@@ -19,6 +19,7 @@ export {
   type UnknownEvent,
   type VoyloEvent,
 } from "./received.js";
+export type { Builder } from "./voyloml/builder.js";
 export { VoyloMLError } from "./voyloml/escapes.js";
 export { Speech } from "./voyloml/speech.js";
 export { SIGNATURE_HEADER, verifySignature, type VerifyOptions } from "./webhooks.js";

@@ -26,14 +26,11 @@ export type VoyloEvent = KnownEvent | UnknownEvent;
 /** What an action request may be answered with; nothing is an empty document, which hangs up. */
 export type Document = Builder | string | null | undefined | void;
 
-type Bytes = string | Uint8Array;
-type Header = string | readonly string[] | null | undefined;
-
 /**
  * The event in the body of a webhook request. Throws VoyloReceivedError. It does not look at the signature: see
  * `receiveEvent`.
  */
-export function parseEvent(body: Bytes): VoyloEvent {
+export function parseEvent(body: string | Uint8Array): VoyloEvent {
   let payload: unknown;
   try {
     payload = JSON.parse(textOf(body));
@@ -56,8 +53,8 @@ export function parseEvent(body: Bytes): VoyloEvent {
  */
 export function receiveEvent(
   secret: string | readonly string[],
-  body: Bytes,
-  header: Header,
+  body: string | Uint8Array,
+  header: string | readonly string[] | null | undefined,
   options?: VerifyOptions,
 ): VoyloEvent {
   check(secret, body, header, options);
@@ -68,7 +65,7 @@ export function receiveEvent(
  * The request in a form, which is the body of a POST, and of a GET its query. Throws VoyloReceivedError. It does not
  * look at the signature: see `receiveAction`.
  */
-export function parseAction(form: Bytes): ActionRequest {
+export function parseAction(form: string | Uint8Array): ActionRequest {
   const parameters: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of new URLSearchParams(textOf(form))) parameters[name] = value;
   const request: Record<string, unknown> = {};
@@ -93,8 +90,8 @@ export function parseAction(form: Bytes): ActionRequest {
  */
 export function receiveAction(
   secret: string | readonly string[],
-  body: Bytes,
-  header: Header,
+  body: string | Uint8Array,
+  header: string | readonly string[] | null | undefined,
   options: VerifyOptions & { query?: string } = {},
 ): ActionRequest {
   check(secret, body, header, options);
@@ -108,13 +105,18 @@ export function document(answer: Document): string {
   throw new TypeError(`An action request is answered with a VoyloResponse, not ${typeof answer}`);
 }
 
-function check(secret: string | readonly string[], body: Bytes, header: Header, options?: VerifyOptions): void {
+function check(
+  secret: string | readonly string[],
+  body: string | Uint8Array,
+  header: string | readonly string[] | null | undefined,
+  options?: VerifyOptions,
+): void {
   if (header === undefined || header === null) throw new VoyloSignatureError("The request is not signed");
   if (!verifySignature(secret, body, header, options)) {
     throw new VoyloSignatureError("The signature is not right, or too old");
   }
 }
 
-function textOf(bytes: Bytes): string {
+function textOf(bytes: string | Uint8Array): string {
   return typeof bytes === "string" ? bytes : new TextDecoder().decode(bytes);
 }

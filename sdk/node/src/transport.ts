@@ -175,8 +175,10 @@ export class Transport {
 
 /** The base of all resources. */
 export class Resource {
+  /** @internal */
   protected readonly transport: Transport;
 
+  /** @internal */
   constructor(transport: Transport) {
     this.transport = transport;
   }

@@ -20,7 +20,7 @@ from voylo.names import pascal
 from voylo.voyloml.builder import Builder
 from voylo.webhooks import TOLERANCE, verify_signature
 
-Document: TypeAlias = "Builder | str | None"
+Document: TypeAlias = Builder | str | None
 """What an action request may be answered with; None is an empty document, which hangs up."""
 
 _VARIABLE: Final = "var_"

@@ -269,6 +269,20 @@ def restore(
     run(config, file, as_json=as_json)
 
 
+@app.command(short_help="Measure what this machine carries.")
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which measurements; all when none is named.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short runs: good for a look, not for a claim.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate load and print what the engine carries on this machine, beside what it is measured against."""
+    from server.commands.bench import bench as run
+
+    raise typer.Exit(run(names or [], quick=quick, as_json=as_json))
+
+
 @app.command(short_help="Check this machine, say what to change.")
 def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check addresses, ports, speech, database, priority and clock; say what to change."""

@@ -45,6 +45,7 @@ COMMANDS = [
     ["db", "upgrade"],
     ["backup"],
     ["restore"],
+    ["bench"],
     ["doctor"],
 ]
 WORKSPACE = "ws_0123456789ab"
@@ -139,7 +140,7 @@ class TestUsage:
         assert run.returncode == 0
         listed = re.findall(r"^  ([a-z]+)  ", run.stdout.partition("Commands:")[2], flags=re.MULTILINE)
         assert listed == [
-            *("serve", "init", "validate", "simulate", "call", "calls", "trace", "backup", "restore", "doctor"),
+            *("serve", "init", "validate", "simulate", "call", "calls", "trace", "backup", "restore", "bench", "doctor"),
             *("key", "workspace", "user", "db", "admin"),
         ]
 

@@ -32,7 +32,7 @@ def python_reference(folder: Path) -> None:
     """Writes the reference of the Python SDK. Raises CalledProcessError."""
     # A TypedDict does not know which of its members it has inherited, and pdoc tells of each.
     strictly = ("-W", "error", "-W", "ignore:Cannot determine where:UserWarning")
-    command = (sys.executable, *strictly, "-m", "pdoc", "--output-directory", str(folder), *MODULES)
+    command = (sys.executable, *strictly, "-m", "pdoc", "--no-show-source", "--output-directory", str(folder), *MODULES)
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PYTHON)}, check=True)  # noqa: S603
 
 

@@ -73,10 +73,15 @@ def run_python(python: str, *arguments: str, cwd: Path | None = None, path: str 
     return done.stdout
 
 
+def require_modules() -> None:
+    """Installs the compiler and what the tests need, where they are not yet there."""
+    if not all((PACKAGE / "node_modules" / name).is_dir() for name in ("fastify", "tsd", "typedoc")):
+        run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund")
+
+
 @functools.cache
 def build() -> None:
-    """Compiles the SDK once, for which the compiler and what the tests need are installed where they are not."""
-    if not (PACKAGE / "node_modules" / "fastify").is_dir():
-        run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund")
+    """Compiles the SDK, once."""
+    require_modules()
     shutil.rmtree(PACKAGE / "dist", ignore_errors=True)
     run("npm", "run", "build")

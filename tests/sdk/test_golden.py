@@ -14,6 +14,8 @@ from sdk.generate import golden
 from sdk.generate.python_models import snake
 from server.cli import app
 from tests.sdk.nodejs import build, require_node, run
+from tests.sdk.test_node import every_document
+from tests.sdk.test_python_package import built
 from voyloml import lint, parse_document
 from voyloml.declared.prompts import SSML
 from voyloml.document import Element
@@ -67,6 +69,14 @@ def test_node_makes_the_bytes_of_the_file(scripts: list[dict[str, Any]]) -> None
     given = json.dumps([script["calls"] for script in scripts])
     for script, xml in zip(scripts, json.loads(run("node", "test/support/replay.mjs", given=given)), strict=True):
         assert xml.encode() == script["xml"].encode(), script["calls"]
+
+
+def test_every_option_by_itself_makes_the_same_bytes_in_both() -> None:
+    require_node()
+    build()
+    documents = every_document()
+    made = json.loads(run("node", "test/support/build.mjs", given=json.dumps(documents)))
+    assert [each.get("xml") for each in made] == [built(steps) for steps in documents]
 
 
 def test_each_is_valid_without_a_warning(scripts: list[dict[str, Any]]) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from sdk.generate.node import FOLDER, files
 from sdk.generate.node_voyloml import shape_of_value
+from sdk.generate.reference import node_reference
 from tests.engine.opened import a_call
 from tests.sdk.locking import Lock
-from tests.sdk.nodejs import PACKAGE, build, require_node, run, run_beside
+from tests.sdk.nodejs import PACKAGE, build, require_modules, require_node, run, run_beside
 from tests.support.engine import running_engine
 from tests.support.flow import Flow
 from voyloml import lint
@@ -64,6 +65,19 @@ def test_what_is_checked_in_is_what_the_engine_is(name: str) -> None:
 
 def test_nothing_else_lies_among_the_generated_files() -> None:
     assert {path.name for path in FOLDER.iterdir()} == set(files())
+
+
+@pytest.mark.usefixtures("built")
+def test_the_types_hold_for_tsd() -> None:
+    run("npm", "run", "types")
+
+
+def test_the_reference_is_written_without_a_warning(tmp_path: Path) -> None:
+    require_node()
+    require_modules()
+    node_reference(tmp_path)
+    assert (tmp_path / "classes" / "index.VoyloClient.html").is_file()
+    assert (tmp_path / "functions" / "fastify.webhook.html").is_file()
 
 
 @pytest.mark.usefixtures("built")

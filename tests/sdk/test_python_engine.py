@@ -400,12 +400,13 @@ async def test_a_database_that_does_not_answer_is_a_server_error_and_waited_for_
             if len(statuses) == 2:
                 lock.release()
 
+        # PATCH is sent once, PUT again.
         http = httpx.AsyncClient(event_hooks={"response": [note]})
         async with http, AsyncVoyloClient(first.api_key, base_url=running.process.bound.http, http_client=http) as sdk:
             application = await running.application(name="before")
             lock.take()
             with pytest.raises(voylo.ServerError) as raised:
-                await sdk.applications.create(name="never")
+                await sdk.applications.update(application["id"], name="never")
             assert (raised.value.status, raised.value.retry_after) == (503, 1)
             assert raised.value.body["error"] == "Service Unavailable"
             assert (await sdk.applications.replace(application["id"], name="after")).name == "after"
@@ -424,10 +425,13 @@ def lost_answers(engine: Running) -> None:
         assert lossy.applications.get(made.id).name == "lost"
         assert len(proxy.seen) == 3
     with serving(Losing(engine.url, 1)) as proxy, VoyloClient(engine.key, engine.workspace, proxy.url) as lossy:
-        with pytest.raises(voylo.VoyloNetworkError):
-            lossy.applications.create(name="only once")
-        assert len(proxy.seen) == 1
+        assert lossy.applications.create(name="only once").name == "only once"
+        assert len(proxy.seen) == 2
     assert len(list(sdk.applications.list(search="only once"))) == 1
+    with serving(Losing(engine.url, 1)) as proxy, VoyloClient(engine.key, engine.workspace, proxy.url) as lossy:
+        with pytest.raises(voylo.VoyloNetworkError):
+            lossy.applications.rotate_signing_secret(made.id)
+        assert len(proxy.seen) == 1
     sdk.numbers.import_(e164="+12015550188")
     with serving(Losing(engine.url, 2)) as proxy, VoyloClient(engine.key, engine.workspace, proxy.url) as lossy:
         placed = lossy.calls.create(from_="+12015550188", to="+12015550199", application_id=made.id)

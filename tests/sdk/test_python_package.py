@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from sdk.generate.node import document
 from sdk.generate.python import FOLDER, files
 from sdk.generate.python_models import snake
 from sdk.generate.received import event_schemas, member, parameters
-from tests.sdk.nodejs import PACKAGE as NODE_PACKAGE
-from tests.sdk.nodejs import build, require_node, run
 from tests.sdk.test_node import TEXTS, every_document
 from voyloml import lint
 from voyloml.binding import _wrong
@@ -105,14 +102,6 @@ def test_every_verb_and_noun_with_every_option_is_valid_for_the_linter() -> None
         xml = built(steps)
         found = lint(xml, base_url=...)
         assert (found.valid, found.errors, found.warnings) == (True, (), ()), (steps, xml)
-
-
-def test_the_same_calls_make_the_same_bytes_in_node() -> None:
-    require_node()
-    build()
-    documents = every_document()
-    made = json.loads(run("node", "test/support/build.mjs", given=json.dumps(documents), cwd=NODE_PACKAGE))
-    assert [each.get("xml") for each in made] == [built(steps) for steps in documents]
 
 
 def test_the_builder_takes_and_refuses_what_the_linter_does_in_the_same_words() -> None:

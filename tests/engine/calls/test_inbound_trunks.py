@@ -163,6 +163,22 @@ class TestBridge:
             call.say(440)
             await (await desk.call()).hears(440)
 
+    async def test_the_early_media_of_a_destination_that_is_given_up_ends(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        async with callees(2) as (first, second):
+            first.on_call = lambda call: call.early(660)
+            await trunk(engine, first, second, failover={"noAnswerMs": 1000})
+            call = call_of(engine, phone)
+            await call.hears_early(660)
+            rung = await second.call()
+            rung.answer(880)
+            await call.hears(880)
+            assert level(call.heard[-2000:], 880) > 0.95
+            call.outgoing.hangup()
+            record = await engine.ended_call()
+        assert results(record) == [(1, "no_answer", None), (2, "answered", 200)]
+
     async def test_a_trunks_order_to_record_is_said_to_be_unmet(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (desk,):
             desk.on_call = lambda call: call.answer()

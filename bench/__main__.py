@@ -11,7 +11,7 @@ import importlib
 import json
 import sys
 
-BENCHES = ("sip", "voyloml", "startup", "calls", "flood", "kernel", "streams")
+BENCHES = ("sip", "voyloml", "startup", "calls", "api", "flood", "kernel", "streams")
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ CONNECT_SECONDS: Final = 3.0
 OPEN_SECONDS: Final = 10.0
 """To connect to one address, and for names, addresses, TLS and the handshake together (contract §11.4)."""
 
+_OWN_CODES: Final = 3000
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 _HANDSHAKE_BYTES: Final = 64 << 10
 """Beyond this the library is to refuse the answer to the handshake."""
@@ -64,8 +65,9 @@ class Closed:
 
     @property
     def in_order(self) -> bool:
-        """Whether either side closed it rather than failed."""
-        return self.code in {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD}
+        """Whether either side closed it rather than failed; codes of an application's own (§7.4.2) say nothing bad."""
+        ordinary = {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD}
+        return self.code in ordinary or self.code >= _OWN_CODES
 
 
 class WebSocket(asyncio.Protocol):

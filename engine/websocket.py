@@ -24,13 +24,14 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
 
 from engine.http import USER_AGENT, Resolver, is_public_address
-from engine.websocket_frames import frame_end, plain_message, write_frame
+from engine.websocket_frames import scan_frame, write_frame
 from voyloml import HttpFailure
 
 CONNECT_SECONDS: Final = 3.0
 OPEN_SECONDS: Final = 10.0
 """To connect to one address, and for names, addresses, TLS and the handshake together (contract §11.4)."""
 
+_OWN_CODES: Final = 3000
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 _HANDSHAKE_BYTES: Final = 64 << 10
 """Beyond this the library is to refuse the answer to the handshake."""
@@ -64,8 +65,9 @@ class Closed:
 
     @property
     def in_order(self) -> bool:
-        """Whether either side closed it rather than failed."""
-        return self.code in {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD}
+        """Whether either side closed it rather than failed; codes of an application's own (§7.4.2) say nothing bad."""
+        ordinary = {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD}
+        return self.code in ordinary or self.code >= _OWN_CODES
 
 
 class WebSocket(asyncio.Protocol):
@@ -130,10 +132,13 @@ class WebSocket(asyncio.Protocol):
         at = self._shake_hands(data) if self._protocol.state is State.CONNECTING else 0
         end = at
         while at < len(data) and self._protocol.state is State.OPEN:
-            end = frame_end(data, at, MESSAGE_BYTES)
+            end, first, is_text = scan_frame(data, at, MESSAGE_BYTES)
             if end > len(data):
                 break
-            self._take_frame(data, at, end)
+            if is_text is None or self._parts:
+                self._give(data[at:end])
+            elif self._closed is None:
+                self._on_message(data[first:end], is_text)
             at = end
         if at == len(data):
             return
@@ -247,13 +252,6 @@ class WebSocket(asyncio.Protocol):
         end = len(data) if end < 0 else end + len(_END_OF_HEADERS)
         self._give(data[:end])
         return end
-
-    def _take_frame(self, data: bytes, at: int, end: int) -> None:
-        plain = None if self._parts else plain_message(data, at, end, MESSAGE_BYTES)
-        if plain is None:
-            self._give(data[at:end])
-        elif self._closed is None:
-            self._on_message(*plain)
 
     def _give(self, data: bytes) -> None:
         """Let the library make something of octets: the handshake, and every frame that is not a whole message."""

@@ -25,40 +25,27 @@ _LENGTH_64: Final = 127
 _PLAIN: Final = {_FIN | Opcode.TEXT: True, _FIN | Opcode.BINARY: False}
 
 
-def _header(second: int) -> int:
-    """The octets of the header of a server's frame, by its second octet."""
-    return _SHORT if second < _LENGTH_16 else _SHORT + 2 if second == _LENGTH_16 else _SHORT + 8
+def scan_frame(data: bytes, at: int, limit: int) -> tuple[int, int, bool | None]:
+    """Where a server's frame ends, where its payload begins, and whether it is text; None where it is no whole message.
 
-
-def frame_end(data: bytes, at: int, limit: int) -> int:
-    """Where the frame at a place ends, as far as can be told by what has come of it.
-
-    Of a frame that the library will refuse, one with a mask or of more than `limit` octets, it is the end of the
-    header.
+    The end is that as far as can be told by what has come of the frame: beyond the data while it is not whole, and of
+    one that the library will refuse, with a mask or of more than `limit` octets, the end of the header.
     """
     have = len(data) - at
     if have < _SHORT:
-        return at + _SHORT
-    second = data[at + 1]
-    length = second & ~_MASKED
-    header = _header(length)
-    if have < header:
-        return at + header
+        return at + _SHORT, at, None
+    length = data[at + 1]
+    first = at + _SHORT
     if length >= _LENGTH_16:
-        length = int.from_bytes(data[at + _SHORT : at + header])
-    return at + header if second & _MASKED or length > limit else at + header + length
-
-
-def plain_message(data: bytes, at: int, end: int, limit: int) -> tuple[bytes, bool] | None:
-    """The message, and whether it is text, of a frame that is a whole one; None for any other frame."""
-    is_text = _PLAIN.get(data[at])
-    second = data[at + 1]
-    if is_text is None or second & _MASKED:
-        return None
-    header = _header(second)
-    if second == _LENGTH_64 and int.from_bytes(data[at + _SHORT : at + header]) > limit:
-        return None
-    return data[at + header : end], is_text
+        if length & _MASKED:
+            return first, first, None
+        first += 2 if length == _LENGTH_16 else 8
+        if at + have < first:
+            return first, first, None
+        length = int.from_bytes(data[at + _SHORT : first])
+        if length > limit:
+            return first, first, None
+    return first + length, first, _PLAIN.get(data[at])
 
 
 def write_frame(opcode: Opcode, message: bytes) -> bytes:

@@ -27,7 +27,7 @@ class LiveSource:
     """Sound that is written at any pace and heard at that of the clock, behind what the session's queue plays.
 
     `row` is the session's in the kernel; positions count samples and go on from `start`. `is_open` tells whether the
-    row is this session's: from the moment the kernel has opened it until the session is closed.
+    kernel has opened the session already; from then on the row is its own until this is closed.
     """
 
     def __init__(self, row: Any, start: int, is_open: Callable[[], bool], on_close: Callable[[LiveSource], None]):
@@ -61,7 +61,7 @@ class LiveSource:
         # The compiled form is made for one kind of array.
         piece = samples if samples.flags.writeable else samples.copy()
         self._written += len(piece)
-        if self._fed and not self._waiting and self._is_open():
+        if self._fed and not self._waiting:
             count = push_samples(self._cursors, self._ring, piece, self.tail)
             self.tail += count
             if count == len(piece):
@@ -77,14 +77,16 @@ class LiveSource:
             reached()
             return
         self._marks.append((self._written, reached))
-        if len(self._marks) == 1 and self._is_open():
+        if len(self._marks) == 1 and self._fed:
             publish(self._cursors, c.LIVE_NOTIFY, self._written)
 
     def clear(self) -> None:
         """Leave out, from the next tick on, whatever was written; marks are reached with it."""
+        if self._closed:
+            return
         self._waiting.clear()
         self._written = self.tail
-        if self._is_open():
+        if self._fed:
             publish(self._cursors, c.LIVE_SKIP, self.tail)
         marks, self._marks = self._marks, deque()
         for _, reached in marks:
@@ -108,7 +110,7 @@ class LiveSource:
         self._on_close(self)
 
     def _ask(self) -> None:
-        if self._is_open():
+        if not self._closed:
             publish(self._cursors, c.LIVE_NOTIFY, self._marks[0][0] if self._marks else c.LIVE_NO_POSITION)
 
     def _feed(self) -> None:
@@ -116,10 +118,10 @@ class LiveSource:
         if self._closed:
             return
         loop = asyncio.get_running_loop()
-        if not self._is_open():
-            self._refill = loop.call_later(_SOON_SECONDS, self._feed)
-            return
         if not self._fed:
+            if not self._is_open():
+                self._refill = loop.call_later(_SOON_SECONDS, self._feed)
+                return
             # What the row was cleared to, or what an earlier source waited for.
             self._ask()
             self._fed = True

@@ -54,21 +54,15 @@ class CallStreams:
         self._callbacks = StatusCallbacks(exchange)
         self._told: asyncio.Task[None] | None = None
         self._running: list[AudioStream] = []
-        self._opening = 0
 
     async def stream(self, order: StreamOrder) -> Streaming:
         """Opens the socket; returns once audio flows. Raises StreamFailed, which the status callback is told too."""
-        if len(self._running) + self._opening >= self._services.per_call:
-            raise StreamFailed(f"a call has at most {self._services.per_call} streams at a time")
-        self._opening += 1
         sid = new_stream_id()
         try:
             return await self._open(sid, order)
         except StreamFailed as error:
             self._tell(order, sid, "stream-error", str(error))
             raise
-        finally:
-            self._opening -= 1
 
     def press(self, key: str) -> None:
         """The caller has pressed a key."""
@@ -82,6 +76,8 @@ class CallStreams:
 
     async def _open(self, sid: str, order: StreamOrder) -> AudioStream:
         call, tracks = self._call, _TRACKS[order.track]
+        if len(self._running) >= self._services.per_call:
+            raise StreamFailed(f"a call has at most {self._services.per_call} streams at a time")
         try:
             form = stream_format(order.parameters, tracks)
         except BadFormat as error:

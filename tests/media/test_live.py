@@ -68,7 +68,7 @@ class TestLiveSource:
         start = int(np.flatnonzero(expected)[0])
         assert np.array_equal(samples[first : first + 23_000], expected[start : start + 23_000])
         assert [name for name, _ in marks] == ["half a second", "all"]
-        assert 2.2 <= marks[0][1] <= 2.5
+        assert 1.5 <= marks[0][1] <= 2.5
         assert marks[1][1] == 0
 
     async def test_what_is_cleared_is_not_heard_and_its_marks_are_reached_at_once(

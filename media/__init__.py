@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
+    from media.live import LiveSource
     from media.machine import detect
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
     from media.recording import RecordedFile, SessionRecording
+    from media.room import Room
     from media.session import MediaSession
     from media.speech import (
         ActivityDetectors,
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
         grammar_recogniser,
         vosk_recogniser,
     )
-    from media.tones import beep, ringback
+    from media.stream_audio import FRAME_SAMPLES, L16_RATES, L16Audio, StreamAudio, UlawAudio
+    from media.tones import beep, entry_tone, exit_tone, ringback
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -67,10 +70,13 @@ _HOMES = {
     "media.kernel.stream": ("StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
     "media.machine": ("detect",),
+    "media.live": ("LiveSource",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("RecordedFile", "SessionRecording"),
-    "media.tones": ("beep", "ringback"),
+    "media.room": ("Room",),
+    "media.stream_audio": ("FRAME_SAMPLES", "L16_RATES", "L16Audio", "StreamAudio", "UlawAudio"),
+    "media.tones": ("beep", "entry_tone", "exit_tone", "ringback"),
     "media.session": ("MediaSession",),
     "media.speech": (
         "ActivityDetectors",
@@ -90,6 +96,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FRAME_SAMPLES",
+    "L16_RATES",
     "SRTP_SUITES",
     "ActivityDetectors",
     "AudioDecoder",
@@ -101,7 +109,9 @@ __all__ = [
     "EmbeddedSpeech",
     "FirstPacket",
     "ItemEnded",
+    "L16Audio",
     "Latched",
+    "LiveSource",
     "MediaConfig",
     "MediaEvent",
     "MediaPlane",
@@ -118,6 +128,7 @@ __all__ = [
     "Recogniser",
     "RecogniserUnavailable",
     "RecordedFile",
+    "Room",
     "RtcpBye",
     "SessionRecording",
     "SessionStatistics",
@@ -126,11 +137,15 @@ __all__ = [
     "SpeechUnavailable",
     "SrtpParameters",
     "Stored",
+    "StreamAudio",
     "StreamError",
     "StreamParameters",
+    "UlawAudio",
     "Understood",
     "beep",
     "detect",
+    "entry_tone",
+    "exit_tone",
     "grammar_recogniser",
     "ringback",
     "vosk_recogniser",

@@ -166,19 +166,19 @@ def _waves(length: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.complex
 
 
 async def detect(session: MediaSession, *, message_end: bool, timeout: float) -> AnsweredBy:
-    """Who answered on `session`, which is tapped meanwhile; `unknown` after `timeout` seconds.
+    """Who answered on `session`, which is listened to meanwhile; `unknown` after `timeout` seconds.
 
     With `message_end`, for a machine, returns when its message is over, or at the time-out.
     """
     detector = MachineDetector()
     changed = asyncio.Event()
 
-    def hear(frame: _Samples) -> None:
+    def hear(frame: _Samples, _tick: int) -> None:
         detector.feed(frame)
         if detector.verdict is not None:
             changed.set()
 
-    session.tap(hear)
+    end = session.listen(hear)
     try:
         async with asyncio.timeout(timeout):
             while not _known(detector, message_end=message_end):
@@ -187,7 +187,7 @@ async def detect(session: MediaSession, *, message_end: bool, timeout: float) ->
     except TimeoutError:
         pass
     finally:
-        session.tap(None)
+        end()
     return "unknown" if detector.verdict is None else detector.verdict.answered_by
 
 

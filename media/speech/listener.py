@@ -66,7 +66,7 @@ class SpeechListener:
         self._said: deque[_Said] = deque()
         self._scoring: asyncio.Future[list[float]] | None = None
         self._stopped = False
-        session.tap(self._hear)
+        self._end = session.listen(self._hear)
         self._task = asyncio.create_task(self._run(), name="speech listener")
         self._warming = asyncio.create_task(self._warm(), name="recogniser")
 
@@ -90,14 +90,14 @@ class SpeechListener:
         if self._stopped:
             return
         self._stopped = True
-        self._session.tap(None)
+        self._end()
         self._task.cancel()
         self._warming.cancel()
         for said in self._said:
             for task in said.heard:
                 task.cancel()
 
-    def _hear(self, frame: Samples) -> None:
+    def _hear(self, frame: Samples, _tick: int) -> None:
         self._waiting.append(frame.copy())
         self._more.set()
 
@@ -109,7 +109,7 @@ class SpeechListener:
         try:
             detector = await self._detectors.take()
         except (RuntimeError, OSError) as error:
-            self._session.tap(None)
+            self._end()
             self._complain(f"speech cannot be told from silence: {error}")
             return
         try:
@@ -118,7 +118,7 @@ class SpeechListener:
             raise
         except Exception:
             _log.exception("listening to %r failed", self._session)
-            self._session.tap(None)
+            self._end()
             self._complain("internal error")
         finally:
             # While its thread is at work it is not given to another.

@@ -63,7 +63,7 @@ class _Bands:
 
 @functools.cache
 def _bands() -> _Bands:
-    frequencies: _Real = np.arange(_WINDOW // 2 + 1) * (WIDE_RATE / _WINDOW)
+    frequencies: _Real = (np.arange(_WINDOW // 2 + 1) * (WIDE_RATE / _WINDOW)).astype(np.float64)
     lowest, highest = (2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST_HZ, _HIGHEST_HZ))
     edges = 700 * (10 ** (np.linspace(lowest, highest, _FILTERS + 2) / 2595) - 1)
     filters = np.zeros((_FILTERS, len(frequencies)))

@@ -55,6 +55,9 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         calling=unused,
         recordings=engine.recordings,
         hearing=unused,
+        conferences=unused,
+        queues=unused,
+        streams=unused,
     )
     legs = LegSettings(codecs=())
     return OutgoingCalls(

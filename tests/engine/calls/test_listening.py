@@ -53,7 +53,8 @@ ROWS = (
     Row((_SPEECH, "nothing"), _SPEECH, (), NO_INPUT, 4),
     Row((_SPEECH, _BILLING_EARLY), _SPEECH, ((0.5, "billing"),), _SAID, 2.2, 1.3),
     Row((_SPEECH, _BILLING_LATE), _SPEECH, ((2.5, "billing"),), _SAID, 4.2),
-    Row((f'{_SPEECH} speechTimeout="3"', _BILLING_LATE), f'{_SPEECH} speechTimeout="3"', ((2.5, "billing"),), _SAID, 5.7),
+    Row((f'{_SPEECH} speechTimeout="3"', _BILLING_LATE), f'{_SPEECH} speechTimeout="3"',
+        ((2.5, "billing"),), _SAID, 5.7),
     Row((_SPEECH, "says “my” from 6 to 7 s, “bill” from 8 to 9 s"), _SPEECH,
         ((2.3, "opening hours"), (4.2, "billing")), "SpeechResult=opening hours billing", 6),
     Row((f'{_SPEECH} timeout="3"', "speaks from 6 s for longer than the timeout"), f'{_SPEECH} timeout="1"',
@@ -74,7 +75,8 @@ def document(attributes: str, hints: str = HINTS) -> str:
     timeout = "" if "timeout=" in attributes else 'timeout="2"'
     return (
         f'<Response><Gather {attributes} {timeout} hints="{hints}" action="/got">'
-        f'<Play loop="{PROMPT_SECONDS:g}">/tone-{PROMPT_HERTZ:g}.wav</Play></Gather><Redirect>/nothing</Redirect></Response>'
+        f'<Play loop="{PROMPT_SECONDS:g}">/tone-{PROMPT_HERTZ:g}.wav</Play></Gather>'
+        "<Redirect>/nothing</Redirect></Response>"
     )
 
 

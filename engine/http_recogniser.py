@@ -64,7 +64,7 @@ class HttpRecogniser:
             ) as response:
                 if response.status != 200:
                     raise RecogniserUnavailable(f"the recogniser answered with status {response.status}")
-                return _understood(await response.content.read(MAX_BYTES))
+                return _understood(await _body(response))
         except (aiohttp.ClientError, OSError) as error:
             raise RecogniserUnavailable(f"the recogniser cannot be reached: {type(error).__name__}") from None
         except TimeoutError:
@@ -78,15 +78,25 @@ class HttpRecogniser:
             await asyncio.sleep(0)
 
 
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > MAX_BYTES:
+            raise RecogniserUnavailable(f"the recogniser's answer has more than {MAX_BYTES} octets")
+    return bytes(body)
+
+
 def _understood(body: bytes) -> Understood:
     try:
         answer = json.loads(body)
         text, confidence = answer["text"], answer.get("confidence", CONFIDENCE)
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         raise RecogniserUnavailable("the recogniser's answer is not JSON with a text") from None
-    if not isinstance(text, str) or isinstance(confidence, bool) or not isinstance(confidence, int | float):
+    numeric = isinstance(confidence, int | float) and not isinstance(confidence, bool)
+    if not isinstance(text, str) or not numeric or math.isnan(confidence):
         raise RecogniserUnavailable("the recogniser's answer is not JSON with a text")
-    return Understood(" ".join(text.split()), min(max(float(confidence), 0.0), 1.0))
+    return Understood(" ".join(text.split()), float(min(max(confidence, 0), 1)))
 
 
 def _wav(samples: Samples) -> bytes:

@@ -6,9 +6,9 @@ out and named in the reply. What fits no phrase well enough is nothing.
 
 from __future__ import annotations
 
-import functools
+import itertools
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pocketsphinx import Decoder
@@ -24,12 +24,28 @@ _WORD_PENALTY = 0.003
 # synthetic speech nine tenths of what was right lie above the middle one, a third of what fits no phrase.
 _CERTAIN_SCORE, _LEAST_SCORE, _WORST_SCORE = -1.5, -5.5, -6.5
 _LEAST_PROBABILITY = 1e-320
-_KEPT_GRAMMARS = 64
+KEPT_GRAMMARS = 64
+"""Of as many Gathers the grammar is ready when it is asked for again."""
+
 # -40 dBFS, and 0.3 s
 _SILENCE = 300
 _MARGIN = 300 * 8
+# Hints named in a reply, which is bounded.
+_NAMED = 20
 _PAUSES = ("<s>", "</s>", "<sil>", "[NOISE]")
 
+
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    """A search of the decoder by its name; the phrases that it knows, and those with a word that it does not."""
+
+    name: str
+    known: list[str]
+    unknown: list[str]
+
+
+_grammars: dict[str | None, _Grammar] = {}
+_numbers = itertools.count()
 _decoder = Decoder(lm=None, loglevel="FATAL", wip=_WORD_PENALTY)
 
 
@@ -40,30 +56,33 @@ def handle(request: Header, body: bytes) -> tuple[Header, Body]:
     `text`, empty where nothing was understood, `confidence` 0 to 1, `unknown` the hints that cannot be heard.
     """
     hints: str | None = request["hints"]
-    name, known, unknown = _grammar(hints)
-    _decoder.activate_search(name)
+    grammar = _use_grammar(hints)
     _decoder.start_utt()
     _decoder.process_raw(widened(_trimmed(np.frombuffer(body, np.int16))).tobytes(), no_search=False, full_utt=True)
     _decoder.end_utt()
     found = _decoder.hyp()
     score = _score()
     text = found.hypstr if found is not None and score >= _LEAST_SCORE else ""
-    if not whole(text, known):
+    if not whole(text, grammar.known):
         # The search ended in the middle of a phrase
         text = ""
     confidence = min((score - _WORST_SCORE) / (_CERTAIN_SCORE - _WORST_SCORE), 1.0) if text else 0.0
-    return {"text": text, "confidence": round(confidence, 3), "unknown": list(unknown)}, b""
+    return {"text": text, "confidence": round(confidence, 3), "unknown": grammar.unknown[:_NAMED]}, b""
 
 
-@functools.lru_cache(_KEPT_GRAMMARS)
-def _grammar(hints: str | None) -> tuple[str, Sequence[str], Sequence[str]]:
-    """The name of its search, the phrases in it, and those left out."""
-    said = phrases(hints)
-    known = [phrase for phrase in said if all(_decoder.lookup_word(word) for word in phrase.split())]
-    # A search takes as long to build as it is large; names come round, so that no more than so many are kept.
-    name = f"g{_grammar.cache_info().misses % _KEPT_GRAMMARS}"
-    _decoder.add_jsgf_string(name, jsgf(known))
-    return name, known, [phrase for phrase in said if phrase not in known]
+def _use_grammar(hints: str | None) -> _Grammar:
+    """Makes the decoder listen for the grammar of `hints`."""
+    grammar = _grammars.pop(hints, None)
+    if grammar is None:
+        said = phrases(hints)
+        known = [phrase for phrase in said if all(_decoder.lookup_word(word) for word in phrase.split())]
+        grammar = _Grammar(f"grammar {next(_numbers)}", known, [phrase for phrase in said if phrase not in known])
+        _decoder.add_jsgf_string(grammar.name, jsgf(known))
+    _grammars[hints] = grammar
+    _decoder.activate_search(grammar.name)
+    if len(_grammars) > KEPT_GRAMMARS:
+        _decoder.remove_search(_grammars.pop(next(iter(_grammars))).name)
+    return grammar
 
 
 def _trimmed(samples: Samples) -> Samples:

@@ -14,6 +14,7 @@ from media.speech import NoRecogniser, RecogniserUnavailable, Understood, gramma
 from media.speech.activity import WINDOW, ActivityDetectors
 from media.speech.endpoint import Began, Ended, EndPointer, Happened, Part
 from media.speech.listener import joined
+from media.worker.grammar import KEPT_GRAMMARS, handle
 from media.worker.highband import widened
 from media.worker.phrases import MAX_PHRASES, jsgf, phrases, whole
 from tests.media.sounds import audio_file
@@ -101,6 +102,17 @@ class TestEmbedded:
         (said,) = await self.understood((samples, None))
         wanted = ["four", "two", "seven", "one", "nine"]
         assert sum(word in said.text.split() for word in wanted) >= 3, said
+
+    def test_a_grammar_that_was_crowded_out_is_made_again(self) -> None:
+        body = on_a_line(spoken("opening hours")).tobytes()
+        hints = "billing, opening hours"
+        for number in range(KEPT_GRAMMARS + 2):
+            assert handle({"hints": f"phrase {number}"}, bytes(16000))[0]["text"] == ""
+            if number % 20 == 0:
+                assert handle({"hints": hints}, body)[0]["text"] == "opening hours"
+        for number in range(KEPT_GRAMMARS):
+            handle({"hints": f"other {number}"}, bytes(3200))
+        assert handle({"hints": hints}, body)[0]["text"] == "opening hours"
 
     async def test_other_languages_are_refused(self) -> None:
         recogniser = grammar_recogniser()

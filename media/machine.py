@@ -44,8 +44,10 @@ _SPAN = 2 * _FRAME
 _PURE = 0.85
 # A tone keeps its pitch; a voice glides.
 _DRIFT_HZ = 30.0
-# A lost or late packet spoils what two frames are looked at for.
-_MISSED = 3
+# Packets that are lost or late make a hole in a tone of this many frames at most; one that was heard for long enough is
+# over after fewer.
+_GAP = 10
+_ENDED = 3
 
 _Samples: TypeAlias = npt.NDArray[np.int16]
 
@@ -98,12 +100,12 @@ class MachineDetector:
         pitch = tone_pitch(np.concatenate([self._before, frame])) if loud else None
         if self._tone_frames and (pitch is None or abs(pitch - self._pitch) > _DRIFT_HZ):
             self._missed += 1
-            if self._missed > _MISSED:
+            if self._missed > (_ENDED if self._tone_heard else _GAP):
                 self._tone_frames = self._missed = 0
         elif pitch is None:
             return
         elif self._tone_frames:
-            self._tone_frames += 1 + self._missed
+            self._tone_frames += 1
             self._missed = 0
         else:
             # The span begins a frame earlier.

@@ -121,6 +121,10 @@ class TestTone:
         tone = sine(1000, 0.4, amplitude=0.1) + np.random.default_rng(2).normal(0, 150, 3200).astype(np.int16)
         assert answered_by(silence(0.2), tone, silence(0.3)) == "machine"
 
+    @pytest.mark.parametrize(("hole", "expected"), [(0.16, "machine"), (0.3, None)])
+    def test_packets_that_are_lost_do_not_hide_it(self, hole: float, expected: str | None) -> None:
+        assert answered_by(silence(0.2), sine(1000, 0.2), silence(hole), sine(1000, 0.2), silence(0.3)) == expected
+
     def test_the_pitch_is_right_to_25_hz(self) -> None:
         assert tone_pitch(sine(1000, 0.04)) == pytest.approx(1000, abs=25)
         assert tone_pitch(voice(0.04)) is None

@@ -1,4 +1,6 @@
-"""Records what a session receives to a WAV file: 8 kHz, 16 bit PCM, one channel (contract §6.6, §10.7).
+"""Records what a session receives, or what is said in a room, to a WAV file (contract §6.6, §10.7).
+
+It is 8 kHz, 16 bit PCM, one channel.
 
 Samples are written about once a second on another thread. The file has a temporary name and a header that is right
 after every write, so that what a killed process leaves behind can be played; it gets its own name when it is whole.
@@ -13,11 +15,12 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from media.room import Room
 from media.session import MediaSession
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,8 @@ HEADER_BYTES: Final = 44
 _SAMPLE_BYTES: Final = 2
 _FRAME_BYTES: Final = RATE // FRAMES_PER_SECOND * _SAMPLE_BYTES
 _MOVED_AT_ONCE: Final = 1 << 20
+
+Tapped: TypeAlias = MediaSession | Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,9 @@ class WavWriter:
 
 
 class SessionRecording:
-    """A recording of one session, which it taps. `begin`, then `silent` and `stop`."""
+    """A recording of one session or room, which it taps. `begin`, then `silent` and `stop`."""
 
-    def __init__(self, session: MediaSession, path: Path, writer: WavWriter, silence: float) -> None:
+    def __init__(self, session: Tapped, path: Path, writer: WavWriter, silence: float) -> None:
         self._session = session
         self._path = path
         self._file = writer
@@ -122,7 +127,7 @@ class SessionRecording:
         session.tap(self._hear)
 
     @classmethod
-    async def begin(cls, session: MediaSession, path: Path, *, silence: float = 0.0) -> SessionRecording:
+    async def begin(cls, session: Tapped, path: Path, *, silence: float = 0.0) -> SessionRecording:
         """Starts to record to `path`, in whose folder the unfinished file lies too.
 
         After `silence` seconds of silence in a row `silent` returns; 0: never. Raises OSError when the file cannot

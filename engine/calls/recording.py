@@ -9,29 +9,25 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import structlog
 
+from engine.calls.status_callback import StatusCallbacks
 from engine.errors import EngineError
-from engine.http import USER_AGENT
+from engine.model import RecordingSource
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
-from media import MediaSession, RecordedFile, SessionRecording, beep
-from voyloml import HttpExchange, HttpFailure, HttpRequest, sign
+from media import MediaSession, RecordedFile, Room, SessionRecording, beep
+from voyloml import HttpExchange
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
-from voyloml.signature import HEADER as SIGNATURE
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
+    from engine.calls.conference import Member
 
 logger = structlog.get_logger(__name__)
 
 FINISH_SECONDS: Final = 10.0
 """How long the end of a call waits for its recording (contract §11.6)."""
-
-CALLBACK_SECONDS: Final = 10.0
-CALLBACK_BYTES: Final = 4096
-"""Bytes of an answer to a status callback that are read; nothing is made of them."""
 
 CHANNELS: Final = 1
 
@@ -71,7 +67,7 @@ class LegRecording:
 
     async def _stop(self) -> Recorded | None:
         file = await self._audio.stop(trim=self._order.trim, least=AUDIBLE_SECONDS)
-        return None if file is None else await self._recordings.keep(self._id, file, self._order)
+        return None if file is None else await self._recordings.keep(self._id, file, "record", self._order)
 
 
 class CallRecordings:
@@ -80,30 +76,41 @@ class CallRecordings:
     def __init__(self, call: Call, recordings: Recordings, exchange: HttpExchange) -> None:
         self._call = call
         self._recordings = recordings
-        self._exchange = exchange
+        self._callbacks = StatusCallbacks(exchange)
         self._running: LegRecording | None = None
-        self._told: set[asyncio.Task[None]] = set()
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
-        """Begins a recording of the caller after the tone; nothing is recorded where the application forbids it, or
-        where the file cannot be created, and the call's log says so."""
-        if self._call.application.recording == "never":
-            self._call.log("recording_off", {"applicationId": self._call.application.id})
+        """Begins a recording of the caller after the tone; nothing is recorded where `begin` gives nothing."""
+        if self.allowed and order.beep:
+            await _sound_tone(self._call.leg.session)
+        begun = await self.begin(self._call.leg.session, silence=order.silence)
+        if begun is None:
             return NothingRecorded()
-        session = self._call.leg.session
-        if order.beep:
-            await _sound_tone(session)
+        self._running = LegRecording(self, *begun, order)
+        return self._running
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the application lets its calls be recorded."""
+        return self._call.application.recording != "never"
+
+    async def begin(self, heard: MediaSession | Room, *, silence: float = 0.0) -> tuple[str, SessionRecording] | None:
+        """Begins to record what is received or said there: the recording's id, and its audio. None where the
+        application forbids it, or where the file cannot be created, and the call's log says so."""
+        if not self.allowed:
+            self._call.log("recording_off", {"applicationId": self._call.application.id})
+            return None
         recording_id, path = self._recordings.new_file(self._call.new.workspace_id)
         try:
-            audio = await SessionRecording.begin(session, path, silence=order.silence)
+            return recording_id, await SessionRecording.begin(heard, path, silence=silence)
         except OSError as error:
             logger.error("recording.not_begun", call=self._call.new.public_id, reason=str(error))  # noqa: TRY400
             self._call.log("recording_failed", {"warning": "the file could not be created"})
-            return NothingRecorded()
-        self._running = LegRecording(self, recording_id, audio, order)
-        return self._running
+            return None
 
-    async def keep(self, recording_id: str, file: RecordedFile, order: RecordingOrder) -> Recorded | None:
+    async def keep(
+        self, recording_id: str, file: RecordedFile, source: RecordingSource, order: RecordingOrder | None = None
+    ) -> Recorded | None:
         """Stores a recording whose file is whole; None, and no file, where the store does not take it."""
         call = self._call.new
         try:
@@ -112,7 +119,7 @@ class CallRecordings:
                 file.path,
                 call_id=call.id,
                 workspace_id=call.workspace_id,
-                source="record",
+                source=source,
                 seconds=file.seconds,
                 channels=CHANNELS,
                 size_bytes=file.size_bytes,
@@ -123,56 +130,28 @@ class CallRecordings:
             await asyncio.to_thread(Path.unlink, file.path, missing_ok=True)
             return None
         recorded = Recorded(recording_id, self._recordings.link(recording_id, PAYLOAD_LINK_SECONDS), file.seconds)
-        if order.status_callback is not None:
-            task = asyncio.create_task(self._tell(order.status_callback, recorded), name=f"callback {recording_id}")
-            self._told.add(task)
-            task.add_done_callback(self._told.discard)
+        if order is not None and order.status_callback is not None:
+            form = {
+                "RecordingSid": recorded.sid,
+                "RecordingUrl": recorded.url,
+                "RecordingDuration": str(round(recorded.seconds)),
+                "RecordingStatus": "completed",
+            }
+            self._callbacks.tell(self._call, "recording", order.status_callback, form)
         return recorded
 
-    async def close(self) -> None:
-        """Finishes the recording that runs; waits FINISH_SECONDS at most, after which it finishes by itself."""
-        if self._running is None:
-            return
+    async def close(self, member: Member | None = None) -> None:
+        """Finishes the recording that runs, and that of the conference of a member which ends with it; waits
+        FINISH_SECONDS at most, after which they finish by themselves."""
         try:
             async with asyncio.timeout(FINISH_SECONDS):
-                await self._running.stop()
+                if self._running is not None:
+                    await self._running.stop()
+                if member is not None:
+                    await member.leave()
         except TimeoutError:
             logger.error("recording.slow", call=self._call.new.public_id)  # noqa: TRY400
             self._call.log("recording_failed", {"warning": "the recording was not whole when the call was closed"})
-
-    async def _tell(self, url: str, recorded: Recorded) -> None:
-        """Requests the status callback, once; what comes of it is in the call's log."""
-        new = self._call.new
-        form = {
-            "CallSid": new.public_id,
-            "CallUuid": new.id,
-            "ApplicationId": self._call.application.id,
-            "WorkspaceId": new.workspace_id,
-            "RecordingSid": recorded.sid,
-            "RecordingUrl": recorded.url,
-            "RecordingDuration": str(round(recorded.seconds)),
-            "RecordingStatus": "completed",
-        }
-        body = urlencode(form).encode()
-        request = HttpRequest(
-            method="POST",
-            url=url,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Content-Type": "application/x-www-form-urlencoded",
-                SIGNATURE: sign(self._call.application.signing_secret, body, int(self._call.now().timestamp())),
-            },
-            body=body,
-            connect_timeout=CALLBACK_SECONDS,
-            total_timeout=CALLBACK_SECONDS,
-            max_bytes=CALLBACK_BYTES,
-        )
-        try:
-            reply = await self._exchange(request)
-        except HttpFailure as failure:
-            self._call.log("recording_callback_failed", {"url": url, "error": failure.message})
-            return
-        self._call.log("recording_callback", {"url": url, "status": reply.status})
 
 
 async def _sound_tone(session: MediaSession) -> None:

@@ -140,8 +140,8 @@ class TestUsage:
         assert run.returncode == 0
         listed = re.findall(r"^  ([a-z]+)  ", run.stdout.partition("Commands:")[2], flags=re.MULTILINE)
         assert listed == [
-            *("serve", "init", "validate", "simulate", "call", "calls", "trace", "backup", "restore", "bench", "doctor"),
-            *("key", "workspace", "user", "db", "admin"),
+            *("serve", "init", "validate", "simulate", "call", "calls", "trace", "backup", "restore", "bench"),
+            *("doctor", "key", "workspace", "user", "db", "admin"),
         ]
 
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -78,7 +78,7 @@ class Measurement:
         )
 
 
-class _Child:
+class Child:
     """A process that takes and gives lines of JSON."""
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -130,6 +130,7 @@ _SUBJECTS: dict[str, tuple[str, ...]] = {
     "floor": ("bench.generator", "--mode", "floor"),
     "asyncio": ("bench.baseline",),
     "rooms": ("bench.conference", "--subject"),
+    "streams": ("bench.streams", "--subject"),
     **{name: ("bench.kernel", "--subject", "--suite", suite) for name, suite in _SUITES.items()},
 }
 
@@ -145,11 +146,11 @@ def measure(subject: str, calls: int, seconds: float) -> Measurement:
     calls = max(round(calls / _UNIT), 1) * _UNIT
     subject_core, generator_core = cores()
     secured = ("--suite", _SUITES[subject]) if subject in _SUITES else ()
-    generator = _Child(
+    generator = Child(
         "bench.generator", "--mode", "generate", "--calls", str(calls), "--core", str(generator_core), *secured
     )
     module, *arguments = _SUBJECTS[subject]
-    served = _Child(module, *arguments, "--calls", str(calls), "--core", str(subject_core))
+    served = Child(module, *arguments, "--calls", str(calls), "--core", str(subject_core))
     try:
         far_ports = generator.ask()["ports"]
         near_ports = served.ask()["ports"]

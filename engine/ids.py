@@ -54,6 +54,11 @@ def new_workspace_id() -> str:
     return "ws_" + secrets.token_hex(6)
 
 
+def new_stream_id() -> str:
+    """The id of a stream of a call's audio, `st_` + 12 hex."""
+    return "st_" + secrets.token_hex(6)
+
+
 def new_trunk_username() -> str:
     """The SIP username of an outbound trunk, `t_` + 12 hex."""
     return "t_" + secrets.token_hex(6)

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
+    from media.live import LiveSource
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
     from media.recording import RecordedFile, SessionRecording
     from media.room import Room
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
+    from media.stream_audio import FRAME_SAMPLES, L16_RATES, L16Audio, StreamAudio, UlawAudio
     from media.tones import beep, entry_tone, exit_tone, ringback
 
 _HOMES = {
@@ -53,10 +55,12 @@ _HOMES = {
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
+    "media.live": ("LiveSource",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("RecordedFile", "SessionRecording"),
     "media.room": ("Room",),
+    "media.stream_audio": ("FRAME_SAMPLES", "L16_RATES", "L16Audio", "StreamAudio", "UlawAudio"),
     "media.tones": ("beep", "entry_tone", "exit_tone", "ringback"),
     "media.session": ("MediaSession",),
     "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
@@ -64,6 +68,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FRAME_SAMPLES",
+    "L16_RATES",
     "SRTP_SUITES",
     "AudioDecoder",
     "AudioError",
@@ -74,7 +80,9 @@ __all__ = [
     "EmbeddedSpeech",
     "FirstPacket",
     "ItemEnded",
+    "L16Audio",
     "Latched",
+    "LiveSource",
     "MediaConfig",
     "MediaEvent",
     "MediaPlane",
@@ -96,8 +104,10 @@ __all__ = [
     "SpeechUnavailable",
     "SrtpParameters",
     "Stored",
+    "StreamAudio",
     "StreamError",
     "StreamParameters",
+    "UlawAudio",
     "beep",
     "entry_tone",
     "exit_tone",

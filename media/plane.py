@@ -156,11 +156,15 @@ class MediaPlane:
         if session is not None and session.generation == event[2]:
             session.take_event(event)
 
-    def _take_frame(self, slot: int, generation: int, samples: Samples) -> None:
-        # A room's slot comes as -1 and below.
-        taker = self._sessions[slot] if slot >= 0 else self._rooms[-1 - slot]
-        if taker is not None and taker.generation == generation:
-            taker.take_frame(samples)
+    def _take_frame(self, slot: int, generation: int, track: int, tick: int, samples: Samples) -> None:
+        if slot < 0:  # a room's slot comes as -1 and below
+            room = self._rooms[-1 - slot]
+            if room is not None and room.generation == generation:
+                room.take_frame(samples)
+            return
+        session = self._sessions[slot]
+        if session is not None and session.generation == generation:
+            session.take_frame(track, tick, samples)
 
     def _fail(self, _failure: BaseException | None) -> None:
         self._running = False

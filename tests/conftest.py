@@ -18,17 +18,28 @@ REAL_TIME = (
     "engine/",
     "server/",
     "media/test_",
-    "sdk/",
+    "sdk/test_control",
+    "sdk/test_examples",
+    "sdk/test_golden",
+    "sdk/test_node",
+    "sdk/test_python_engine",
+    "sdk/test_python_requests",
     "sip/test_useragent",
     "sip/test_transport",
     "sip/test_torture_uas",
 )
 """Calls, phones and processes."""
 
+WHOLE_ENGINE = ("engine/", "server/", "sdk/")
+"""Those of them that run beside the others, for they mostly wait."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs in real time."""
     for item in items:
-        if item.path.relative_to(TESTS).as_posix().startswith(REAL_TIME):
+        path = item.path.relative_to(TESTS).as_posix()
+        if path.startswith(REAL_TIME):
             item.add_marker(pytest.mark.real_time)
+        if path.startswith(WHOLE_ENGINE):
+            item.add_marker(pytest.mark.whole_engine)

@@ -8,6 +8,7 @@ from engine.calls.leg import LegSettings
 from engine.calls.placing import OutgoingCalls
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
+from engine.calls.streaming import StreamServices
 from engine.calls.switchboard import Switchboard
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "LegSettings",
     "OutgoingCalls",
     "PromptSources",
+    "StreamServices",
     "Switchboard",
 ]

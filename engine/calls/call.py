@@ -26,8 +26,9 @@ from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
+from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
-from engine.model import Application, CallOutcome, NewCall, Number
+from engine.model import Application, CallOutcome, EventType, NewCall, Number, RoutingAttempt
 from engine.recordings import Recordings
 from engine.records import CallRecords
 from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
@@ -73,26 +74,35 @@ class CallServices:
     recordings: Recordings
     conferences: ConferenceRooms
     queues: CallQueues
+    streams: StreamServices
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class Call:
-    """A call to a number of a workspace; `outbound.OutboundCall` is one from a number.
+    """A call to a number of a workspace; `outbound.OutboundCall` is one from a number, `connected.ConnectedCall` one
+    that is put through without an application.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
     `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
     while the end of the record may still be waiting for the store.
     """
 
-    def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
+    def __init__(self, new: NewCall, number: Number, application: Application | None, services: CallServices) -> None:
         self.new = new
         self.number = number
-        self.application = application
         self.leg: AudioLeg
+        self.routing_attempts: list[RoutingAttempt] = []
+        self._application = application
         self._services = services
         self.recordings = CallRecordings(self, services.recordings, services.exchange)
         self._control = LegControl(
-            self, services.sources, services.calling, self.recordings, services.conferences, services.queues
+            self,
+            services.sources,
+            services.calling,
+            self.recordings,
+            services.conferences,
+            services.queues,
+            CallStreams(self, services.streams, services.exchange),
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
@@ -103,8 +113,16 @@ class Call:
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
+        self._ringing_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
         self._limit: asyncio.TimerHandle | None = None
+
+    @property
+    def application(self) -> Application:
+        """The application that runs the call. Raises RuntimeError for a call without one."""
+        if self._application is None:
+            raise RuntimeError("no application runs this call")
+        return self._application
 
     @property
     def _log(self) -> structlog.typing.FilteringBoundLogger:
@@ -153,8 +171,20 @@ class Call:
     def _was_answered(self) -> None:
         self._answered_at = time.monotonic()
         self._answer_stored = asyncio.create_task(
-            self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
+            self._services.records.answered(self.new.id, self._services.now(), tuple(self.routing_attempts)),
+            name=f"answered {self.new.public_id}",
         )
+
+    def _rings(self) -> None:
+        """The far end of a call out rings; stored once."""
+        if self._ringing_stored is None:
+            self._ringing_stored = asyncio.create_task(self._store_ringing(), name=f"ringing {self.new.public_id}")
+
+    async def _store_ringing(self) -> None:
+        try:
+            await self._services.records.ringing(self.new.id)
+        except EngineError as error:
+            self._log.warning("call.ringing_not_stored", reason=error.message)
 
     async def open_early_media(self) -> None:
         """Opens early media to a caller who is not answered. Raises nothing: a failure ends the call."""
@@ -187,8 +217,7 @@ class Call:
         self._running = True
         try:
             await self._begin()
-            result = await self._interpret()
-            self._finish_run(result)
+            await self._carry_out()
         except EngineError as error:
             self._log.error("call.not_stored", reason=error.message)
             self.end(outcome.STORE_UNAVAILABLE)
@@ -208,13 +237,23 @@ class Call:
     def _limit_to(self, seconds: float) -> None:
         self._limit = asyncio.get_running_loop().call_later(seconds, self.end, outcome.TIME_LIMIT)
 
+    async def _carry_out(self) -> None:
+        """What the call is for, from the stored record to the end."""
+        self._finish_run(await self._interpret())
+
+    def _announce(self) -> None:
+        """Tells the caller at once that it rings."""
+        if isinstance(self.leg, InboundLeg):
+            self.leg.incoming.ring()
+
     async def _begin(self) -> None:
         self._limit_to(self._services.call_seconds)
-        if self._end is None and isinstance(self.leg, InboundLeg):
-            self.leg.incoming.ring()
+        if self._end is None:
+            self._announce()
+        event: EventType = "call.placed" if self.new.direction == "outbound" else "call.received"
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                await self._services.records.create(self.new)
+                await self._services.records.create(self.new, event)
         except TimeoutError:
             raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
         self.on_stored()
@@ -328,6 +367,7 @@ class Call:
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
+            routing_attempts=tuple(self.routing_attempts),
         )
 
     def _on_sip(self, event: CallEvent) -> None:

@@ -14,6 +14,7 @@ from engine.calls.prompting import LegPrompting, PromptSources
 from engine.calls.queues import CallQueues, QueuedParty, WaitingCaller
 from engine.calls.recording import CallRecordings
 from engine.calls.refer import ReferEvent, Referral
+from engine.calls.streaming import CallStreams
 from voyloml import PromptItem
 from voyloml.capabilities import (
     Bridge,
@@ -24,6 +25,8 @@ from voyloml.capabilities import (
     RecordingOrder,
     RecordingRun,
     Referred,
+    Streaming,
+    StreamOrder,
     Waiting,
 )
 from voyloml.control import Prompting
@@ -43,9 +46,11 @@ class LegControl:
         recordings: CallRecordings,
         conferences: ConferenceRooms,
         queues: CallQueues,
+        streams: CallStreams,
     ) -> None:
         self._call = call
         self._recordings = recordings
+        self._streams = streams
         self._conferences = conferences
         self._queues = queues
         self._member: Member | None = None
@@ -55,6 +60,11 @@ class LegControl:
         self._sources = sources
         self._keys = KeyBuffer()
         self._prompting: LegPrompting | None = None
+
+    @property
+    def dialling(self) -> Dialling:
+        """What reaches other parties."""
+        return self._dialling
 
     @property
     def answered(self) -> bool:
@@ -96,6 +106,7 @@ class LegControl:
         if prompting is not None and key in prompting.interrupt_keys:
             prompting.interrupt()
         self._keys.press(key)
+        self._streams.press(key)
         self._dialling.on_caller_key(key)
         if self._waiting is not None:
             self._waiting.press(key)
@@ -133,6 +144,10 @@ class LegControl:
         self._waiting = self._queues.enqueue(self._call, queue, most=most)
         return self._waiting
 
+    async def stream(self, order: StreamOrder) -> Streaming:
+        """See `CallStreams.stream`. Raises StreamFailed."""
+        return await self._streams.stream(order)
+
     async def refer(self, uri: str) -> Referred:
         """Sends REFER on the caller's leg and returns what its NOTIFYs say."""
         self._referral = Referral()
@@ -144,7 +159,8 @@ class LegControl:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every leg that a Dial has made, and the recordings that run."""
+        """Ends every stream, every leg that a Dial has made, and the recordings that run."""
+        self._streams.close()
         await self._recordings.close(self._member)
         await self._dialling.close()
 

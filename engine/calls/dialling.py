@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.calls.audio_leg import LegSettings
-from engine.calls.carriers import legs_of, through_number, to_uri
+from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
 from engine.calls.outbound_leg import Destination, header_lines
-from engine.calls.party import DialledParty
+from engine.calls.party import UNREACHABLE, DialledParty
 from engine.calls.queues import CallQueues, QueuedParty
+from engine.calls.trunk_party import TrunkParty
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
-from engine.model import Number
+from engine.model import InboundTrunk, Number
 from engine.phone import PhoneNumberError, normalise
 from engine.sip_accounts import SipAccountDirectory
 from media import MediaPlane, MediaSession, PromptAudio, ringback
@@ -32,7 +33,8 @@ _Way = tuple[Destination, LegSettings]
 
 
 class CallingOut:
-    """What every Dial needs of the engine. `bind` it once SIP is there."""
+    """What every Dial needs of the engine. `bind` it once SIP is there; `is_down` tells by its id whether a trunk's
+    destination is known to be unreachable."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class CallingOut:
         self.domain = domain
         self.user_agent: UserAgent
         self.bindings: Callable[[str], Sequence[Binding]]
+        self.is_down: Callable[[str], bool] = lambda _destination_id: False
         self.tone = ringback()
 
     def bind(self, user_agent: UserAgent, bindings: Callable[[str], Sequence[Binding]]) -> None:
@@ -132,6 +135,12 @@ class Dialling:
         self._queues = queues
         self._parties: list[AnyParty] = []
 
+    def party(self, target: DialTarget, number: Number | None, *, shown: str | None = None) -> DialledParty:
+        """The party of a call that no application runs, not rung yet; telephones are called through `number`."""
+        party = self._party(target, number, shown, ())
+        self._parties.append(party)
+        return party
+
     def parties(
         self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
     ) -> Sequence[AnyParty]:
@@ -190,7 +199,7 @@ class Dialling:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))
         ways: list[_Way] = []
-        unreached = Unreached("failed", "unreachable")
+        unreached = UNREACHABLE
         if target.kind == "number":
             assert number is not None
             try:
@@ -201,6 +210,10 @@ class Dialling:
             ways = self._by_uri(target, self._caller(caller_id), sent)
         elif target.kind == "agent":
             ways = self._to_contacts(target.address, self._caller(caller_id), sent)
+        elif target.kind == "trunk" and (trunk := self._trunk(target.address)) is not None:
+            return self._trunk_party(trunk, target.address, self._caller(caller_id), sent)
+        elif target.kind == "trunk":
+            self._call.log("dial_unknown_trunk", {"to": target.address})
         else:
             self._call.log("verb_unavailable", {"verb": target.kind.capitalize(), "to": target.address})
         return DialledParty(
@@ -229,12 +242,27 @@ class Dialling:
         return shown
 
     def _headers(self, lines: Sequence[str]) -> Mapping[str, str]:
-        new = self._call.new
-        own = {"X-Voylo-Call-Id": new.public_id, "X-Voylo-To": new.to, "X-Voylo-From": new.from_}
-        if new.direction == "inbound":
-            own["Diversion"] = f"<{SipUri('sip', new.to, host=self._calling.domain())}>;reason=unconditional"
         theirs = {name: value for name, value in header_lines(lines) if not name.lower().startswith(OWN_HEADERS)}
-        return {**own, **theirs}
+        return {**voylo_headers(self._call.new, self._calling.domain()), **theirs}
+
+    def _trunk(self, id_or_name: str) -> InboundTrunk | None:
+        return self._calling.directory.inbound_trunks.find(self._call.new.workspace_id, id_or_name)
+
+    def _trunk_party(self, trunk: InboundTrunk, address: str, caller: str, headers: Mapping[str, str]) -> TrunkParty:
+        calling = self._calling
+        return TrunkParty(
+            new_call_id()[1],
+            address,
+            trunk,
+            lambda destination: (to_destination(destination, caller, headers, calling.domain()), calling.legs),
+            calling.is_down,
+            self._call.routing_attempts,
+            calling.user_agent,
+            calling.plane,
+            self._sources,
+            self._call.log,
+            self._call.now,
+        )
 
     def _by_carrier(self, number: Number, called: str, headers: Mapping[str, str]) -> list[_Way]:
         destination = through_number(number, called, headers)

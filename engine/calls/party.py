@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from engine.calls import outcome
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import end_of
 from engine.calls.info_keys import key_of_info
@@ -43,7 +44,10 @@ RINGING = frozenset({180, 181, 182, 183})
 
 
 class DialledParty:
-    """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`."""
+    """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`.
+
+    `on_progress`, set before it is rung, is told each leg's provisional responses, and early media is then taken.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class DialledParty:
         self.sid = sid
         self.address = address
         self.on_key: Callable[[str], object] = lambda _key: None
+        self.on_progress: Callable[[OutboundLeg, int], object] | None = None
         self._ways = ways
         self._user_agent = user_agent
         self._plane = plane
@@ -68,10 +73,11 @@ class DialledParty:
         self._legs: list[OutboundLeg] = []
         self._winner: OutboundLeg | None = None
         self._open = 0
-        self._rang = False
+        self._rang = self._refused = False
         self._ended = False
         self._reached: asyncio.Future[Unreached | None] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
+        self._left: End = outcome.CALLEE_HUNG_UP
         self._keys = KeyBuffer()
         self._key_ways = KeyWays()
         self._prompting: LegPrompting | None = None
@@ -82,6 +88,11 @@ class DialledParty:
         if self._winner is None:
             raise RuntimeError("the party has not answered")
         return self._winner.session
+
+    @property
+    def left(self) -> End:
+        """Why a party that had answered is gone."""
+        return self._left
 
     async def ring(self) -> Unreached | None:
         """Rings every way to the party until one answers (None) or all have failed. Cancelled: nobody rings on."""
@@ -139,6 +150,7 @@ class DialledParty:
                 destination,
                 lambda event: self._on_sip(leg, event),
                 lambda reason: self._failed(leg, Unreached("failed", "rejected", 488, self._rang), reason),
+                early_media=self.on_progress is not None,
             )
         except PortsExhausted as error:
             logger.error("media.ports_exhausted", reason=str(error), hint="widen media.rtp_ports")  # noqa: TRY400
@@ -148,8 +160,8 @@ class DialledParty:
 
     def _on_sip(self, leg: OutboundLeg, event: CallEvent) -> None:
         match event:
-            case Progress() if event.status in RINGING:
-                self._rang = True
+            case Progress():
+                self._progressed(leg, event.status)
             case Answered():
                 self._answered(leg)
             case Rejected():
@@ -162,10 +174,17 @@ class DialledParty:
             case Referred():
                 event.respond.reject(603)
                 self.log("transfer_declined", {"target": str(event.target)[:256]})
-            case RemoteHangup() | Failed() | HungUp():
-                self._lost(leg)
+            case RemoteHangup():
+                self._lost(leg, outcome.CALLEE_HUNG_UP)
+            case Failed() | HungUp():
+                self._lost(leg, outcome.NETWORK_ERROR)
             case _:
                 pass
+
+    def _progressed(self, leg: OutboundLeg, status: int) -> None:
+        self._rang = self._rang or status in RINGING
+        if self.on_progress is not None and self._winner is None:
+            self.on_progress(leg, status)
 
     def _answered(self, leg: OutboundLeg) -> None:
         if self._winner is not None or self._reached.done():
@@ -181,13 +200,15 @@ class DialledParty:
             return
         self.log("dial_leg_failed", {"sipCode": unreached.code, "cause": unreached.cause, "reason": reason[:128]})
         # Of several contacts a busy one says more than one that does not answer its door
-        if self._unreached is UNREACHABLE or unreached.status == "busy":
+        if not self._refused or unreached.status == "busy":
+            self._refused = True
             self._unreached = unreached
         if self._open == 0:
             self._reached.set_result(self._unreached)
 
-    def _lost(self, leg: OutboundLeg) -> None:
-        if leg is self._winner:
+    def _lost(self, leg: OutboundLeg, end: End) -> None:
+        if leg is self._winner and not self._gone.is_set():
+            self._left = end
             self._gone.set()
 
     def _hang_up(self, keep: OutboundLeg | None) -> None:
@@ -200,7 +221,7 @@ class DialledParty:
             case DigitStarted():
                 self._press(leg, event.key, "event")
             case MediaTimeout():
-                self._lost(leg)
+                self._lost(leg, outcome.MEDIA_TIMEOUT)
             case _:
                 pass
 

@@ -11,7 +11,17 @@ from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
-from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, RoomRow, SessionRow, SocketRow
+from media.kernel.layout import (
+    CLEARED_BYTES,
+    CNAME_AT,
+    COMMANDS_AT,
+    DIGITS_AT,
+    CoreRow,
+    RoomRow,
+    SessionRow,
+    SocketRow,
+)
+from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.reports import schedule_report, send_report
@@ -76,7 +86,10 @@ JOIN_FLAGS = 5
 TONE_ADDRESS = 3
 TONE_SAMPLES = 4
 
-# Stop, tap, a room's tap and close:
+# Live:
+LIVE_POSITION = 4
+
+# Stop, tap, a room's tap, live and close:
 ARGUMENT = 3
 
 
@@ -89,10 +102,9 @@ def _open(
     command: Words,
     command_address: int,
     address: int,
-    row_bytes: int,
 ) -> None:
     slot = command[1]
-    fill_octets(address, 0, row_bytes)
+    fill_octets(address, 0, CLEARED_BYTES)
     row.address = address
     row.slot = slot
     row.generation = command[2]
@@ -167,6 +179,8 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
         reset_codec(row.tap_decoder)
+    if row.sent_tapped and row.send_codec != command[START_CODEC]:
+        reset_codec(row.sent_decoder)
     if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
         reset_jitter(row)
     row.send_codec = command[START_CODEC]
@@ -197,6 +211,19 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         )
     if row.next_report == 0:
         schedule_report(row, core, core.now)
+
+
+@compiled
+def _set_taps(row: SessionRow, tracks: int) -> None:
+    """Give listeners the tracks whose bits are set; the decoder of one that is given already goes on."""
+    received = tracks >> c.TRACK_RECEIVED & 1
+    sent = tracks >> c.TRACK_SENT & 1
+    if received and row.tapped & c.TAPPED_LISTENER == 0:
+        reset_codec(row.tap_decoder)
+    if sent and row.sent_tapped == 0:
+        reset_codec(row.sent_decoder)
+    row.tapped = row.tapped & ~c.TAPPED_LISTENER | (c.TAPPED_LISTENER if received else 0)
+    row.sent_tapped = sent
 
 
 @compiled
@@ -264,7 +291,7 @@ def _obey(
         if row.state != c.FREE:
             core.commands_refused += 1
             return
-        _open(row, sock, core, groups, command, command_address, base + slot * row_bytes, row_bytes)
+        _open(row, sock, core, groups, command, command_address, base + slot * row_bytes)
         return
     if row.generation != command[2] or row.state in (c.FREE, c.CLOSING):
         return
@@ -288,8 +315,9 @@ def _obey(
     elif kind == c.COMMAND_DIGITS:
         _take_digits(row, core, command, command_address)
     elif kind == c.COMMAND_TAP:
-        row.tapped = row.tapped & ~c.TAPPED_LISTENER | command[ARGUMENT]
-        reset_codec(row.tap_decoder)
+        _set_taps(row, command[ARGUMENT])
+    elif kind == c.COMMAND_LIVE:
+        start_live(row, command[ARGUMENT], command[LIVE_POSITION])
     elif kind == c.COMMAND_HEAR:
         if command[HEAR_SLOT] < 0:
             stop_hearing(sessions, row)

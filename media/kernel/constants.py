@@ -76,6 +76,28 @@ ROOM_LEVEL_FRAMES = 8
 # The two codecs of G.711, whose whole sum is encoded once for all who say nothing.
 ROOM_SHARED = 2
 
+# Which frames go to a listener: received ones, and sent ones.
+TRACK_RECEIVED = 0
+TRACK_SENT = 1
+
+# Live sources.
+
+# Two seconds of the ring that asyncio writes to, in samples.
+LIVE_SAMPLES = 16_384
+# A source that ran dry is heard again when so much has come, or so many ticks after the first of it.
+LIVE_CUSHION_SAMPLES = 3 * TICK_SAMPLES
+LIVE_CUSHION_TICKS = 2
+
+# Words that asyncio writes (samples written, samples to leave out, position to tell of) and that the kernel does.
+LIVE_TAIL = 0
+LIVE_SKIP = 1
+LIVE_NOTIFY = 2
+LIVE_HEAD = 8
+LIVE_CURSOR_WORDS = 16
+LIVE_NO_POSITION = 2**62
+
+EVENT_LIVE_REACHED = 16
+
 # Jitter buffer.
 
 JITTER_SLOTS = 32
@@ -199,7 +221,7 @@ COMMANDS = 2048
 COMMAND_WORDS = 24
 EVENTS = 16384
 EVENT_WORDS = 8
-TAPS = 4096
+TAPS = 8192
 TAP_WORDS = 4
 # The last part of the event ring is kept for what a call waits for: digits, ends of playback, ends of sessions.
 EVENT_RESERVE = EVENTS // 4
@@ -224,10 +246,11 @@ COMMAND_CLOSE = 9
 COMMAND_HEAR = 10
 COMMAND_JOIN = 11
 COMMAND_LEAVE = 12
+COMMAND_LIVE = 13
 # The slot and generation of these are a room's.
-COMMAND_ROOM_OPEN = 13
-COMMAND_ROOM_TONE = 14
-COMMAND_ROOM_TAP = 15
+COMMAND_ROOM_OPEN = 32
+COMMAND_ROOM_TONE = 33
+COMMAND_ROOM_TAP = 34
 
 EVENT_DIGIT_STARTED = 1
 EVENT_DIGIT_ENDED = 2

@@ -39,8 +39,8 @@ class MediaCore:
     """A kernel thread with room for `capacity` sessions.
 
     `on_event` gets each event as a list of words (kind, slot, generation, time, three of its own), `on_frame` the slot
-    (of a room: -1 less its slot), the generation and the `(160,) int16` samples of each tapped frame, `on_failure` what
-    ended the thread unasked.
+    (of a room: -1 less its slot), the generation, the track, the tick and the `(160,) int16` samples of each tapped
+    frame, `on_failure` what ended the thread unasked. A room's frames have no track and no tick of their own.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class MediaCore:
         *,
         realtime: bool,
         on_event: Callable[[list[int]], None],
-        on_frame: Callable[[int, int, Samples], None],
+        on_frame: Callable[[int, int, int, int, Samples], None],
         on_failure: Callable[[BaseException | None], None],
     ) -> None:
         check_platform()
@@ -212,6 +212,6 @@ class MediaCore:
         # Fresh memory each time: listeners may keep their frames.
         audio = np.empty((_FRAMES_AT_ONCE, c.TICK_SAMPLES), np.int16)
         count = take_frames(self._cursors, self._tap_heads, self._tap_frames, heads, audio)
-        for place, (slot, generation, *_) in enumerate(heads[:count].tolist()):
-            self._on_frame(slot, generation, audio[place])
+        for place, (slot, generation, track, tick) in enumerate(heads[:count].tolist()):
+            self._on_frame(slot, generation, track, tick, audio[place])
         return count

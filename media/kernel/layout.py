@@ -64,12 +64,16 @@ class SessionRow:
     item_tail: int
     item_reported: int
     item_position: int
+    # Whether a live source is behind the queue.
+    live: int
 
     receiving: int
     receive_codec: int
     receive_payload_type: int
     event_payload_type: int
     tapped: int
+    # Whether a listener wants what is sent.
+    sent_tapped: int
     # Whom this session hears (a slot, or -1), and how many hear it.
     hears: int
     hears_generation: int
@@ -190,6 +194,13 @@ class SessionRow:
     remote_jitter: int
     reports_received: int
     bye_seen: int
+
+    live_head: int
+    live_dry: int
+    live_waited: int
+    live_codec: int
+    live_notified: int
+
     cname: Annotated[Octets, (c.CNAME_BYTES,)]
 
     drops: Annotated[Words, (c.DROPS,)]
@@ -209,7 +220,15 @@ class SessionRow:
     hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
+    # Written by asyncio as well.
+    live_cursors: Annotated[Words, (c.LIVE_CURSOR_WORDS,)]
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
+
+    # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
+    sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    # Written by asyncio.
+    live_samples: Annotated[Samples, (c.LIVE_SAMPLES,)]
 
 
 class RoomRow:
@@ -332,6 +351,7 @@ DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
+CLEARED_BYTES = _place(SessionRow, "sent_decoder")
 CLOCK_AT = _place(CoreRow, "clock")
 POLL_AT = _place(CoreRow, "poll")
 WAKE_VALUE_AT = _place(CoreRow, "wake_value")

@@ -13,6 +13,7 @@ from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.digits import report_digits
 from media.kernel.jitter import pull_frame
 from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow
+from media.kernel.live import report_live
 from media.kernel.native import (
     load_acquire,
     read_clock,
@@ -58,7 +59,7 @@ def _play_out(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int,
         now = core.now - (frames - 1 - frame) * c.TICK_NS
         pull_frame(row, core, now // 1000 * c.CLOCK_RATE // 1_000_000, now)
         if row.tapped & c.TAPPED_LISTENER:
-            post_frame(core, row)
+            post_frame(core, row, c.TRACK_RECEIVED, row.last_tick - (frames - 1 - frame))
         if row.tapped & c.TAPPED_BRIDGE:
             keep_heard(row, core)
     if row.tapped & c.TAPPED_ROOM:
@@ -77,6 +78,8 @@ def advance_session(
     send_tick(sessions, rooms, row, sock, core, tick, missed)
     give_up_event(row, core, core.now)
     report_items(row, core)
+    if row.live:
+        report_live(row, core)
     report_digits(row, core)
     if (tick + row.slot) % c.HOUSEKEEPING_TICKS == 0:
         _keep_house(row, sock, core, tick)

@@ -114,10 +114,18 @@ def publish_frame(core: CoreRow) -> None:
 
 
 @compiled
-def post_frame(core: CoreRow, row: SessionRow) -> None:
-    """Decode `core.frame`, just played out, for asyncio; where it does not keep up the frame is dropped and counted."""
+def post_frame(core: CoreRow, row: SessionRow, track: int, tick: int) -> None:
+    """Decode `core.frame`, received or sent in a tick, for asyncio.
+
+    Where asyncio does not keep up the frame is dropped and counted.
+    """
     place = claim_frame(core, row.slot, row.generation)
     if place < 0:
         return
-    decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
+    core.tap_heads[place, 2] = track
+    core.tap_heads[place, 3] = tick
+    if track == c.TRACK_SENT:
+        decode_frame(row.send_codec, core.frame, core.tap_frames[place], row.sent_decoder)
+    else:
+        decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
     publish_frame(core)

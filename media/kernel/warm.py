@@ -15,6 +15,7 @@ from media.kernel import constants as c
 from media.kernel.codecs import encode
 from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
 from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocate
+from media.kernel.live import publish, push_samples
 from media.kernel.loop import run
 from media.kernel.ring import push_rows, take_frames, take_rows
 
@@ -74,6 +75,9 @@ def warm_up() -> None:
     heads, audio = np.zeros((1, c.TAP_WORDS), np.int64), np.zeros((1, c.TICK_SAMPLES), np.int16)
     encode(np.zeros(c.TICK_SAMPLES, np.int16), "G722")
     take_frames(cursors, core["tap_heads"], core["tap_frames"], heads, audio)
+    live = sessions[0]["live_cursors"]
+    push_samples(live, sessions[0]["live_samples"], np.zeros(c.TICK_SAMPLES, np.int16), 0)
+    publish(live, c.LIVE_SKIP, 0)
 
 
 if __name__ == "__main__":

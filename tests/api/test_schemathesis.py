@@ -56,6 +56,7 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         recordings=engine.recordings,
         conferences=unused,
         queues=unused,
+        streams=unused,
     )
     legs = LegSettings(codecs=())
     return OutgoingCalls(

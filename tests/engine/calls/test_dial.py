@@ -154,6 +154,14 @@ class TestRinging:
             form = (await flow.wait_for("/done")).form
             assert (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"]) == ("busy", "486", "busy")
 
+    async def test_a_refusal_is_told_with_its_code_and_cause(self, engine: TestEngine, phone: Phone) -> None:
+        async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
+            callee.on_call = lambda call: call.incoming.reject(404)
+            await calling(engine, phone, flow)
+            form = (await flow.wait_for("/done")).form
+            told = (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"])
+            assert told == ("failed", "404", "unallocated_number")
+
     async def test_no_answer_is_cancelled_after_the_timeout(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (callee,), Flow(dial(callee.uri, 'timeout="1"')) as flow:
             call = await calling(engine, phone, flow)

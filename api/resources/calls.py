@@ -37,6 +37,7 @@ async def create_call(request: ApiRequest) -> CallPlaced:
         timeout=body.timeout,
         time_limit=body.time_limit,
         sip_headers=body.sip_headers,
+        machine_detection=body.machine_detection,
     )
     placed = await request.services.calls_out.place(request.workspace_id, order, request.idempotency_key)
     if placed.replayed:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from media.library import PromptLibrary, Stored
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
-    from media.recording import RecordedFile, SessionRecording
+    from media.recording import SessionRecording
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
     from media.tones import beep, ringback
+    from media.two_way_recording import TwoWayRecording
+    from media.wav_file import RecordedFile, finish_left_behind
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -54,9 +56,11 @@ _HOMES = {
     "media.library": ("PromptLibrary", "Stored"),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
-    "media.recording": ("RecordedFile", "SessionRecording"),
+    "media.recording": ("SessionRecording",),
     "media.tones": ("beep", "ringback"),
     "media.session": ("MediaSession",),
+    "media.two_way_recording": ("TwoWayRecording",),
+    "media.wav_file": ("RecordedFile", "finish_left_behind"),
     "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -95,7 +99,9 @@ __all__ = [
     "Stored",
     "StreamError",
     "StreamParameters",
+    "TwoWayRecording",
     "beep",
+    "finish_left_behind",
     "ringback",
 ]
 

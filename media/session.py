@@ -35,6 +35,7 @@ from media.kernel.keys import Keyring, SrtpError
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import StreamError, StreamParameters, start_arguments
+from media.kernel.tape import TapeReader, Tapes
 from media.prompt import PromptAudio
 
 _log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class MediaSession:
         self._on_event = on_event
         self._on_closed = on_closed
         self._playlist = Playlist(slot, generation, core.push, self._playback_ended)
+        self._tapes = Tapes(slot, generation, self._row["taped"], core.push)
         self._digits: deque[_Digits] = deque()
         self._digits_busy = False
         self._listener: TapListener | None = None
@@ -243,6 +245,14 @@ class MediaSession:
         self._listener = listener
         self._command(c.COMMAND_TAP, 0 if listener is None else 1)
 
+    def tape(self) -> TapeReader:
+        """Keep what is received and what is sent from the next tick on, side by side, for whoever takes it in time.
+
+        From the first start on there is a frame of both for each 20 ms, silence where there was none; before, and after
+        `close`, there are none.
+        """
+        return self._tapes.open()
+
     def hear(self, other: "MediaSession | None") -> None:
         """Send what another session of the same plane receives, from the next tick on; None ends it.
 
@@ -279,6 +289,7 @@ class MediaSession:
             _resolve(digits.sent, False)
         self._digits.clear()
         self._listener = None
+        self._tapes.release()
         self._keyring.close()
         statistics = read_session(self._row, self.generation)
         for sock in self._sockets:
@@ -324,6 +335,8 @@ class MediaSession:
             self._tell(MediaTimeout(self, when / c.NANOSECONDS))
         elif kind == c.EVENT_BYE:
             self._tell(RtcpBye(self, when / c.NANOSECONDS))
+        elif kind == c.EVENT_TAPE_ENDED:
+            self._tapes.ended(first)
         elif kind == c.EVENT_KEYS_DROPPED:
             self._keyring.drop(first, second)
         elif kind == c.EVENT_DIGITS_SENT:

@@ -14,6 +14,7 @@ from media.kernel.latch import AF_INET, expect_source, same_address, set_address
 from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, SessionRow, SocketRow
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
+from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
 from media.kernel.srtp import use_contexts
@@ -65,6 +66,11 @@ DIGITS_SYMBOLS = 7
 # Hear:
 HEAR_SLOT = 3
 HEAR_GENERATION = 4
+
+# Tape; without an address it ends:
+TAPE_NUMBER = 3
+TAPE_ADDRESS = 4
+TAPE_FRAMES = 5
 
 # Stop, tap and close:
 ARGUMENT = 3
@@ -156,6 +162,8 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
         reset_codec(row.tap_decoder)
+        reset_codec(row.tape_received_decoder)
+        reset_codec(row.tape_sent_decoder)
     if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
         reset_jitter(row)
     row.send_codec = command[START_CODEC]
@@ -168,10 +176,10 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
     row.event_clock = command[START_EVENT_CLOCK]
     row.packet_samples = command[START_PACKET_SAMPLES]
     row.sending = command[START_SEND]
+    # The time-out counts from here, not from the last packet before a hold or before the answer to early media.
+    row.alive_since = core.now
+    row.timed_out = 0
     if moved or row.receiving != command[START_RECEIVE]:
-        # The time-out counts from here, not from the last packet before a hold.
-        row.alive_since = core.now
-        row.timed_out = 0
         reset_jitter(row)
     row.receiving = command[START_RECEIVE]
     if command[START_SRTP_NUMBER] != row.srtp_number:
@@ -268,6 +276,11 @@ def _obey(
             stop_hearing(sessions, row)
         else:
             start_hearing(sessions, row, command[HEAR_SLOT], command[HEAR_GENERATION])
+    elif kind == c.COMMAND_TAPE:
+        if command[TAPE_ADDRESS] == 0:
+            stop_taping(row, core)
+        else:
+            start_taping(row, command[TAPE_NUMBER], command[TAPE_ADDRESS], command[TAPE_FRAMES])
     elif kind == c.COMMAND_CLOSE:
         _close(sessions, sock, core, groups, row, slot)
 

@@ -59,10 +59,15 @@ RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 
-# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it.
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a tape.
 
 TAPPED_LISTENER = 1
 TAPPED_BRIDGE = 2
+TAPPED_RECORDER = 4
+
+# Tapes: so many frames go round, 5 s; a tape's number and count share a word, which is published as a whole.
+TAPE_FRAMES = 250
+TAPE_COUNT_BITS = 32
 
 # Jitter buffer.
 
@@ -210,6 +215,7 @@ COMMAND_DIGITS = 7
 COMMAND_TAP = 8
 COMMAND_CLOSE = 9
 COMMAND_HEAR = 10
+COMMAND_TAPE = 11
 
 EVENT_DIGIT_STARTED = 1
 EVENT_DIGIT_ENDED = 2
@@ -222,6 +228,7 @@ EVENT_DIGITS_SENT = 8
 EVENT_CLOSED = 9
 EVENT_STARTED = 10
 EVENT_KEYS_DROPPED = 11
+EVENT_TAPE_ENDED = 12
 
 # Statistics.
 

@@ -78,6 +78,12 @@ class SessionRow:
     hearers: int
     heard_codec: int
     heard_frames: int
+    # Where what is received and sent is kept for a recording; its first tick.
+    tape_number: int
+    tape_address: int
+    tape_frames: int
+    tape_first: int
+    tape_untold: int
     source: Address
     source_rank: int
 
@@ -198,6 +204,9 @@ class SessionRow:
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
     heard: Annotated[Octets, (c.TICK_SAMPLES,)]
     tap_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    taped: Annotated[Words, (1,)]
+    tape_received_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    tape_sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
@@ -314,6 +323,7 @@ NAMES_AT = _place(CoreRow, "names")
 CONTROLS_AT = _place(CoreRow, "controls")
 PACKET_AT = _place(CoreRow, "packet")
 FRAME_AT = _place(CoreRow, "frame")
+SAMPLES_AT = _place(CoreRow, "samples")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
 PROTECTED_AT = _place(CoreRow, "protected")
 SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")

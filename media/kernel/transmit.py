@@ -12,6 +12,7 @@ from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
 from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, SessionRow, SocketRow
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, sendto
 from media.kernel.player import fill_audio, plays_nothing
+from media.kernel.record import tape_sent
 from media.kernel.rtp import write_rtp_header
 from media.kernel.srtp import protect
 
@@ -92,6 +93,8 @@ def send_tick(
         row.marker_due = 1
         row.pending_samples = 0
         return
+    if row.tapped & c.TAPPED_RECORDER:
+        tape_sent(row, core, tick, target)
     if whole:
         write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)
         _send_packet(row, sock, core, c.RTP_HEADER_BYTES + c.TICK_SAMPLES)

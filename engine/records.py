@@ -20,7 +20,18 @@ from engine.call_events import state_change
 from engine.call_log import CallLogBuffer
 from engine.errors import Conflict, EngineError, NotFound, ValidationFailed
 from engine.ids import is_public_call_id, parse_uuid
-from engine.model import Call, CallLogEntry, CallOutcome, EventType, HangupBy, HangupCause, NewCall, Outcome, Page
+from engine.model import (
+    Call,
+    CallLogEntry,
+    CallOutcome,
+    EventType,
+    HangupBy,
+    HangupCause,
+    NewCall,
+    Outcome,
+    Page,
+    Recording,
+)
 from engine.outbox import Outbox, StoredEvent
 from engine.store import Row, Store
 from engine.store import calls as queries
@@ -109,6 +120,19 @@ class CallRecords:
             self._live.pop(call_id, None)
         finally:
             self._closing.discard(call_id)
+
+    async def find(self, call_id: str) -> Call | None:
+        """A call of any workspace by its UUID."""
+        return await self._find(call_id)
+
+    def recording_completed(self, call: Call, recording: Recording, at: datetime) -> StoredEvent:
+        """The event that a recording became available after the end of its call; to be stored together with it, and
+        then given to `tell`."""
+        return self._outbox.recording_event(recording, call, at)
+
+    def tell(self, event: StoredEvent) -> None:
+        """Has an event that is committed sent to whoever wants it."""
+        self._outbox.wake(event)
 
     def abandon(self, call_id: str) -> None:
         """Forgets a call whose end cannot be stored; the next start closes its record."""

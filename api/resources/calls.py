@@ -38,6 +38,7 @@ async def create_call(request: ApiRequest) -> CallPlaced:
         variables=body.variables,
         timeout=body.timeout,
         time_limit=body.time_limit,
+        record=body.record,
         sip_headers=body.sip_headers,
     )
     key = None

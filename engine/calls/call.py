@@ -25,7 +25,8 @@ from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.recording import CallRecordings
 from engine.errors import EngineError, Unavailable
-from engine.model import Application, CallOutcome, NewCall, Number
+from engine.model import Application, CallOutcome, NewCall, Number, RecordingMode
+from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
 from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
@@ -86,8 +87,9 @@ class Call:
         self.application = application
         self.leg: AudioLeg
         self._services = services
-        recordings = CallRecordings(self, services.recordings, services.exchange)
-        self._control = LegControl(self, services.sources, services.calling, recordings)
+        files = RecordingFiles(services.recordings, services.records)
+        self._recordings = CallRecordings(self, services.recordings, files, services.exchange)
+        self._control = LegControl(self, services.sources, services.calling, self._recordings)
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()
@@ -109,6 +111,21 @@ class Call:
     def answered(self) -> bool:
         """True from our 200 on."""
         return self._answered_at is not None
+
+    @property
+    def recording_mode(self) -> RecordingMode:
+        """Whether the application has every call recorded, none, or leaves it to the call."""
+        return self.application.recording
+
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the call is recorded from its answer to its end without being asked to."""
+        return self.recording_mode == "always"
+
+    def record_whole(self) -> None:
+        """Records both sides of the call's leg from now until the call ends, once, unless the application forbids it:
+        left the party of the leg, right what it hears. The leg has audio."""
+        self._recordings.record_whole()
 
     def attach(self, leg: InboundLeg) -> None:
         """Binds the leg; its SIP events arrive here from now on."""
@@ -149,6 +166,8 @@ class Call:
         self._answer_stored = asyncio.create_task(
             self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
         )
+        if self.recorded_whole:
+            self.record_whole()
 
     async def open_early_media(self) -> None:
         """Opens early media to a caller who is not answered. Raises nothing: a failure ends the call."""
@@ -277,6 +296,7 @@ class Call:
             self._log.exception("call.audio_not_closed")
         self.on_released()
         await self._store_end(self._outcome(end, answered_at, ended_at, ended))
+        self._recordings.call_closed()
         logger.info(
             "call.ended",
             call=self.new.public_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +27,7 @@ class LegControl:
     def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
         self._call = call
         self._recordings = recordings
-        self._dialling = Dialling(call, sources, calling)
+        self._dialling = Dialling(call, sources, calling, recordings)
         self._referral: Referral | None = None
         self._sources = sources
         self._keys = KeyBuffer()
@@ -108,9 +109,9 @@ class LegControl:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every leg that a Dial has made, and the recording that runs."""
-        await self._recordings.close()
-        await self._dialling.close()
+        """Ends every leg that a Dial has made, and finishes the recordings that run."""
+        # At the same time: nobody stays on the line until a file is whole.
+        await asyncio.gather(self._recordings.close(), self._dialling.close())
 
     def release(self) -> None:
         """Stops whatever plays; the call is over."""

@@ -11,6 +11,7 @@ from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import legs_of, through_number, to_uri
 from engine.calls.outbound_leg import Destination, header_lines
 from engine.calls.party import DialledParty
+from engine.calls.recording import CallRecordings, KeptRecording
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.model import Number
@@ -18,7 +19,7 @@ from engine.phone import PhoneNumberError, normalise
 from engine.sip_accounts import SipAccountDirectory
 from media import MediaPlane, MediaSession, PromptAudio, ringback
 from sip import Binding, Credentials, LocalProtocolError, SipParseError, SipUri, UserAgent
-from voyloml.capabilities import DialRefused, DialTarget, Unreached
+from voyloml.capabilities import DialRefused, DialTarget, Recorded, Unreached
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
@@ -88,33 +89,38 @@ class Ringback:
 
 
 class LegBridge:
-    """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys."""
+    """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys; `recording` is of both."""
 
-    def __init__(self, dialling: Dialling, caller: MediaSession, party: DialledParty) -> None:
+    def __init__(
+        self, dialling: Dialling, caller: MediaSession, party: DialledParty, recording: KeptRecording | None
+    ) -> None:
         self._dialling = dialling
         self._caller = caller
         self._party = party
         self._session = party.session
+        self._recording = recording
         self._caller.hear(self._session)
         self._session.hear(self._caller)
         dialling.on_caller_key = self._session.send_digits
         party.on_key = self._caller.send_digits
 
-    async def stop(self) -> None:
-        """Parts them. There is no recording."""
+    async def stop(self) -> Recorded | None:
+        """Parts them; their recording once it can be fetched, where there is one."""
         self._dialling.on_caller_key = self._party.on_key = lambda _key: None
         self._caller.hear(None)
         self._session.hear(None)
+        return None if self._recording is None else await self._recording.stop()
 
 
 class Dialling:
     """The Dials of one call; voyloml's `Dialler`, without the call's own prompts."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut) -> None:
+    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
         self.on_caller_key: Callable[[str], object] = lambda _key: None
         self._call = call
         self._sources = sources
         self._calling = calling
+        self._recordings = recordings
         self._parties: list[DialledParty] = []
 
     def parties(
@@ -135,11 +141,11 @@ class Dialling:
         return Ringback(self._call.leg.session, self._calling.tone)
 
     def bridge(self, party: DialledParty, *, record: bool) -> LegBridge:
-        """Lets the caller and the party hear each other; a recording that is ordered is not made, the log says so."""
-        if record:
-            self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "record"})
+        """Lets the caller and the party hear each other; `record` keeps what they say, unless the application forbids
+        it."""
         self._call.log("dial_bridged", {"leg": party.sid, "to": party.address})
-        return LegBridge(self, self._call.leg.session, party)
+        recording = self._recordings.record_dialled() if record else None
+        return LegBridge(self, self._call.leg.session, party, recording)
 
     async def close(self) -> None:
         """Ends every party's legs; the call is over."""

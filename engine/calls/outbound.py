@@ -20,7 +20,8 @@ RINGING_STATUSES = frozenset({180, 183})
 
 @dataclass(frozen=True, slots=True)
 class RingOrder:
-    """How a party is called: where, for how many seconds it may ring, for how many it may then last.
+    """How a party is called: where, for how many seconds it may ring, for how many it may then last, and whether that
+    is recorded.
 
     `destination` None: the number has no way out, and the call fails without a try.
     """
@@ -28,6 +29,7 @@ class RingOrder:
     destination: Destination | None
     timeout: float
     time_limit: float
+    record: bool = False
 
 
 class OutboundCall(Call):
@@ -43,6 +45,11 @@ class OutboundCall(Call):
         self._order = order
         self._picked_up = asyncio.Event()
         self._ringing_stored: asyncio.Task[None] | None = None
+
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the call is recorded from its answer to its end without being asked to."""
+        return super().recorded_whole or self._order.record
 
     def call_by(self, leg: OutboundLeg) -> None:
         """Binds the leg, which is placed when the call runs."""

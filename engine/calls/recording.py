@@ -1,25 +1,27 @@
-"""`Record` on a live call: voyloml's `Recorder` on the caller's audio (contract §10.7).
+"""The recordings of a live call: of the caller by `Record`, of both sides by `Dial` and as a whole (contract §6.6, §7,
+§10.6, §10.7).
 
-What was said is in the store, and its link works, before the interpreter hears that the recording is over. A call that
-ends finishes its recording first, within a bound.
+What was said is in the store, and its link works, before anybody hears that a recording is over. A call that ends
+finishes its recordings first, within a bound; what is slower tells of itself by `recording.completed`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import structlog
 
+from engine.calls.recording_callback import tell_recorded
 from engine.errors import EngineError
-from engine.http import USER_AGENT
+from engine.model import RecordingSource
+from engine.recording_files import RecordingFile, RecordingFiles
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
-from media import MediaSession, RecordedFile, SessionRecording, beep
-from voyloml import HttpExchange, HttpFailure, HttpRequest, sign
+from media import MediaSession, RecordedFile, SessionRecording, TwoWayRecording, beep
+from voyloml import HttpExchange
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
-from voyloml.signature import HEADER as SIGNATURE
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
@@ -27,13 +29,7 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 FINISH_SECONDS: Final = 10.0
-"""How long the end of a call waits for its recording (contract §11.6)."""
-
-CALLBACK_SECONDS: Final = 10.0
-CALLBACK_BYTES: Final = 4096
-"""Bytes of an answer to a status callback that are read; nothing is made of them."""
-
-CHANNELS: Final = 1
+"""How long the end of a call waits for its recordings (contract §11.6)."""
 
 
 class NothingRecorded:
@@ -47,132 +43,158 @@ class NothingRecorded:
         return None
 
 
-class LegRecording:
-    """voyloml's `RecordingRun`: a recording of the caller that is kept once it is over."""
+class KeptRecording:
+    """A recording under way, which is kept once it is over. `finish` ends it and gives its file."""
 
     def __init__(
-        self, recordings: CallRecordings, recording_id: str, audio: SessionRecording, order: RecordingOrder
+        self,
+        recordings: CallRecordings,
+        made: RecordingFile,
+        finish: Callable[[], Awaitable[RecordedFile | None]],
+        status_callback: str | None = None,
     ) -> None:
         self._recordings = recordings
-        self._id = recording_id
-        self._audio = audio
-        self._order = order
+        self._made = made
+        self._finish = finish
+        self._status_callback = status_callback
         self._stopping: asyncio.Task[Recorded | None] | None = None
+
+    async def stop(self) -> Recorded | None:
+        """Ends the recording; the same result each time, which cancelling the wait does not lose."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name=f"recording {self._made.id}")
+        return await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> Recorded | None:
+        whole = await self._finish()
+        recorded = None if whole is None else await self._recordings.keep(self._made, whole, self._status_callback)
+        self._recordings.over(self)
+        return recorded
+
+
+class LegRecording(KeptRecording):
+    """voyloml's `RecordingRun`: a recording of the caller."""
+
+    def __init__(
+        self, recordings: CallRecordings, made: RecordingFile, audio: SessionRecording, order: RecordingOrder
+    ) -> None:
+        super().__init__(
+            recordings, made, lambda: audio.stop(trim=order.trim, least=AUDIBLE_SECONDS), order.status_callback
+        )
+        self._audio = audio
 
     async def silent(self) -> None:
         """Returns when there was as much silence as ordered."""
         await self._audio.silent()
 
-    async def stop(self) -> Recorded | None:
-        """Ends the recording; the same result each time, which cancelling the wait does not lose."""
-        if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop(), name=f"recording {self._id}")
-        return await asyncio.shield(self._stopping)
-
-    async def _stop(self) -> Recorded | None:
-        file = await self._audio.stop(trim=self._order.trim, least=AUDIBLE_SECONDS)
-        return None if file is None else await self._recordings.keep(self._id, file, self._order)
-
 
 class CallRecordings:
-    """The recordings of one call, one after the other."""
+    """The recordings of one call; several may run at a time."""
 
-    def __init__(self, call: Call, recordings: Recordings, exchange: HttpExchange) -> None:
+    def __init__(self, call: Call, recordings: Recordings, files: RecordingFiles, exchange: HttpExchange) -> None:
         self._call = call
         self._recordings = recordings
+        self._files = files
         self._exchange = exchange
-        self._running: LegRecording | None = None
+        self._running: set[KeptRecording] = set()
         self._told: set[asyncio.Task[None]] = set()
+        self._whole = False
+        self._late = False
+        self._closed = asyncio.Event()
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
         """Begins a recording of the caller after the tone; nothing is recorded where the application forbids it, or
         where the file cannot be created, and the call's log says so."""
-        if self._call.application.recording == "never":
-            self._call.log("recording_off", {"applicationId": self._call.application.id})
+        if self._forbidden():
             return NothingRecorded()
         session = self._call.leg.session
         if order.beep:
             await _sound_tone(session)
-        recording_id, path = self._recordings.new_file(self._call.new.workspace_id)
+        made = self._new("record")
         try:
-            audio = await SessionRecording.begin(session, path, silence=order.silence)
+            audio = await SessionRecording.begin(session, made.path, silence=order.silence, part=made.part)
         except OSError as error:
             logger.error("recording.not_begun", call=self._call.new.public_id, reason=str(error))  # noqa: TRY400
             self._call.log("recording_failed", {"warning": "the file could not be created"})
             return NothingRecorded()
-        self._running = LegRecording(self, recording_id, audio, order)
-        return self._running
+        run = LegRecording(self, made, audio, order)
+        self._running.add(run)
+        return run
 
-    async def keep(self, recording_id: str, file: RecordedFile, order: RecordingOrder) -> Recorded | None:
-        """Stores a recording whose file is whole; None, and no file, where the store does not take it."""
-        call = self._call.new
+    def record_whole(self) -> None:
+        """Records both sides of the call's leg from now until the call ends, once; not where the application forbids
+        it. The leg has audio."""
+        if not self._whole and not self._forbidden():
+            self._whole = True
+            self._begin("call")
+
+    def record_dialled(self) -> KeptRecording | None:
+        """Records both sides of the call's leg from now until it is stopped; None where the application forbids it."""
+        return None if self._forbidden() else self._begin("dial")
+
+    def _begin(self, source: RecordingSource) -> KeptRecording:
+        made = self._new(source)
+        audio = TwoWayRecording(self._call.leg.session, made.path, made.part)
+
+        async def finish() -> RecordedFile | None:
+            whole = await audio.stop()
+            if audio.failed:
+                self._call.log("recording_failed", {"warning": "the audio could not be written", "source": source})
+            return whole
+
+        run = KeptRecording(self, made, finish)
+        self._running.add(run)
+        return run
+
+    def _forbidden(self) -> bool:
+        if self._call.recording_mode != "never":
+            return False
+        self._call.log("recording_off", {"applicationId": self._call.new.application_id})
+        return True
+
+    def _new(self, source: RecordingSource) -> RecordingFile:
+        return self._files.new(self._call.new.id, self._call.new.workspace_id, source)
+
+    async def keep(self, made: RecordingFile, whole: RecordedFile, status_callback: str | None) -> Recorded | None:
+        """Stores a recording whose file is whole; None where the store does not take it, which the next start tries
+        again."""
+        call = self._call
+        if self._late:
+            # Events of a call are stored in their order.
+            await self._closed.wait()
         try:
-            await self._recordings.add(
-                recording_id,
-                file.path,
-                call_id=call.id,
-                workspace_id=call.workspace_id,
-                source="record",
-                seconds=file.seconds,
-                channels=CHANNELS,
-                size_bytes=file.size_bytes,
-            )
+            await self._files.keep(made, whole, after_end=call.now() if self._late else None)
         except EngineError as error:
-            logger.error("recording.not_stored", call=call.public_id, reason=error.message)  # noqa: TRY400
-            self._call.log("recording_failed", {"warning": "the recording could not be stored"})
-            await asyncio.to_thread(Path.unlink, file.path, missing_ok=True)
+            logger.error("recording.not_stored", call=call.new.public_id, reason=error.message)  # noqa: TRY400
+            call.log("recording_failed", {"warning": "the recording could not be stored"})
+            await asyncio.to_thread(Path.rename, whole.path, made.part)
             return None
-        recorded = Recorded(recording_id, self._recordings.link(recording_id, PAYLOAD_LINK_SECONDS), file.seconds)
-        if order.status_callback is not None:
-            task = asyncio.create_task(self._tell(order.status_callback, recorded), name=f"callback {recording_id}")
+        recorded = Recorded(made.id, self._recordings.link(made.id, PAYLOAD_LINK_SECONDS), whole.seconds)
+        if status_callback is not None:
+            telling = tell_recorded(call, self._exchange, status_callback, recorded)
+            task = asyncio.create_task(telling, name=f"callback {made.id}")
             self._told.add(task)
             task.add_done_callback(self._told.discard)
         return recorded
 
-    async def close(self) -> None:
-        """Finishes the recording that runs; waits FINISH_SECONDS at most, after which it finishes by itself."""
-        if self._running is None:
-            return
-        try:
-            async with asyncio.timeout(FINISH_SECONDS):
-                await self._running.stop()
-        except TimeoutError:
-            logger.error("recording.slow", call=self._call.new.public_id)  # noqa: TRY400
-            self._call.log("recording_failed", {"warning": "the recording was not whole when the call was closed"})
+    def over(self, run: KeptRecording) -> None:
+        """A recording is kept, or lost."""
+        self._running.discard(run)
 
-    async def _tell(self, url: str, recorded: Recorded) -> None:
-        """Requests the status callback, once; what comes of it is in the call's log."""
-        new = self._call.new
-        form = {
-            "CallSid": new.public_id,
-            "CallUuid": new.id,
-            "ApplicationId": self._call.application.id,
-            "WorkspaceId": new.workspace_id,
-            "RecordingSid": recorded.sid,
-            "RecordingUrl": recorded.url,
-            "RecordingDuration": str(round(recorded.seconds)),
-            "RecordingStatus": "completed",
-        }
-        body = urlencode(form).encode()
-        request = HttpRequest(
-            method="POST",
-            url=url,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Content-Type": "application/x-www-form-urlencoded",
-                SIGNATURE: sign(self._call.application.signing_secret, body, int(self._call.now().timestamp())),
-            },
-            body=body,
-            connect_timeout=CALLBACK_SECONDS,
-            total_timeout=CALLBACK_SECONDS,
-            max_bytes=CALLBACK_BYTES,
-        )
-        try:
-            reply = await self._exchange(request)
-        except HttpFailure as failure:
-            self._call.log("recording_callback_failed", {"url": url, "error": failure.message})
+    async def close(self) -> None:
+        """Finishes what runs; waits FINISH_SECONDS at most, after which it finishes by itself."""
+        if not self._running:
             return
-        self._call.log("recording_callback", {"url": url, "status": reply.status})
+        stopping = [asyncio.ensure_future(run.stop()) for run in self._running]
+        _, late = await asyncio.wait(stopping, timeout=FINISH_SECONDS)
+        if late:
+            self._late = True
+            logger.error("recording.slow", call=self._call.new.public_id, recordings=len(late))
+            self._call.log("recording_late", {"warning": "a recording was not whole when the call was closed"})
+
+    def call_closed(self) -> None:
+        """The record of the call is closed, and its terminal event stored."""
+        self._closed.set()
 
 
 async def _sound_tone(session: MediaSession) -> None:

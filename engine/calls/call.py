@@ -21,6 +21,7 @@ from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
+from engine.calls.media_report import media_report
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.recording import CallRecordings
@@ -29,7 +30,7 @@ from engine.model import Application, CallOutcome, NewCall, Number, RecordingMod
 from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
+from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
 from sip import (
     CallEvent,
     Cancelled,
@@ -291,7 +292,7 @@ class Call:
         try:
             statistics = await self.leg.close()
             if statistics is not None:
-                self.log("media", _media_report(statistics))
+                self.log("media", media_report(statistics))
         except Exception:
             self._log.exception("call.audio_not_closed")
         self.on_released()
@@ -388,23 +389,8 @@ class Call:
         match event:
             case DigitStarted():
                 self._press(event.key, "event")
-            case MediaTimeout() if self.answered:
+            case MediaTimeout() if self.answered and not self.leg.held:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
             case _:
                 pass
-
-
-def _media_report(statistics: SessionStatistics) -> dict[str, object]:
-    """What the call's log says of its audio: how much, how well, what was dropped for which reason."""
-    return {
-        "packetsIn": statistics.packets_in,
-        "packetsOut": statistics.packets_out,
-        "lost": statistics.lost,
-        "late": statistics.late,
-        "jitterMs": round(statistics.jitter_ms, 2),
-        "concealedMs": round(statistics.concealed_ms),
-        "dropped": {reason: count for reason, count in statistics.dropped.items() if count},
-        "roundTripMs": statistics.rtt_ms,
-        "remoteLost": statistics.remote_lost,
-    }

@@ -103,6 +103,10 @@ class LegControl:
         self._referral = Referral()
         return await self._referral.outcome(self._call.leg.sip, uri)
 
+    def referred(self) -> Referred:
+        """What is known of the last REFER."""
+        return Referred(accepted=False, code=0) if self._referral is None else self._referral.so_far
+
     def refer_told(self, event: ReferEvent) -> None:
         """What the caller's phone says of our REFER."""
         if self._referral is not None:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import legs_of, through_number, to_uri
-from engine.calls.outbound_leg import Destination, header_lines
+from engine.calls.leg import InboundLeg
+from engine.calls.outbound_leg import Destination, OutboundLeg, header_lines
 from engine.calls.party import DialledParty
 from engine.calls.recording import CallRecordings, KeptRecording
 from engine.directory import NumberDirectory
@@ -17,8 +19,9 @@ from engine.ids import new_call_id
 from engine.model import Number
 from engine.phone import PhoneNumberError, normalise
 from engine.sip_accounts import SipAccountDirectory
-from media import MediaPlane, MediaSession, PromptAudio, ringback
+from media import MediaPlane, MediaSession, PortsExhausted, PromptAudio, ringback
 from sip import Binding, Credentials, LocalProtocolError, SipParseError, SipUri, UserAgent
+from sip.sdp import SdpRejected
 from voyloml.capabilities import DialRefused, DialTarget, Recorded, Unreached
 
 if TYPE_CHECKING:
@@ -88,6 +91,62 @@ class Ringback:
         self._session.stop(self._group)
 
 
+class RealRinging:
+    """What the first party with early media lets hear, until stopped; the tone while there is none.
+
+    A caller who is not answered hears it as early media too.
+    """
+
+    interrupted = False
+
+    def __init__(self, call: Call, tone: PromptAudio, parties: Sequence[DialledParty]) -> None:
+        self._call = call
+        self._sound = tone
+        self._tone = self._ring()
+        self._heard: OutboundLeg | None = None
+        self._stopped = asyncio.Event()
+        for party in parties:
+            party.on_progress = self._progressed
+
+    async def wait(self) -> None:
+        """Returns when it was stopped."""
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """Silence with the next tick."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._tone.stop()
+        if self._heard is not None:
+            self._call.leg.session.hear(None)
+
+    def _ring(self) -> NoSound | Ringback:
+        return Ringback(self._call.leg.session, self._sound) if self._call.leg.answered else NoSound()
+
+    def _progressed(self, leg: OutboundLeg, _status: int) -> None:
+        if self._stopped.is_set() or (self._heard is not None and not self._heard.over):
+            return
+        if leg.negotiated is not None and self._caller_hears():
+            self._tone.stop()
+            self._heard = leg
+            self._call.leg.session.hear(leg.session)
+        elif self._heard is not None:
+            # It has ended, and the next party only rings.
+            self._heard = None
+            self._call.leg.session.hear(None)
+            self._tone = self._ring()
+
+    def _caller_hears(self) -> bool:
+        caller = self._call.leg
+        if isinstance(caller, InboundLeg) and not caller.has_audio:
+            try:
+                caller.open_early_media()
+            except (PortsExhausted, SdpRejected) as error:
+                self._call.log("early_media_unavailable", {"warning": str(error)})
+        return caller.has_audio
+
+
 class LegBridge:
     """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys; `recording` is of both."""
 
@@ -122,6 +181,7 @@ class Dialling:
         self._calling = calling
         self._recordings = recordings
         self._parties: list[DialledParty] = []
+        self._dialled: Sequence[DialledParty] = ()
 
     def parties(
         self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
@@ -130,12 +190,14 @@ class Dialling:
         number = self._presented(caller_id) if any(target.kind == "number" for target in targets) else None
         parties = [self._party(target, number, caller_id, headers) for target in targets]
         self._parties += parties
+        self._dialled = parties
         return parties
 
-    def ringback(self, *, real: bool) -> NoSound | Ringback:
-        """A tone for a caller who is answered; the caller's phone makes its own before (180 has been sent)."""
+    def ringback(self, *, real: bool) -> NoSound | Ringback | RealRinging:
+        """A tone for a caller who is answered; the caller's phone makes its own before (180 has been sent). With `real`
+        what the parties of the Dial let hear as early media."""
         if real:
-            self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "dialMusic", "value": "real"})
+            return RealRinging(self._call, self._calling.tone, self._dialled)
         if not self._call.leg.answered:
             return NoSound()
         return Ringback(self._call.leg.session, self._calling.tone)

@@ -17,9 +17,14 @@ from sip import (
     CallEvent,
     Credentials,
     Endpoint,
+    Failed,
+    HungUp,
     NameAddr,
     Offer,
     OutgoingCall,
+    Progress,
+    Rejected,
+    RemoteHangup,
     SipParseError,
     SipUri,
     UserAgent,
@@ -47,8 +52,8 @@ class Destination:
 class OutboundLeg(AudioLeg):
     """A party that is rung, and spoken to once it has answered.
 
-    `answered` is true once the far end has answered with audio that both sides can speak. When it answers with
-    something else the leg is hung up, and `place`'s `on_unusable` is told.
+    `answered` is true once the far end has answered with audio that both sides can speak, `over` once the leg has
+    ended. When it answers with something else the leg is hung up, and `place`'s `on_unusable` is told.
     """
 
     def __init__(
@@ -59,9 +64,12 @@ class OutboundLeg(AudioLeg):
         on_media: Callable[[MediaEvent], None],
     ) -> None:
         super().__init__(plane, settings, on_media)
+        self.over = False
         self._user_agent = user_agent
         self._on_event: Callable[[CallEvent], None] = lambda _event: None
         self._on_unusable: Callable[[str], None] = lambda _reason: None
+        self._early_media = False
+        self._early_answer: bytes | None = None
         self._call: OutgoingCall | None = None
 
     @property
@@ -86,13 +94,16 @@ class OutboundLeg(AudioLeg):
         destination: Destination,
         on_event: Callable[[CallEvent], None],
         on_unusable: Callable[[str], None],
+        *,
+        early_media: bool = False,
     ) -> None:
         """Sends the INVITE with our offer. Nothing is told before this returns.
 
         `on_unusable` is told in place of `Answered` when the answer holds no audio that we can use; the leg is hung up
-        by then. Raises media.PortsExhausted, and LocalProtocolError for text that cannot be sent.
+        by then. With `early_media` the audio runs from the first response with SDP on, as `negotiated` then shows.
+        Raises media.PortsExhausted, and LocalProtocolError for text that cannot be sent.
         """
-        self._on_event, self._on_unusable = on_event, on_unusable
+        self._on_event, self._on_unusable, self._early_media = on_event, on_unusable, early_media
         remote = destination.next_hop.host if destination.next_hop is not None else destination.uri.host
         advertised = self._settings.media_address or self._user_agent.local_address_for(remote)
         self._session = self._plane.open(self._listening_host(advertised), self._on_media)
@@ -114,6 +125,7 @@ class OutboundLeg(AudioLeg):
 
     def hangup(self, sip_code: int = 0) -> None:
         """Ends the leg, with CANCEL before its answer and BYE after it; does nothing when it is over."""
+        self.over = True
         if self._call is not None:
             self._call.hangup()
 
@@ -131,17 +143,32 @@ class OutboundLeg(AudioLeg):
     def _take(self, event: CallEvent) -> None:
         if isinstance(event, Answered) and not self.answered:
             try:
-                self._agree(event.body)
+                # The answer may have come in a reliable provisional response, and not again (RFC 3262 §5).
+                self._agree(event.body or self._early_answer)
             except (SdpRejected, SipParseError) as error:
                 log.warning("sip.unusable_answer", call_id=self.call_id, reason=str(error))
                 self.hangup()
                 self._on_unusable(str(error))
                 return
             self.answered = True
+        elif isinstance(event, Progress) and event.body:
+            self._early_answer = event.body
+            self._hear_early(event.body)
         elif isinstance(event, Offer):
             self.renegotiate(event)
             return
+        elif isinstance(event, Rejected | RemoteHangup | Failed | HungUp):
+            self.over = True
         self._on_event(event)
+
+    def _hear_early(self, body: bytes) -> None:
+        """Takes early media; what cannot be used of it is left to the answer."""
+        if not self._early_media or self.answered:
+            return
+        try:
+            self._agree(body)
+        except (SdpRejected, SipParseError) as error:
+            log.info("sip.unusable_early_media", call_id=self.call_id, reason=str(error))
 
     def _agree(self, body: bytes | None) -> None:
         assert self._sent is not None

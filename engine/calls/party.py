@@ -16,6 +16,7 @@ from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import end_of
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyBuffer, KeyWays
+from engine.calls.media_report import media_report
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import CallLog, LegPrompting, PromptSources
@@ -43,7 +44,10 @@ RINGING = frozenset({180, 181, 182, 183})
 
 
 class DialledParty:
-    """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`."""
+    """voyloml's `Party` on SIP legs. `sid` is the public id of the leg; `unreached` is said of one without `ways`.
+
+    `on_progress`, set before it is rung, is told each leg's provisional responses, and early media is then taken.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class DialledParty:
         self.sid = sid
         self.address = address
         self.on_key: Callable[[str], object] = lambda _key: None
+        self.on_progress: Callable[[OutboundLeg, int], object] | None = None
         self._ways = ways
         self._user_agent = user_agent
         self._plane = plane
@@ -68,8 +73,8 @@ class DialledParty:
         self._legs: list[OutboundLeg] = []
         self._winner: OutboundLeg | None = None
         self._open = 0
-        self._rang = False
-        self._ended = False
+        self._rang = self._refused = False
+        self._ended = self._reported = False
         self._reached: asyncio.Future[Unreached | None] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
         self._keys = KeyBuffer()
@@ -125,7 +130,10 @@ class DialledParty:
             self.log("dial_leg_ended", {"answered": self._winner is not None})
         self._hang_up(keep=None)
         for leg in self._legs:
-            await leg.close()
+            statistics = await leg.close()
+            if statistics is not None and leg.answered and not self._reported:
+                self._reported = True
+                self.log("media", media_report(statistics))
 
     def log(self, kind: str, data: Mapping[str, object]) -> None:
         """One entry in the call's log that names this leg."""
@@ -139,6 +147,7 @@ class DialledParty:
                 destination,
                 lambda event: self._on_sip(leg, event),
                 lambda reason: self._failed(leg, Unreached("failed", "rejected", 488, self._rang), reason),
+                early_media=self.on_progress is not None,
             )
         except PortsExhausted as error:
             logger.error("media.ports_exhausted", reason=str(error), hint="widen media.rtp_ports")  # noqa: TRY400
@@ -148,8 +157,8 @@ class DialledParty:
 
     def _on_sip(self, leg: OutboundLeg, event: CallEvent) -> None:
         match event:
-            case Progress() if event.status in RINGING:
-                self._rang = True
+            case Progress():
+                self._progressed(leg, event.status)
             case Answered():
                 self._answered(leg)
             case Rejected():
@@ -167,6 +176,11 @@ class DialledParty:
             case _:
                 pass
 
+    def _progressed(self, leg: OutboundLeg, status: int) -> None:
+        self._rang = self._rang or status in RINGING
+        if self.on_progress is not None and self._winner is None:
+            self.on_progress(leg, status)
+
     def _answered(self, leg: OutboundLeg) -> None:
         if self._winner is not None or self._reached.done():
             leg.hangup()
@@ -181,7 +195,8 @@ class DialledParty:
             return
         self.log("dial_leg_failed", {"sipCode": unreached.code, "cause": unreached.cause, "reason": reason[:128]})
         # Of several contacts a busy one says more than one that does not answer its door
-        if self._unreached is UNREACHABLE or unreached.status == "busy":
+        if not self._refused or unreached.status == "busy":
+            self._refused = True
             self._unreached = unreached
         if self._open == 0:
             self._reached.set_result(self._unreached)
@@ -199,7 +214,7 @@ class DialledParty:
         match event:
             case DigitStarted():
                 self._press(leg, event.key, "event")
-            case MediaTimeout():
+            case MediaTimeout() if not leg.held:
                 self._lost(leg)
             case _:
                 pass

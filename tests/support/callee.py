@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.calls.audio_leg import stream_parameters
 from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio
 from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
-from sip.sdp import LocalAudio, answer_offer, parse_sdp
-from tests.support.phone import PCMA, PCMU, parameters
+from sip.sdp import SUITES, LocalAudio, answer_offer, parse_sdp
+from tests.support.phone import PCMA, PCMU
 from tests.support.tones import seconds_of, sine
 
 
@@ -50,17 +51,41 @@ class CalleeCall:
         """A header field of the INVITE."""
         return self.incoming.request.headers.get(name)
 
-    def answer(self, hertz: float | None = None) -> None:
-        """Answers, and sends a tone from then on."""
-        assert self.incoming.offer
-        self.session = self._plane.open("127.0.0.1", self._on_media)
-        local = LocalAudio("127.0.0.1", self.session.local[1], (PCMU, PCMA), session_id=1, session_version=1)
-        answer, negotiated = answer_offer(parse_sdp(self.incoming.offer), local)
-        self.session.tap(lambda frame: self._hear(frame.copy()))
-        self.session.start(parameters(negotiated))
+    def answer(self, hertz: float | None = None, *, srtp: bool = False) -> None:
+        """Answers, and sends a tone from then on; `srtp`: it can do that too."""
+        sdp = self._open(srtp=srtp)
+        self._say(hertz)
+        self.incoming.answer(sdp)
+
+    def early(self, hertz: float) -> None:
+        """Sends a tone as early media, with 183, until `answer`."""
+        sdp = self._open()
+        self._say(hertz)
+        self.incoming.progress(sdp)
+
+    def _open(self, *, srtp: bool = False) -> bytes:
+        if self.session is None:
+            assert self.incoming.offer
+            self.session = self._plane.open("127.0.0.1", self._on_media)
+            local = LocalAudio(
+                "127.0.0.1",
+                self.session.local[1],
+                (PCMU, PCMA),
+                session_id=1,
+                session_version=1,
+                srtp=SUITES if srtp else (),
+            )
+            answer, negotiated = answer_offer(parse_sdp(self.incoming.offer), local)
+            self._sdp = bytes(answer)
+            self.session.tap(lambda frame: self._hear(frame.copy()))
+            self.session.start(stream_parameters(negotiated))
+        return self._sdp
+
+    def _say(self, hertz: float | None) -> None:
+        assert self.session is not None
+        self.session.stop()
         if hertz is not None:
             self.session.play(PromptAudio(sine(hertz, 30.0), f"{hertz} Hz"))
-        self.incoming.answer(bytes(answer))
 
     def has(self, kind: type[CallEvent]) -> bool:
         return any(isinstance(event, kind) for event in self.events)

@@ -188,8 +188,8 @@ export interface CallCreate {
   timeout?: number;
   /** Seconds after the answer. 1 to 14400. Default: 14400 */
   timeLimit?: number;
-  /** Recording of whole calls is not offered by this version. Default: false */
-  record?: false;
+  /** Record the call from its answer on, where the application leaves that to its calls. Default: false */
+  record?: boolean;
   /** Not offered by this version. Default: "none" */
   machineDetection?: "none";
   sipHeaders?: Record<string, string>;

@@ -906,7 +906,7 @@ class AsyncCalls(AsyncResource):
         variables: Mapping[str, str | float | bool] | Unset = UNSET,
         timeout: int | Unset = UNSET,
         time_limit: int | Unset = UNSET,
-        record: Literal[False] | Unset = UNSET,
+        record: bool | Unset = UNSET,
         machine_detection: Literal["none"] | Unset = UNSET,
         sip_headers: Mapping[str, str] | Unset = UNSET,
         options: RequestOptions | None = None,
@@ -920,7 +920,8 @@ class AsyncCalls(AsyncResource):
         from_: A number of this workspace
         timeout: Seconds to ring. 5 to 120. Default: 45
         time_limit: Seconds after the answer. 1 to 14400. Default: 14400
-        record: Recording of whole calls is not offered by this version. Default: False
+        record: Record the call from its answer on, where the application leaves that to its calls. Default:
+            False
         machine_detection: Not offered by this version. Default: 'none'
         """
         request = Request(

@@ -6,6 +6,8 @@ The checks run in this order, and the first that fails answers: method (405), ke
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -20,11 +22,12 @@ from api.errors import answer_to, error_body
 from api.file_answer import FilePart, RangeNotSatisfiable, send_file
 from api.json_body import ClientGone, parse_json, read_body
 from api.metrics import RequestCounter
-from api.operation import JSON_MEDIA_TYPE, ApiRequest, Operation, Principal
+from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Operation, Principal
 from api.rate_limit import HeaderList, LimitReached, RateLimiter
 from api.services import ApiServices
 from api.validation import merged, validate
 from engine.errors import BadRequest, EngineError, FieldError, UnsupportedMediaType, ValidationFailed
+from engine.idempotency import RequestKey
 from engine.ids import parse_uuid
 from engine.limits import JSON_BODY_BYTES
 
@@ -101,14 +104,17 @@ class Endpoint:
             errors += found
         if operation.body is not None:
             errors += await self._take_body(operation, request, fields, receive)
-        if operation.idempotent and (key := fields.get("idempotency-key")) is not None:
-            request.idempotency_key = key
+        if operation.keyed and (key := fields.get("idempotency-key")) is not None:
             if IDEMPOTENCY_KEY.fullmatch(key) is None:
                 errors.append(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+            elif not errors:
+                request.idempotency_key = _request_key(operation, scope["path"], key, request)
         if operation.file:
             request.range = fields.get("range")
         if errors:
             raise ValidationFailed(errors)
+        if request.idempotency_key is not None and not operation.stores_key and request.workspace_id:
+            return operation.status, await self._once(operation, request, request.idempotency_key, headers)
         result = await operation.handler(request)
         headers += request.answer_headers
         if operation.out is None:
@@ -120,6 +126,16 @@ class Endpoint:
             headers.append((b"content-type", operation.media_type.encode()))
             return operation.status, str(result).encode()
         return operation.status, operation.adapter.dump_json(result, by_alias=True)
+
+    async def _once(self, operation: Operation, request: ApiRequest, key: RequestKey, headers: HeaderList) -> bytes:
+        async def make() -> str:
+            return operation.adapter.dump_json(await operation.handler(request), by_alias=True).decode()
+
+        answer, replayed = await self._services.idempotent.once(request.workspace_id, key, make)
+        headers += request.answer_headers
+        if replayed:
+            headers.append(REPLAYED)
+        return answer.encode()
 
     async def _take_body(
         self, operation: Operation, request: ApiRequest, fields: Mapping[str, str], receive: Receive
@@ -151,6 +167,14 @@ class Endpoint:
         if operation.check is None or principal is None:
             return []
         return await operation.check(self._services, principal, values)
+
+
+def _request_key(operation: Operation, path: str, key: str, request: ApiRequest) -> RequestKey:
+    """Two requests are the same when their bodies say the same, in whatever order."""
+    values = request.body_values
+    body = {} if values is None else values.model_dump(by_alias=True, mode="json", exclude_unset=True)
+    asked = json.dumps(body, sort_keys=True).encode("utf-8", "replace")
+    return RequestKey(operation.method, path, key, hashlib.sha256(asked).hexdigest())
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from engine.calls.placing import StillRunning
 from engine.errors import EngineError, FieldError, TooManyRequests, Unauthorized, Unavailable, ValidationFailed
+from engine.idempotency import StillRunning
 
 FIELD_ERRORS_SHOWN: Final = 100
 """A body can be wrong in any number of places; no more than these are listed."""

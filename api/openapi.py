@@ -209,7 +209,7 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
                 "schema": {"type": "string", "pattern": "^bytes=[0-9]+-[0-9]*$"},
             }
         ]
-    if not operation.idempotent:
+    if not operation.keyed:
         return []
     return [
         {

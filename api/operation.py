@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.services import ApiServices
 from engine.errors import FieldError
+from engine.idempotency import RequestKey
 from engine.model import Role, User
 
 M = TypeVar("M", bound=BaseModel)
@@ -38,6 +39,9 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 PathKind = Literal["uuid", "call", "workspace", "account"]
 
 JSON_MEDIA_TYPE: Final = "application/json"
+
+REPLAYED: Final = (b"idempotency-replayed", b"true")
+"""The header of an answer that an earlier request with the same Idempotency-Key got (contract §6.2)."""
 
 EVERY_ROLE: Final[frozenset[Role]] = frozenset({"owner", "admin", "developer", "billing", "viewer"})
 ROLES: Final[Mapping[Access, frozenset[Role]]] = {
@@ -79,8 +83,8 @@ class ApiRequest:
     query_values: BaseModel | None = None
     body_values: BaseModel | None = None
     raw_body: bytes = b""
-    idempotency_key: str | None = None
-    """The Idempotency-Key of an operation that takes one (contract §6.2)."""
+    idempotency_key: RequestKey | None = None
+    """The Idempotency-Key of an operation that takes one, with the request that it came with (contract §6.2)."""
     range: str | None = None
     """The Range header of an operation that answers with a file."""
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -123,7 +127,8 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
-    An `idempotent` one takes an Idempotency-Key.
+    One that creates something in a workspace, which is a POST answered with 201, takes an Idempotency-Key; so does one
+    that `stores_key` itself.
 
     An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
 
@@ -143,7 +148,7 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_may_be_null: bool = False
-    idempotent: bool = False
+    stores_key: bool = False
     xml_body: bool = False
     check: Check | None = None
     out: Any = None
@@ -156,6 +161,12 @@ class Operation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adapter", TypeAdapter(self.out))
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it takes an Idempotency-Key."""
+        creates = self.method == "POST" and self.status == 201 and self.access not in {"public", "user", "operator"}
+        return self.stores_key or creates
 
     @property
     def statuses(self) -> list[int]:
@@ -173,4 +184,6 @@ class Operation:
             found.add(400)
         if self.file:
             found.add(416)
+        if self.keyed:
+            found.add(409)
         return sorted(found)

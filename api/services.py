@@ -12,6 +12,7 @@ from engine.billing.accounts import Billing
 from engine.calls.placing import OutgoingCalls
 from engine.deliveries import Deliveries
 from engine.errors import Unavailable
+from engine.idempotency import IdempotentRequests
 from engine.inbound_trunks import DestinationHealthLookup, InboundTrunks, never_probed
 from engine.limits import Limits
 from engine.members import Members
@@ -52,6 +53,7 @@ class ApiServices:
     deliveries: Deliveries
     monitor: Monitor
     billing: Billing
+    idempotent: IdempotentRequests
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]

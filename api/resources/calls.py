@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from api.operation import ApiRequest, Operation, Principal
+from api.operation import REPLAYED, ApiRequest, Operation, Principal
 from api.schemas.call import (
     AnyCall,
     CallCreate,
@@ -21,7 +19,7 @@ from api.schemas.call import (
 from api.schemas.common import Envelope, pagination
 from api.schemas.recording import RecordingOut, recordings_out
 from api.services import ApiServices
-from engine.calls.placing import CallOrder, RequestKey
+from engine.calls.placing import CallOrder
 from engine.errors import FieldError, ValidationFailed
 from engine.model import Call, Recording
 from engine.records import CallFilter
@@ -41,13 +39,9 @@ async def create_call(request: ApiRequest) -> CallPlaced:
         record=body.record,
         sip_headers=body.sip_headers,
     )
-    key = None
-    if request.idempotency_key is not None:
-        asked = json.dumps(body.model_dump(by_alias=True, mode="json"), sort_keys=True).encode("utf-8", "replace")
-        key = RequestKey("POST", "/v1/calls", request.idempotency_key, hashlib.sha256(asked).hexdigest())
-    placed = await request.services.calls_out.place(request.workspace_id, order, key)
+    placed = await request.services.calls_out.place(request.workspace_id, order, request.idempotency_key)
     if placed.replayed:
-        request.answer_headers.append((b"idempotency-replayed", b"true"))
+        request.answer_headers.append(REPLAYED)
     return CallPlaced(public_id=placed.public_id, status="dialing")
 
 
@@ -145,7 +139,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         status=202,
         description="Answered as soon as the call is stored; whether it is answered shows in its record.",
         body=CallCreate,
-        idempotent=True,
+        stores_key=True,
         check=check_call,
         out=CallPlaced,
         errors=(404, 409),

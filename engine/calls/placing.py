@@ -5,14 +5,10 @@ The record is stored, with the key that makes a repetition of the request harmle
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -26,22 +22,18 @@ from engine.calls.pacing import Pacing
 from engine.calls.switchboard import Switchboard
 from engine.directory import NumberDirectory
 from engine.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
+from engine.idempotency import RequestKey, RequestKeys
 from engine.ids import new_call_id
 from engine.limits import Limits
 from engine.model import Application, NewCall, Number, VariableValue
 from engine.model import Call as CallRecord
 from engine.phone import PhoneNumberError, normalise
 from engine.records import CallRecords
-from engine.store import Row, Store
-from engine.store.idempotency import FORGET_KEYS, INSERT_KEY, StoredKey, find_key, key_values
-from engine.store.times import to_ms
+from engine.store import Store
 from media import MediaPlane
 from sip import SipParseError, SipUri, UserAgent
 
 logger = structlog.get_logger(__name__)
-
-DUPLICATE_SECONDS: Final = 10.0
-"""How long a request waits for another one with the same key that is being carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +48,6 @@ class CallOrder:
     time_limit: int = 14400
     record: bool = False
     sip_headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RequestKey:
-    """An Idempotency-Key, where it was used, and the request that it stands for in a comparable form."""
-
-    method: str
-    path: str
-    key: str
-    request: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +73,6 @@ class OutgoingCalls:
         realm: Callable[[], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
         self._directory = directory
         self._switchboard = switchboard
         self._plane = plane
@@ -101,8 +82,7 @@ class OutgoingCalls:
         self._realm = realm
         self._pacing = Pacing(limits.calls_per_second, clock)
         self._beginning: Counter[str] = Counter()
-        # A lock lives as long as a request holds it or waits for it
-        self._keys: WeakValueDictionary[tuple[str, str, str, str], asyncio.Lock] = WeakValueDictionary()
+        self._keys = RequestKeys(store, limits.idempotency_hours, services.now)
         self._user_agent: UserAgent
 
     @property
@@ -121,51 +101,21 @@ class OutgoingCalls:
         Conflict for a key that stands for another request, Unavailable while the engine stops or its store fails.
         """
         if key is None:
-            return Placed(await self._place(workspace_id, order, ()))
-        name = (workspace_id, key.method, key.path, key.key)
-        lock = self._keys.setdefault(name, asyncio.Lock())
-        try:
-            async with asyncio.timeout(DUPLICATE_SECONDS):
-                await lock.acquire()
-        except TimeoutError:
-            raise StillRunning from None
-        try:
-            return await self._place_once(workspace_id, order, key)
-        finally:
-            lock.release()
+            return Placed(await self._place(workspace_id, order, None))
+        async with self._keys.held(workspace_id, key):
+            earlier = await self._keys.earlier(workspace_id, key)
+            if earlier is not None:
+                return Placed(earlier, replayed=True)
+            try:
+                return Placed(await self._place(workspace_id, order, key))
+            except Conflict:
+                # Another process was quicker with the same key
+                earlier = await self._keys.earlier(workspace_id, key)
+                if earlier is None:
+                    raise
+                return Placed(earlier, replayed=True)
 
-    async def _place_once(self, workspace_id: str, order: CallOrder, key: RequestKey) -> Placed:
-        oldest = to_ms(self._services.now() - timedelta(hours=self._limits.idempotency_hours))
-        earlier = await self._earlier(workspace_id, key, oldest)
-        if earlier is not None:
-            return earlier
-        further = (
-            (FORGET_KEYS, {"oldest": oldest}),
-            (
-                INSERT_KEY,
-                key_values(workspace_id, key.method, key.path, key.key, key.request, to_ms(self._services.now())),
-            ),
-        )
-        try:
-            return Placed(await self._place(workspace_id, order, further))
-        except Conflict:
-            # Another process was quicker with the same key
-            earlier = await self._earlier(workspace_id, key, oldest)
-            if earlier is None:
-                raise
-            return earlier
-
-    async def _earlier(self, workspace_id: str, key: RequestKey, oldest: int) -> Placed | None:
-        stored: StoredKey | None = await self._store.read(
-            lambda connection: find_key(connection, workspace_id, key.method, key.path, key.key)
-        )
-        if stored is None or stored.created_at < oldest:
-            return None
-        if stored.request != key.request:
-            raise Conflict("This Idempotency-Key was used with a different request")
-        return Placed(stored.result, replayed=True)
-
-    async def _place(self, workspace_id: str, order: CallOrder, further: Sequence[Row]) -> str:
+    async def _place(self, workspace_id: str, order: CallOrder, key: RequestKey | None) -> str:
         number = self._number(workspace_id, order.from_)
         application = self._directory.application(order.application_id)
         if application is None or application.workspace_id != workspace_id:
@@ -193,8 +143,7 @@ class OutgoingCalls:
             status="dialing",
             created_at=self._services.now(),
         )
-        further = tuple((statement, {**values, "result": public_id} if statement is INSERT_KEY else values)
-                        for statement, values in further)  # fmt: skip
+        further = () if key is None else self._keys.rows(workspace_id, key, public_id)
         self._beginning.update((workspace_id, number.e164))
         try:
             await self._records.create(new, "call.placed", further)
@@ -257,15 +206,6 @@ class OutgoingCalls:
         if call is None or not record.pending:
             raise Conflict("The call has ended")
         return call
-
-
-class StillRunning(Conflict):
-    """The first request with the same key has not been answered yet."""
-
-    retry_after: Final = 1
-
-    def __init__(self) -> None:
-        super().__init__("A request with this Idempotency-Key is being carried out")
 
 
 def callee(text: str) -> str | None:

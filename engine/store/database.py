@@ -27,6 +27,7 @@ from sqlalchemy.util import await_only
 from engine.errors import EngineError, Unavailable
 from engine.store.migration import upgrade
 from engine.store.prepared import DATABASE_ERRORS, Parameters, PreparedQuery, driver_of
+from engine.store.sqlite_rows import SqliteRows
 from engine.store.writer import Row, Writer
 
 logger = structlog.get_logger(__name__)
@@ -59,10 +60,11 @@ class DatabaseUrlInvalid(EngineError):
 class Store:
     """The open database. Every piece of SQL in the engine goes through `read`, `write` or `write_rows`."""
 
-    def __init__(self, writing: AsyncEngine, reading: AsyncEngine) -> None:
+    def __init__(self, writing: AsyncEngine, reading: AsyncEngine, rows: SqliteRows | None = None) -> None:
+        """`rows` writes what is rows only, where the database is SQLite."""
         self._writing = writing
         self._reading = reading
-        self._writer = Writer(writing)
+        self._writer = Writer(writing, rows)
         self._fetching: AsyncConnection | None = None
         self._driver: aiosqlite.Connection | None = None
         self._closed = False
@@ -79,7 +81,10 @@ class Store:
         if parsed.get_backend_name() == "sqlite":
             writing = _sqlite_engine(parsed, synchronous, pool_size=1)
             reading = _sqlite_engine(parsed, synchronous, pool_size=READERS, read_only=True)
+            assert parsed.database is not None
+            rows = SqliteRows(parsed.database, _settings(synchronous))
         else:
+            rows = None
             writing = create_async_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
             reading = create_async_engine(
                 parsed,
@@ -90,7 +95,7 @@ class Store:
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
             )
-        store = cls(writing, reading)
+        store = cls(writing, reading, rows)
         await store._start()
         return store
 
@@ -199,6 +204,18 @@ async def _upgrade(url: URL) -> None:
         await engine.dispose()
 
 
+def _settings(synchronous: Synchronous, *, read_only: bool = False, foreign_keys: bool = True) -> Sequence[str]:
+    """What every connection to SQLite is set to."""
+    return (
+        f"PRAGMA busy_timeout = {SQLITE_LOCK_MS}",
+        f"PRAGMA synchronous = {synchronous}",
+        f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}",
+        f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}",
+        f"PRAGMA journal_size_limit = {SQLITE_WAL_KEEP_BYTES}",
+        f"PRAGMA query_only = {'ON' if read_only else 'OFF'}",
+    )
+
+
 def _enter_wal(cursor: Any) -> None:
     # Changing the mode asks for the whole file and, unlike everything else, does not wait for it.
     waited_ms = 0
@@ -226,15 +243,8 @@ def _sqlite_engine(
         # The driver's own transactions start late and leave SAVEPOINT out: ours begin where SQLAlchemy begins them.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout = {SQLITE_LOCK_MS}",
-            f"synchronous = {synchronous}",
-            f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
-            f"cache_size = -{SQLITE_CACHE_KIB}",
-            f"journal_size_limit = {SQLITE_WAL_KEEP_BYTES}",
-            f"query_only = {'ON' if read_only else 'OFF'}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        for setting in _settings(synchronous, read_only=read_only, foreign_keys=foreign_keys):
+            cursor.execute(setting)
         _enter_wal(cursor)
         cursor.close()
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.errors import Conflict, EngineError, Unavailable
 from engine.store.prepared import DATABASE_ERRORS, INTEGRITY_ERRORS, Parameters, RowStatement, execute_rows
+from engine.store.sqlite_rows import SqliteRows
 
 logger = structlog.get_logger(__name__)
 
@@ -51,8 +52,10 @@ class _Pending:
 class Writer:
     """Owns the writing connection of `engine`. `start`, then `rows` and `work`, then `close`, which drains."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, fast: SqliteRows | None = None) -> None:
+        """With `fast`, transactions of nothing but rows go through it."""
         self._engine = engine
+        self._fast = fast
         self._pending: deque[_Pending] = deque()
         self._wake = asyncio.Event()
         self._closed = False
@@ -94,6 +97,8 @@ class Writer:
         self._wake.set()
         if self._task is not None:
             await self._task
+        if self._fast is not None:
+            self._fast.close()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -126,6 +131,10 @@ class Writer:
             return [_outside(error)] * len(batch)
 
     async def _together(self, batch: Sequence[_Pending]) -> list[object]:
+        if self._fast is not None and all(write.work is None for write in batch):
+            groups = _groups([row for write in batch for row in write.rows])
+            await self._fast.commit([(statement.sqlite_text, rows) for statement, rows in groups])
+            return [None] * len(batch)
         results: list[object] = []
         async with self._engine.begin() as connection:
             for rows, work in _segments(batch):
@@ -167,12 +176,17 @@ def _segments(batch: Sequence[_Pending]) -> Iterator[tuple[Sequence[_Pending], W
         yield stretch, None
 
 
-async def _run_rows(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+def _groups(rows: Sequence[Row]) -> list[tuple[RowStatement, list[Parameters]]]:
+    """Equal statements together, in the order of their ranks."""
     groups: dict[RowStatement, list[Parameters]] = {}
     for statement, parameters in rows:
         groups.setdefault(statement, []).append(parameters)
-    for statement in sorted(groups, key=lambda statement: statement.rank):
-        await execute_rows(connection, statement, groups[statement])
+    return sorted(groups.items(), key=lambda group: group[0].rank)
+
+
+async def _run_rows(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    for statement, parameters in _groups(rows):
+        await execute_rows(connection, statement, parameters)
 
 
 def _outside(error: Exception) -> Exception:

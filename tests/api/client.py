@@ -61,6 +61,7 @@ class Api:
                 deliveries=engine.deliveries,
                 monitor=engine.monitor,
                 billing=engine.billing,
+                idempotent=engine.idempotent,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,

@@ -16,6 +16,7 @@ from engine.applications import Applications
 from engine.billing.accounts import Billing
 from engine.deliveries import Deliveries
 from engine.directory import NumberDirectory
+from engine.idempotency import IdempotentRequests
 from engine.ids import new_call_id
 from engine.inbound_trunks import InboundTrunks
 from engine.limits import Limits
@@ -81,6 +82,7 @@ class Opened:
     deliveries: Deliveries
     monitor: Monitor
     billing: Billing
+    idempotent: IdempotentRequests
     first: BootstrapResult
 
     @property
@@ -140,6 +142,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
             monitor=Monitor(store, outbox, clock),
             billing=Billing(store, clock),
+            idempotent=IdempotentRequests(store, secrets, (limits or Limits()).idempotency_hours, clock),
             deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )

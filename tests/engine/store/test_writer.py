@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from engine.errors import Conflict, NotFound, Unavailable
 from engine.store import Row, RowStatement, Store
 from engine.store import database as database_module
 from engine.store import writer as writer_module
+from engine.store.sqlite_rows import Group
 from engine.store.tables import accounts, workspaces
 from tests.engine.opened import database_url
 
@@ -60,8 +61,18 @@ def insert_account(name: str):  # type: ignore[no-untyped-def]
 
 
 def count_commits(store: Store) -> list[None]:
+    """One entry for each transaction, by either way to the database."""
     commits: list[None] = []
     event.listen(store._writing.sync_engine, "commit", lambda connection: commits.append(None))
+    rows = store._writer._fast
+    assert rows is not None
+    commit = rows.commit
+
+    async def counted(groups: Sequence[Group]) -> None:
+        commits.append(None)
+        await commit(groups)
+
+    rows.commit = counted  # type: ignore[method-assign]
     return commits
 
 

@@ -79,6 +79,7 @@ class AsyncApplications(AsyncResource):
                     "allowed_caller_ids": allowed_caller_ids,
                 },
             ),
+            keyed=True,
         )
         answer: models.ApplicationCreated = await self._transport.request(request, models.ApplicationCreated, options)
         return answer
@@ -313,6 +314,7 @@ class AsyncNumbers(AsyncResource):
                     "sip": sip,
                 },
             ),
+            keyed=True,
         )
         answer: models.NumberOut = await self._transport.request(request, models.NumberOut, options)
         return answer
@@ -353,6 +355,7 @@ class AsyncNumbers(AsyncResource):
                     "sip": sip,
                 },
             ),
+            keyed=True,
         )
         answer: models.NumberOut = await self._transport.request(request, models.NumberOut, options)
         return answer
@@ -575,6 +578,7 @@ class AsyncTrunksInbound(AsyncResource):
                     "record": record,
                 },
             ),
+            keyed=True,
         )
         answer: models.InboundTrunkOut = await self._transport.request(request, models.InboundTrunkOut, options)
         return answer
@@ -701,6 +705,7 @@ class AsyncTrunksOutbound(AsyncResource):
                     "record": record,
                 },
             ),
+            keyed=True,
         )
         answer: models.OutboundTrunkCreated = await self._transport.request(
             request, models.OutboundTrunkCreated, options
@@ -836,6 +841,7 @@ class AsyncAgents(AsyncResource):
                 models.AgentCreate,
                 {"email": email, "username": username, "label": label, "outbound_number_id": outbound_number_id},
             ),
+            keyed=True,
         )
         answer: models.AgentCreated = await self._transport.request(request, models.AgentCreated, options)
         return answer
@@ -1153,7 +1159,9 @@ class AsyncBilling(AsyncResource):
 
         `POST /v1/billing/wallet/topups`
         """
-        request = Request("POST", "/v1/billing/wallet/topups", body=encode(models.TopUpCreate, {"amount": amount}))
+        request = Request(
+            "POST", "/v1/billing/wallet/topups", body=encode(models.TopUpCreate, {"amount": amount}), keyed=True
+        )
         answer: models.TopUpOut = await self._transport.request(request, models.TopUpOut, options)
         return answer
 
@@ -1282,6 +1290,7 @@ class AsyncWebhooks(AsyncResource):
                 models.WebhookCreate,
                 {"url": url, "events": events, "description": description, "enabled": enabled, "headers": headers},
             ),
+            keyed=True,
         )
         answer: models.WebhookCreated = await self._transport.request(request, models.WebhookCreated, options)
         return answer
@@ -1504,7 +1513,10 @@ class AsyncWorkspaces(AsyncResource):
         timezone: Default: 'UTC'
         """
         request = Request(
-            "POST", "/v1/workspaces", body=encode(models.WorkspaceCreate, {"name": name, "timezone": timezone})
+            "POST",
+            "/v1/workspaces",
+            body=encode(models.WorkspaceCreate, {"name": name, "timezone": timezone}),
+            keyed=True,
         )
         answer: models.WorkspaceOut = await self._transport.request(request, models.WorkspaceOut, options)
         return answer
@@ -1591,7 +1603,10 @@ class AsyncMembers(AsyncResource):
         `POST /v1/members/invitations`
         """
         request = Request(
-            "POST", "/v1/members/invitations", body=encode(models.InvitationCreate, {"email": email, "role": role})
+            "POST",
+            "/v1/members/invitations",
+            body=encode(models.InvitationCreate, {"email": email, "role": role}),
+            keyed=True,
         )
         answer: models.InvitationCreated = await self._transport.request(request, models.InvitationCreated, options)
         return answer
@@ -1671,6 +1686,7 @@ class AsyncApiKeys(AsyncResource):
             "POST",
             "/v1/api-keys",
             body=encode(models.ApiKeyCreate, {"name": name, "role": role, "expires_at": expires_at}),
+            keyed=True,
         )
         answer: models.ApiKeyCreated = await self._transport.request(request, models.ApiKeyCreated, options)
         return answer

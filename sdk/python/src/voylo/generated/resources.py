@@ -79,6 +79,7 @@ class Applications(Resource):
                     "allowed_caller_ids": allowed_caller_ids,
                 },
             ),
+            keyed=True,
         )
         answer: models.ApplicationCreated = self._transport.request(request, models.ApplicationCreated, options)
         return answer
@@ -311,6 +312,7 @@ class Numbers(Resource):
                     "sip": sip,
                 },
             ),
+            keyed=True,
         )
         answer: models.NumberOut = self._transport.request(request, models.NumberOut, options)
         return answer
@@ -351,6 +353,7 @@ class Numbers(Resource):
                     "sip": sip,
                 },
             ),
+            keyed=True,
         )
         answer: models.NumberOut = self._transport.request(request, models.NumberOut, options)
         return answer
@@ -567,6 +570,7 @@ class TrunksInbound(Resource):
                     "record": record,
                 },
             ),
+            keyed=True,
         )
         answer: models.InboundTrunkOut = self._transport.request(request, models.InboundTrunkOut, options)
         return answer
@@ -693,6 +697,7 @@ class TrunksOutbound(Resource):
                     "record": record,
                 },
             ),
+            keyed=True,
         )
         answer: models.OutboundTrunkCreated = self._transport.request(request, models.OutboundTrunkCreated, options)
         return answer
@@ -824,6 +829,7 @@ class Agents(Resource):
                 models.AgentCreate,
                 {"email": email, "username": username, "label": label, "outbound_number_id": outbound_number_id},
             ),
+            keyed=True,
         )
         answer: models.AgentCreated = self._transport.request(request, models.AgentCreated, options)
         return answer
@@ -1135,7 +1141,9 @@ class Billing(Resource):
 
         `POST /v1/billing/wallet/topups`
         """
-        request = Request("POST", "/v1/billing/wallet/topups", body=encode(models.TopUpCreate, {"amount": amount}))
+        request = Request(
+            "POST", "/v1/billing/wallet/topups", body=encode(models.TopUpCreate, {"amount": amount}), keyed=True
+        )
         answer: models.TopUpOut = self._transport.request(request, models.TopUpOut, options)
         return answer
 
@@ -1262,6 +1270,7 @@ class Webhooks(Resource):
                 models.WebhookCreate,
                 {"url": url, "events": events, "description": description, "enabled": enabled, "headers": headers},
             ),
+            keyed=True,
         )
         answer: models.WebhookCreated = self._transport.request(request, models.WebhookCreated, options)
         return answer
@@ -1482,7 +1491,10 @@ class Workspaces(Resource):
         timezone: Default: 'UTC'
         """
         request = Request(
-            "POST", "/v1/workspaces", body=encode(models.WorkspaceCreate, {"name": name, "timezone": timezone})
+            "POST",
+            "/v1/workspaces",
+            body=encode(models.WorkspaceCreate, {"name": name, "timezone": timezone}),
+            keyed=True,
         )
         answer: models.WorkspaceOut = self._transport.request(request, models.WorkspaceOut, options)
         return answer
@@ -1569,7 +1581,10 @@ class Members(Resource):
         `POST /v1/members/invitations`
         """
         request = Request(
-            "POST", "/v1/members/invitations", body=encode(models.InvitationCreate, {"email": email, "role": role})
+            "POST",
+            "/v1/members/invitations",
+            body=encode(models.InvitationCreate, {"email": email, "role": role}),
+            keyed=True,
         )
         answer: models.InvitationCreated = self._transport.request(request, models.InvitationCreated, options)
         return answer
@@ -1649,6 +1664,7 @@ class ApiKeys(Resource):
             "POST",
             "/v1/api-keys",
             body=encode(models.ApiKeyCreate, {"name": name, "role": role, "expires_at": expires_at}),
+            keyed=True,
         )
         answer: models.ApiKeyCreated = self._transport.request(request, models.ApiKeyCreated, options)
         return answer

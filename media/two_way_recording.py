@@ -95,7 +95,7 @@ class TwoWayRecording:
 
     async def _write(self) -> None:
         """Writes until the end, never more than one write at a time, and takes the audio in time all the while."""
-        writing = asyncio.ensure_future(asyncio.to_thread(self._open))
+        writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.to_thread(self._open))
         while not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WRITE_SECONDS):

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 SECONDS ?= 60
 
-.PHONY: install install-dev run test check format bench fuzz clean
+.PHONY: install install-dev run test check format sdk-docs bench fuzz clean
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -40,6 +40,10 @@ check: install-dev
 format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+sdk-docs: install-dev
+	npm --prefix sdk/node install --no-package-lock --no-audit --no-fund
+	$(BIN)/python -m sdk.generate.reference
 
 bench: install-dev
 	$(BIN)/python -m bench $(ARGS)

@@ -172,7 +172,11 @@ class Endpoint:
 def _request_key(operation: Operation, path: str, key: str, request: ApiRequest) -> RequestKey:
     """Two requests are the same when their bodies say the same, in whatever order."""
     values = request.body_values
-    body = {} if values is None else values.model_dump(by_alias=True, mode="json", exclude_unset=True)
+    # What validators have made of a value need not be of the documented type; it is compared, not sent.
+    dumped = (
+        None if values is None else values.model_dump(by_alias=True, mode="json", exclude_unset=True, warnings=False)
+    )
+    body = dumped or {}
     asked = json.dumps(body, sort_keys=True).encode("utf-8", "replace")
     return RequestKey(operation.method, path, key, hashlib.sha256(asked).hexdigest())
 

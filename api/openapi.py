@@ -15,6 +15,7 @@ from api.errors import REASONS
 from api.examples import example
 from api.operation import JSON_MEDIA_TYPE, ApiRequest, Operation
 from api.schemas.common import Error
+from api.schemas.event import EVENT_MODELS, name_of
 
 DISTRIBUTION: Final = "voylo-engine"
 _REF: Final = "#/components/schemas/{model}"
@@ -47,6 +48,12 @@ _RATE_LIMIT: Final = {
         "description": "When all of them are back, in seconds of the epoch",
         "schema": {"type": "integer"},
     },
+}
+_WEBHOOK_HEADERS: Final = {
+    "Voylo-Signature": "`t=<unix seconds>,v1=<hex>`: HMAC-SHA256 with the secret over `<t>.<body>`",
+    "Voylo-Event": "Name of the event",
+    "Voylo-Event-Id": "Stays the same however often the event is sent",
+    "Voylo-Delivery-Id": "The entry in the delivery log",
 }
 _RANGES: Final = {"Accept-Ranges": {"description": "Always `bytes`", "schema": {"type": "string"}}}
 _CONTENT_RANGE: Final = {"Content-Range": {"description": "Which octets of how many", "schema": {"type": "string"}}}
@@ -88,6 +95,7 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
         if operation.out is not None:
             inputs.append(((operation.name, "out"), "serialization", operation.adapter))
     inputs.append(((None, Error), "serialization", TypeAdapter(Error)))
+    inputs += [((None, model), "serialization", TypeAdapter(model)) for model in EVENT_MODELS]
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     defined = definitions["$defs"]
@@ -102,6 +110,10 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
         "servers": [{"url": public_url}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
+        "webhooks": {
+            name_of(model): {"post": _webhook(name_of(model), schemas[(None, model), "serialization"])}
+            for model in EVENT_MODELS
+        },
         "components": {
             "schemas": defined,
             "securitySchemes": {
@@ -145,6 +157,22 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
             content |= {media_type: {"schema": {"type": "string"}} for media_type in ("application/xml", "text/xml")}
         shown["requestBody"] = {"required": True, "content": content}
     return shown
+
+
+def _webhook(event: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What a webhook gets, and the finished URL of an application for the two events that end a call."""
+    return {
+        "operationId": f"on{''.join(part.title() for part in event.split('.'))}",
+        "summary": f"`{event}` happened",
+        "tags": ["Webhooks"],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in _WEBHOOK_HEADERS.items()
+        ],
+        "requestBody": {"required": True, "content": {JSON_MEDIA_TYPE: {"schema": schema}}},
+        "responses": {"2XX": {"description": "Taken; anything else is sent again later"}},
+        "security": [],
+    }
 
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:

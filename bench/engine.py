@@ -50,14 +50,17 @@ class Engine(Subject):
 
     def post(self, path: str, body: object) -> dict[str, Any]:
         """POST JSON with the engine's key and return the answer."""
-        request = urllib.request.Request(
-            self.http + path,
-            json.dumps(body).encode(),
-            {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"},
-        )
+        answer: dict[str, Any] = self._ask(path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        return answer
+
+    def get(self, path: str) -> Any:
+        """GET with the engine's key and return the answer."""
+        return self._ask(path, None, {})
+
+    def _ask(self, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
+        request = urllib.request.Request(self.http + path, body, {"Authorization": f"Bearer {API_KEY}", **headers})
         with urllib.request.urlopen(request, timeout=30) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
+            return json.load(response)
 
     def route(self, e164: str, document: str) -> None:
         """A number that loopback may call, with an application that runs this document."""

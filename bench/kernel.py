@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from bench.generator import GENERATOR_KEY, GROUPS, SECOND, SOCKETS, SUBJECT_KEY, measured_cpu, say
+from media import MediaConfig, MediaPlane, MediaSession, PromptAudio, SrtpParameters, StreamParameters
+from media.kernel.keys import SUITES
 
 CALLS_RATIO = 8.0
 CPU_RATIO = 1.4
@@ -76,7 +78,7 @@ class Measurement:
         )
 
 
-class _Child:
+class Child:
     """A process that takes and gives lines of JSON."""
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -127,6 +129,8 @@ _SUBJECTS: dict[str, tuple[str, ...]] = {
     "kernel": ("bench.kernel", "--subject"),
     "floor": ("bench.generator", "--mode", "floor"),
     "asyncio": ("bench.baseline",),
+    "rooms": ("bench.conference", "--subject"),
+    "streams": ("bench.streams", "--subject"),
     **{name: ("bench.kernel", "--subject", "--suite", suite) for name, suite in _SUITES.items()},
 }
 
@@ -142,11 +146,11 @@ def measure(subject: str, calls: int, seconds: float) -> Measurement:
     calls = max(round(calls / _UNIT), 1) * _UNIT
     subject_core, generator_core = cores()
     secured = ("--suite", _SUITES[subject]) if subject in _SUITES else ()
-    generator = _Child(
+    generator = Child(
         "bench.generator", "--mode", "generate", "--calls", str(calls), "--core", str(generator_core), *secured
     )
     module, *arguments = _SUBJECTS[subject]
-    served = _Child(module, *arguments, "--calls", str(calls), "--core", str(subject_core))
+    served = Child(module, *arguments, "--calls", str(calls), "--core", str(subject_core))
     try:
         far_ports = generator.ask()["ports"]
         near_ports = served.ask()["ports"]
@@ -196,7 +200,8 @@ def most_carried(
     return best
 
 
-def _report(result: Measurement) -> None:
+def report(result: Measurement) -> None:
+    """Print a measurement."""
     sys.stdout.write(f"{result}\n")
     sys.stdout.flush()
 
@@ -209,24 +214,24 @@ def compare_cpu(calls: int, seconds: float, pairs: int) -> tuple[Measurement, Me
     served, floor = [], []
     for _ in range(pairs):
         floor.append(measure("floor", calls, seconds))
-        _report(floor[-1])
+        report(floor[-1])
         served.append(measure("kernel", calls, seconds))
-        _report(served[-1])
+        report(served[-1])
     return min(served, key=lambda result: result.cpu_ms), min(floor, key=lambda result: result.cpu_ms)
 
 
 def _plain_calls(*, quick: bool) -> Measurement:
-    return most_carried("kernel", range(672, 4100, 608 if quick else 224), 2.0 if quick else 4.0, _report)
+    return most_carried("kernel", range(672, 4100, 608 if quick else 224), 2.0 if quick else 4.0, report)
 
 
 def compare_srtp(kernel: Measurement, *, quick: bool) -> dict[str, Any]:
     """Print and return the figures of SRTP beside those of plain RTP; `missed` names what is not reached."""
     seconds = 2.0 if quick else 4.0
-    secured = most_carried("srtp", range(928, 4100, 448 if quick else 224), seconds, _report)
+    secured = most_carried("srtp", range(928, 4100, 448 if quick else 224), seconds, report)
     least: dict[str, Measurement] = {}
     for subject in ("kernel", "srtp", "srtp-gcm") * (2 if quick else 4):
         result = measure(subject, SRTP_CALLS, seconds)
-        _report(result)
+        report(result)
         least[subject] = min(least.get(subject, result), result, key=lambda one: one.cpu_ms)
     plain, cm, gcm = least.values()
     sys.stdout.write(
@@ -247,7 +252,7 @@ def compare_srtp(kernel: Measurement, *, quick: bool) -> dict[str, Any]:
 def run(*, quick: bool) -> dict[str, object]:
     """Print and return the figures; `missed` names what is not reached."""
     seconds = 2.0 if quick else 4.0
-    baseline = most_carried("asyncio", range(64, 1000, 64 if quick else 32), seconds, _report)
+    baseline = most_carried("asyncio", range(64, 1000, 64 if quick else 32), seconds, report)
     kernel = _plain_calls(quick=quick)
     served, floor = compare_cpu(_CPU_CALLS, seconds, 2 if quick else 4)
     calls_ratio = kernel.calls / baseline.calls
@@ -281,15 +286,20 @@ def run(*, quick: bool) -> dict[str, object]:
     }
 
 
-async def serve(calls: int, suite: str | None) -> None:
-    """Be the kernel under measurement: as many sessions, each playing one shared prompt without end."""
-    from media import MediaConfig, MediaPlane, PromptAudio, SrtpParameters, StreamParameters
-    from media.kernel.keys import SUITES
-
-    plane = MediaPlane(MediaConfig(rtp_ports=(20_000, 20_000 + 2 * calls + 999), capacity=calls))
-    await plane.start()
+def play_prompt(_plane: MediaPlane, sessions: Sequence[MediaSession]) -> None:
+    """Let each session play one shared prompt without end."""
     tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(80_000) / 8000)).astype(np.int16)
     prompt = PromptAudio(tone, "tone")
+    for session in sessions:
+        session.play(prompt, loops=0)
+
+
+async def serve(
+    calls: int, suite: str | None = None, occupy: Callable[[MediaPlane, Sequence[MediaSession]], None] = play_prompt
+) -> None:
+    """Be the kernel under measurement: as many sessions, which do what `occupy` says."""
+    plane = MediaPlane(MediaConfig(rtp_ports=(20_000, 20_000 + 2 * calls + 999), capacity=calls))
+    await plane.start()
     sessions = [plane.open("127.0.0.1", lambda _: None) for _ in range(calls)]
     say({"ports": [session.local[1] for session in sessions]})
     message = json.loads(await asyncio.to_thread(sys.stdin.readline))
@@ -301,9 +311,9 @@ async def serve(calls: int, suite: str | None) -> None:
     for place, session in enumerate(sessions):
         target = targets[place // (calls // len(targets))]
         session.start(StreamParameters("127.0.0.1", target, "PCMU", 0, 0, 101, 101, srtp=srtp))
-        session.play(prompt, loops=0)
         if place % 64 == 0:
             await asyncio.sleep(0)
+    occupy(plane, sessions)
     seconds = await asyncio.to_thread(measured_cpu, message)
     statistics = [session.statistics() for session in sessions]
     lost = sum(one.lost + one.dropped["authentication"] for one in statistics)

@@ -85,7 +85,7 @@ class OutboundHttp:
             ttl_dns_cache=DNS_CACHE_SECONDS,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             socket_factory=self._open_socket,
-            resolver=_Resolver(),
+            resolver=Resolver(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -179,7 +179,7 @@ def _parse_url(text: str) -> yarl.URL:
         raise HttpFailure("protocol", f"bad URL: {error}") from None
 
 
-class _Resolver(AbstractResolver):
+class Resolver(AbstractResolver):
     """Names looked up in threads of our own, so that slow ones hold up nothing but requests like theirs."""
 
     def __init__(self) -> None:

@@ -34,6 +34,11 @@ def new_call_id() -> tuple[str, str]:
     return str(uuid.uuid4()), "cl_" + secrets.token_hex(6)
 
 
+def new_conference_id() -> str:
+    """The id of a conference, `cf_` + 12 hex."""
+    return "cf_" + secrets.token_hex(6)
+
+
 def new_event_id() -> str:
     """The id of a domain event, `evt_` + 12 hex."""
     return "evt_" + secrets.token_hex(6)
@@ -47,6 +52,11 @@ def new_account_id() -> str:
 def new_workspace_id() -> str:
     """The id of a workspace, `ws_` + 12 hex."""
     return "ws_" + secrets.token_hex(6)
+
+
+def new_stream_id() -> str:
+    """The id of a stream of a call's audio, `st_` + 12 hex."""
+    return "st_" + secrets.token_hex(6)
 
 
 def new_trunk_username() -> str:

@@ -90,6 +90,7 @@ class InboundTrunks:
             updated_at=now,
         )
         await self._store.write(lambda connection: queries.insert_trunk(connection, trunk))
+        await self._directory.refresh()
         return trunk
 
     async def get(self, workspace_id: str, trunk_id: str) -> InboundTrunk:
@@ -133,7 +134,9 @@ class InboundTrunks:
             await queries.update_trunk(connection, trunk)
             return trunk
 
-        return await self._store.write(work)
+        trunk = await self._store.write(work)
+        await self._directory.refresh()
+        return trunk
 
     async def delete(self, workspace_id: str, trunk_id: str) -> None:
         """Deletes a trunk; an application on it is taken off. Raises NotFound, Conflict while a number points at it."""

@@ -31,6 +31,7 @@ from engine.model import (
     Outcome,
     Page,
     Recording,
+    RoutingAttempt,
 )
 from engine.outbox import Outbox, StoredEvent
 from engine.store import Row, Store
@@ -95,12 +96,12 @@ class CallRecords:
         self._live[call_id] = replace(call, status="ringing")
         await self._store.write_rows([(queries.SET_RINGING, {"call": call_id})])
 
-    async def answered(self, call_id: str, at: datetime) -> None:
+    async def answered(self, call_id: str, at: datetime, routing_attempts: Sequence[RoutingAttempt] = ()) -> None:
         """The call was answered: `call.answered`, once. Does nothing for a call that has ended or is unknown."""
         call = self._live.get(call_id)
         if call is None or call.answered_at is not None:
             return
-        call = replace(call, status="answered", answered_at=at)
+        call = replace(call, status="answered", answered_at=at, routing_attempts=tuple(routing_attempts))
         self._live[call_id] = call
         await self._write([(queries.SET_ANSWERED, {"call": call_id, "at": to_ms(at)})], "call.answered", call, at)
 
@@ -142,22 +143,27 @@ class CallRecords:
     def refused(
         self, new: NewCall, outcome: Outcome, hangup_by: HangupBy, hangup_cause: HangupCause, sip_code: int
     ) -> None:
-        """Records a call that was turned away at once: a closed record and both of its events, without waiting.
+        """Records a call that was turned away at once: a closed record and its events, without waiting.
 
-        A record that the store does not take is lost, and logged.
+        A call out that was never accepted has the terminal event alone (contract §13.2). A record that the store does
+        not take is lost, and logged.
         """
         call = _begin(new)
         ended = _end(call, CallOutcome(outcome, hangup_by, hangup_cause, call.created_at, sip_code))
-        received = self._outbox.call_event("call.received", call, call.created_at)
-        terminal = self._outbox.call_event(_terminal_event(ended), ended, call.created_at)
-        rows: list[Row] = [(queries.INSERT_CALL, queries.call_values(ended)), *received.rows, *terminal.rows]
+        events = [self._outbox.call_event(_terminal_event(ended), ended, call.created_at)]
+        if new.direction == "inbound":
+            events.insert(0, self._outbox.call_event("call.received", call, call.created_at))
+        rows: list[Row] = [
+            (queries.INSERT_CALL, queries.call_values(ended)),
+            *(row for it in events for row in it.rows),
+        ]
         try:
             stored = self._store.write_rows(rows)
         except EngineError as error:
             logger.warning("call.record_lost", call=call.public_id, reason=error.message)
             return
         stored.add_done_callback(lambda future: _report_lost(future, call))
-        for event in (received, terminal):
+        for event in events:
             self._wake_after(stored, event)
 
     def log(self, call_id: str, kind: str, data: Mapping[str, object], at: datetime) -> None:

@@ -104,6 +104,8 @@ class SipAccountDirectory:
         self._agents: dict[str, Agent] = {}
         self._trunks: dict[str, OutboundTrunk] = {}
         self._sources = TrustedSources(self._networks)
+        self._callers: frozenset[Network] = frozenset()
+        self._anywhere = False
         self._on_change: AccountWatcher = _watched_by_nobody
 
     def watch(self, on_change: AccountWatcher) -> None:
@@ -114,6 +116,10 @@ class SipAccountDirectory:
     def trusts(self, host: str) -> bool:
         """Whether an enabled trunk names this address as its own, and not half the world."""
         return self._sources.trusts(host)
+
+    def has_trunk_at(self, host: str) -> bool:
+        """Whether an enabled trunk may call from this address: it names it, or no address at all (contract §9.2)."""
+        return self._anywhere or is_within(self._callers, host)
 
     def lookup(self, username: str) -> SipAccount | None:
         """The account with this username in just this case, of whatever workspace, disabled ones included."""
@@ -154,6 +160,8 @@ class SipAccountDirectory:
             self._add_agent(agent)
         for trunk in trunks:
             self._add_trunk(trunk)
+        self._callers = frozenset(self._networks())
+        self._anywhere = any(trunk.enabled and not trunk.allowed_source_ips for trunk in self._trunks.values())
         after = {account.id: account for account in self._by_username.values()}
         for account_id, account in before.items():
             if after.get(account_id) != account:

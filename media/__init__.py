@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
+    from media.live import LiveSource
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
     from media.recording import SessionRecording
+    from media.room import Room
     from media.session import MediaSession
     from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
-    from media.tones import beep, ringback
+    from media.stream_audio import FRAME_SAMPLES, L16_RATES, L16Audio, StreamAudio, UlawAudio
+    from media.tones import beep, entry_tone, exit_tone, ringback
     from media.two_way_recording import TwoWayRecording
     from media.wav_file import RecordedFile, finish_left_behind
 
@@ -54,10 +57,13 @@ _HOMES = {
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
+    "media.live": ("LiveSource",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("SessionRecording",),
-    "media.tones": ("beep", "ringback"),
+    "media.room": ("Room",),
+    "media.stream_audio": ("FRAME_SAMPLES", "L16_RATES", "L16Audio", "StreamAudio", "UlawAudio"),
+    "media.tones": ("beep", "entry_tone", "exit_tone", "ringback"),
     "media.session": ("MediaSession",),
     "media.two_way_recording": ("TwoWayRecording",),
     "media.wav_file": ("RecordedFile", "finish_left_behind"),
@@ -66,6 +72,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FRAME_SAMPLES",
+    "L16_RATES",
     "SRTP_SUITES",
     "AudioDecoder",
     "AudioError",
@@ -76,7 +84,9 @@ __all__ = [
     "EmbeddedSpeech",
     "FirstPacket",
     "ItemEnded",
+    "L16Audio",
     "Latched",
+    "LiveSource",
     "MediaConfig",
     "MediaEvent",
     "MediaPlane",
@@ -90,6 +100,7 @@ __all__ = [
     "PromptAudio",
     "PromptLibrary",
     "RecordedFile",
+    "Room",
     "RtcpBye",
     "SessionRecording",
     "SessionStatistics",
@@ -97,10 +108,14 @@ __all__ = [
     "SpeechUnavailable",
     "SrtpParameters",
     "Stored",
+    "StreamAudio",
     "StreamError",
     "StreamParameters",
     "TwoWayRecording",
+    "UlawAudio",
     "beep",
+    "entry_tone",
+    "exit_tone",
     "finish_left_behind",
     "ringback",
 ]

@@ -17,6 +17,7 @@ from media.kernel.core import MediaCore
 from media.kernel.limits import raise_descriptor_limit
 from media.kernel.ports import PortPool, PortsExhausted
 from media.kernel.statistics import PlaneStatistics, read_plane
+from media.room import Room
 from media.session import MediaSession
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class MediaPlane:
         self._sessions: list[MediaSession | None] = [None] * config.capacity
         self._untouched = deque(range(config.capacity))
         self._rested: deque[int] = deque()
+        self._rooms: list[Room | None] = [None] * config.capacity
+        self._free_rooms = deque(range(config.capacity))
         self._generation = 0
         self._running = False
 
@@ -111,6 +114,21 @@ class MediaPlane:
         self._sessions[slot] = session
         return session
 
+    def room(self) -> Room:
+        """Open a room that sessions of this plane can join. Raises PortsExhausted where there are as many rooms as
+        there can be sessions."""
+        if not self._free_rooms:
+            raise PortsExhausted(f"all {self._config.capacity} rooms are in use")
+        # The one that has been free for longest: the kernel has long done with what was played there.
+        slot = self._free_rooms.popleft()
+        self._generation += 1
+        room = Room(self._core, slot, self._generation, self._close_room)
+        self._rooms[slot] = room
+        return room
+
+    def _close_room(self, room: Room) -> None:
+        self._free_rooms.append(room.slot)
+
     def _take_row(self) -> int:
         """A row that rested for long, so that old statistics stay readable for a while; a new one costs memory."""
         if self._untouched and len(self._rested) < RESTING_ROWS:
@@ -138,10 +156,15 @@ class MediaPlane:
         if session is not None and session.generation == event[2]:
             session.take_event(event)
 
-    def _take_frame(self, slot: int, generation: int, samples: Samples) -> None:
+    def _take_frame(self, slot: int, generation: int, track: int, tick: int, samples: Samples) -> None:
+        if slot < 0:  # a room's slot comes as -1 and below
+            room = self._rooms[-1 - slot]
+            if room is not None and room.generation == generation:
+                room.take_frame(samples)
+            return
         session = self._sessions[slot]
         if session is not None and session.generation == generation:
-            session.take_frame(samples)
+            session.take_frame(track, tick, samples)
 
     def _fail(self, _failure: BaseException | None) -> None:
         self._running = False

@@ -1,4 +1,6 @@
-"""Records what a session receives to a WAV file: 8 kHz, 16 bit PCM, one channel (contract §6.6, §10.7).
+"""Records what a session receives, or what is said in a room, to a WAV file (contract §6.6, §10.7).
+
+It is 8 kHz, 16 bit PCM, one channel.
 
 Samples are written about once a second on another thread. The file has a temporary name and a header that is right
 after every write, so that what a killed process leaves behind can be played; it gets its own name when it is whole.
@@ -10,11 +12,12 @@ import asyncio
 import contextlib
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from media.room import Room
 from media.session import MediaSession
 from media.wav_file import PART_SUFFIX, RATE, SAMPLE_BYTES, RecordedFile, WavWriter
 
@@ -35,11 +38,13 @@ MARGIN_FRAMES: Final = 5
 
 _FRAME_BYTES: Final = RATE // FRAMES_PER_SECOND * SAMPLE_BYTES
 
+Tapped: TypeAlias = MediaSession | Room
+
 
 class SessionRecording:
-    """A recording of one session, which it taps. `begin`, then `silent` and `stop`."""
+    """A recording of one session or room, which it taps. `begin`, then `silent` and `stop`."""
 
-    def __init__(self, session: MediaSession, path: Path, writer: WavWriter, silence: float) -> None:
+    def __init__(self, session: Tapped, path: Path, writer: WavWriter, silence: float) -> None:
         self._session = session
         self._path = path
         self._file = writer
@@ -57,7 +62,7 @@ class SessionRecording:
 
     @classmethod
     async def begin(
-        cls, session: MediaSession, path: Path, *, silence: float = 0.0, part: Path | None = None
+        cls, session: Tapped, path: Path, *, silence: float = 0.0, part: Path | None = None
     ) -> SessionRecording:
         """Starts to record to `path`; until it is whole the file is `part`, else beside it.
 

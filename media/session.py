@@ -36,11 +36,14 @@ from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import StreamError, StreamParameters, start_arguments
 from media.kernel.tape import TapeReader, Tapes
+from media.live import LiveSource
 from media.prompt import PromptAudio
+from media.room import Room
 
 _log = logging.getLogger(__name__)
 
 TapListener: TypeAlias = Callable[[npt.NDArray[np.int16]], None]
+TrackListener: TypeAlias = Callable[[npt.NDArray[np.int16], int], None]
 
 # Digits of one call of send_digits, pauses included.
 DIGITS_LIMIT = 512
@@ -96,7 +99,11 @@ class MediaSession:
         self._tapes = Tapes(slot, generation, self._row["taped"], core.push)
         self._digits: deque[_Digits] = deque()
         self._digits_busy = False
-        self._listener: TapListener | None = None
+        self._room: Room | None = None
+        self._listeners: tuple[tuple[TrackListener, ...], ...] = ((), ())
+        self._end_tap: Callable[[], None] = lambda: None
+        self._source: LiveSource | None = None
+        self._source_start = 0
         self._groups = 0
         self._keyring = Keyring()
         self._closing: asyncio.Future[SessionStatistics] | None = None
@@ -238,12 +245,53 @@ class MediaSession:
         self._command(c.COMMAND_DIGITS, 0, len(piece), min(digits.duration_ms, longest), digits.gap_ms, *words)
 
     def tap(self, listener: TapListener | None) -> None:
-        """Give what is received to a listener, `(160,) int16` at 8 kHz every 20 ms in playout order; None ends it.
+        """Give what is received to a listener, in place of the one before; None ends that. See also `listen`.
+
+        It gets `(160,) int16` at 8 kHz every 20 ms in playout order.
 
         Where nothing is heard the frames are silence; while receiving is off there are none.
         """
-        self._listener = listener
-        self._command(c.COMMAND_TAP, 0 if listener is None else 1)
+        self._end_tap()
+        self._end_tap = (lambda: None) if listener is None else self.listen(lambda frame, _: listener(frame))
+
+    def listen(self, listener: TrackListener, *, sent: bool = False) -> Callable[[], None]:
+        """Give what is received, or what is sent, to one more listener; returns what ends it, once or more often.
+
+        It gets `(160,) int16` at 8 kHz and the number of the frame's tick of 20 ms, by which frames of both directions
+        belong together and missing ones are known. Of what is received there are none while receiving is off.
+        """
+        track = c.TRACK_SENT if sent else c.TRACK_RECEIVED
+        self._set_listeners(track, (*self._listeners[track], listener))
+
+        def end() -> None:
+            self._set_listeners(track, tuple(other for other in self._listeners[track] if other is not listener))
+
+        return end
+
+    def _set_listeners(self, track: int, listeners: tuple[TrackListener, ...]) -> None:
+        before = self._listeners
+        self._listeners = tuple(listeners if place == track else kept for place, kept in enumerate(before))
+        if bool(listeners) != bool(before[track]):
+            self._command(c.COMMAND_TAP, sum(1 << place for place, kept in enumerate(self._listeners) if kept))
+
+    def open_source(self) -> LiveSource:
+        """Return a live source that is heard behind what the queue plays, until it is closed; one at a time.
+
+        Raises RuntimeError where one is open.
+        """
+        if self._source is not None:
+            raise RuntimeError("the session has a live source")
+        self._command(c.COMMAND_LIVE, 1, self._source_start)
+        self._source = LiveSource(self._row, self._source_start, self._is_open, self._close_source)
+        return self._source
+
+    def _is_open(self) -> bool:
+        return not self.closed and bool(self._row["generation"] == self.generation)
+
+    def _close_source(self, source: LiveSource) -> None:
+        self._source = None
+        self._source_start = source.tail
+        self._command(c.COMMAND_LIVE, 0, source.tail)
 
     def tape(self) -> TapeReader:
         """Keep what is received and what is sent from the next tick on, side by side, for whoever takes it in time.
@@ -261,6 +309,37 @@ class MediaSession:
         slot, generation = (-1, 0) if other is None or other.closed else (other.slot, other.generation)
         self._command(c.COMMAND_HEAR, slot, generation)
 
+    def join(self, room: Room, *, muted: bool = False, deaf: bool = False) -> None:
+        """Be in a room of the same plane, and in no other: hear all of its members but itself, and be heard by them.
+
+        Nobody else is heard any more. What is queued to be played goes first. Once in the room, says anew whether it
+        is muted (not heard) or deaf (hears nothing).
+        """
+        if self.closed or room.closed:
+            return
+        if self._room is not room:
+            self._forget_room()
+            self._room = room
+            room.entered(self)
+        flags = c.ROOM_MUTED * muted | c.ROOM_DEAF * deaf
+        self._command(c.COMMAND_JOIN, room.slot, room.generation, flags)
+
+    def leave(self) -> None:
+        """Be in no room. Safe at any time."""
+        if self._room is not None:
+            self._forget_room()
+            self._command(c.COMMAND_LEAVE)
+
+    def _forget_room(self) -> None:
+        if self._room is not None:
+            self._room.left(self)
+            self._room = None
+
+    @property
+    def speaking_level(self) -> int:
+        """How loud this session speaks in its room (see `Room.levels`); 0 outside of one, and muted."""
+        return int(self._row["room_level"]) if self._room is not None else 0
+
     def statistics(self) -> SessionStatistics:
         """Return what has been measured so far; of a closed session, what was measured to its end."""
         if self._closing is not None and self._closing.done():
@@ -270,6 +349,7 @@ class MediaSession:
     async def close(self) -> SessionStatistics:
         """End everything and give back the ports; returns the final statistics. May be called again."""
         if self._closing is None:
+            self._forget_room()
             self._command(c.COMMAND_CLOSE)
             self._closing = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._closing)
@@ -288,8 +368,11 @@ class MediaSession:
         for digits in self._digits:
             _resolve(digits.sent, False)
         self._digits.clear()
-        self._listener = None
+        self._listeners = ((), ())
         self._tapes.release()
+        if self._source is not None:
+            self._source.close()
+        self._forget_room()
         self._keyring.close()
         statistics = read_session(self._row, self.generation)
         for sock in self._sockets:
@@ -305,14 +388,15 @@ class MediaSession:
         except Exception:
             _log.exception("the owner of %r failed on %s", self, type(event).__name__)
 
-    def take_frame(self, samples: npt.NDArray[np.int16]) -> None:
-        """Give a frame to the listener; called by the plane."""
-        if self._listener is None or self.closed:
+    def take_frame(self, track: int, tick: int, samples: npt.NDArray[np.int16]) -> None:
+        """Give a frame to its listeners; called by the plane."""
+        if self.closed:
             return
-        try:
-            self._listener(samples)
-        except Exception:
-            _log.exception("the listener of %r failed", self)
+        for listener in self._listeners[track]:
+            try:
+                listener(samples, tick)
+            except Exception:
+                _log.exception("the listener of %r failed", self)
 
     def take_event(self, event: list[int]) -> None:
         """Use an event of the kernel's about this session; called by the plane."""
@@ -337,6 +421,9 @@ class MediaSession:
             self._tell(RtcpBye(self, when / c.NANOSECONDS))
         elif kind == c.EVENT_TAPE_ENDED:
             self._tapes.ended(first)
+        elif kind == c.EVENT_LIVE_REACHED:
+            if self._source is not None:
+                self._source.reached(first)
         elif kind == c.EVENT_KEYS_DROPPED:
             self._keyring.drop(first, second)
         elif kind == c.EVENT_DIGITS_SENT:

@@ -34,6 +34,16 @@ def beep() -> PromptAudio:
     return tone(1000.0, 400)
 
 
+def entry_tone() -> PromptAudio:
+    """Somebody has come into the room: 880 Hz for 0.2 s."""
+    return tone(880.0, 200)
+
+
+def exit_tone() -> PromptAudio:
+    """Somebody has left the room: 440 Hz for 0.2 s."""
+    return tone(440.0, 200)
+
+
 @functools.cache
 def ringback(region: str = "us") -> PromptAudio:
     """One cadence of the tone a caller hears while the far side rings; played in a loop.

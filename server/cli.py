@@ -28,9 +28,11 @@ app = typer.Typer(
 key_commands = typer.Typer(help="API keys, without HTTP.", no_args_is_help=True, rich_markup_mode=None)
 workspace_commands = typer.Typer(help="Workspaces.", no_args_is_help=True, rich_markup_mode=None)
 user_commands = typer.Typer(help="Console users.", no_args_is_help=True, rich_markup_mode=None)
+database_commands = typer.Typer(help="The database's schema.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(key_commands, name="key")
 app.add_typer(workspace_commands, name="workspace")
 app.add_typer(user_commands, name="user")
+app.add_typer(database_commands, name="db")
 app.add_typer(admin_commands, name="admin")
 
 
@@ -233,6 +235,52 @@ def trace(
     from server.commands.client import trace_call as run
 
     raise typer.Exit(run(call_id, as_json=as_json))
+
+
+@database_commands.command("upgrade")
+def db_upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Bring the database's schema up to this program's. `voylo serve` does the same when it starts."""
+    from server.commands.data import upgrade_database as run
+
+    run(config, as_json=as_json)
+
+
+@app.command(short_help="Write everything the engine keeps into one file.")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The tar file to write; it must not exist.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write database, keys and recordings into one file, also while the engine runs."""
+    from server.commands.data import back_up as run
+
+    run(config, file, as_json=as_json)
+
+
+@app.command(short_help="Put a backup into an empty data directory.")
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `voylo backup` wrote.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a backup into the data directory, which must be empty; the engine must not run on it."""
+    from server.commands.data import restore as run
+
+    run(config, file, as_json=as_json)
+
+
+@app.command(short_help="Measure what this machine carries.")
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which measurements; all when none is named.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short runs: good for a look, not for a claim.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate load and print what the engine carries on this machine, beside what it is measured against."""
+    from server.commands.bench import bench as run
+
+    raise typer.Exit(run(names or [], quick=quick, as_json=as_json))
 
 
 @app.command(short_help="Check this machine, say what to change.")

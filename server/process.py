@@ -26,9 +26,19 @@ from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.billing.accounts import Billing
 from engine.billing.charging import CallCharges
-from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
+from engine.calls import (
+    CallingOut,
+    CallQueues,
+    CallServices,
+    ConferenceRooms,
+    IncomingCalls,
+    OutgoingCalls,
+    PromptSources,
+    Switchboard,
+)
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
+from engine.destination_health import DestinationProbes
 from engine.directory import NumberDirectory
 from engine.errors import EngineError
 from engine.http import OutboundHttp
@@ -52,6 +62,7 @@ from engine.sip_accounts import SipAccountDirectory, SipDomain
 from engine.store import Store
 from engine.webhook_directory import WebhookDirectory
 from engine.webhooks import Webhooks
+from engine.websocket import WebSocketClient
 from engine.workspaces import Workspaces
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
@@ -191,6 +202,8 @@ class EngineProcess:
         self.prompt_client = OutboundHttp(room_settings.http_config(config))
         await self.prompt_client.start()
         self._exit.push_async_callback(self.prompt_client.close)
+        self.stream_client = WebSocketClient(allow_private=config.security.allow_private_callbacks)
+        self._exit.push_async_callback(self.stream_client.close)
         self.decoder = room_settings.audio_decoder(config)
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
@@ -219,6 +232,8 @@ class EngineProcess:
         self.switchboard = Switchboard()
         legs = room_settings.leg_settings(config)
         self.calling = CallingOut(self.directory, self.sip_accounts, self.plane, legs, self.realm)
+        self.conferences = ConferenceRooms(self.plane, self.http_client, config.limits.conference_members)
+        self.queues = CallQueues()
         services = CallServices(
             records=self.records,
             sources=PromptSources(files, self.speech),
@@ -227,8 +242,13 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            conferences=self.conferences,
+            queues=self.queues,
+            streams=room_settings.stream_services(config, self.stream_client),
         )
-        self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
+        self.incoming = IncomingCalls(
+            self.directory, self.sip_accounts, self.switchboard, self.plane, legs, services, realm=self.realm
+        )
         self.outgoing = OutgoingCalls(
             self.store,
             self.directory,
@@ -257,6 +277,10 @@ class EngineProcess:
         self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
         self.carrier_registrations.start(self.user_agent)
         self._exit.callback(self.carrier_registrations.stop)
+        self.destination_probes = DestinationProbes(self.directory.inbound_trunks, self.monitor)
+        self.destination_probes.start(self.user_agent)
+        self._exit.callback(self.destination_probes.stop)
+        self.calling.is_down = self.destination_probes.is_down
 
     def _is_trusted(self, host: str) -> bool:
         """Whether the configuration names an address as that of a carrier or of an outbound trunk."""
@@ -290,6 +314,7 @@ class EngineProcess:
                 outgoing=self.outgoing,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
+                destination_health=self.destination_probes.health,
                 ready=self.ready,
                 draining=lambda: self.draining,
                 limits=self.limits,

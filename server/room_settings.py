@@ -6,10 +6,11 @@ from pathlib import Path
 
 import structlog
 
-from engine.calls import LegSettings
+from engine.calls import LegSettings, StreamServices
 from engine.delivery_sender import SenderSettings
 from engine.http import OutboundHttpConfig
 from engine.limits import Limits
+from engine.websocket import WebSocketClient
 from media import AudioDecoder, AudioLimits, EmbeddedSpeech, MediaConfig, NoSpeech, SpeechEngine
 from server.config import Config
 from server.config.values import Bind
@@ -90,6 +91,12 @@ def sender_settings(config: Config) -> SenderSettings:
         keep_days=limits.delivery_days,
         mask=config.security.mask_logged_headers,
     )
+
+
+def stream_services(config: Config, client: WebSocketClient) -> StreamServices:
+    """Limits of `<Stream>`."""
+    limits = config.limits
+    return StreamServices(client, buffer_seconds=limits.stream_buffer_seconds, per_call=limits.streams_per_call)
 
 
 def audio_decoder(config: Config) -> AudioDecoder:

@@ -40,6 +40,7 @@ from sip.core.incoming import IncomingCall
 from sip.core.messaging import MessageReceived
 from sip.core.outgoing import OutgoingCall
 from sip.core.probe import Health, HealthChange, HealthProbe
+from sip.core.redirect import FOLLOWED_REDIRECTS
 from sip.core.registering import RegisterRequest
 from sip.core.registration import Registration, RegistrationSettings
 from sip.core.registration_state import (
@@ -55,7 +56,7 @@ from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipError, SipParseError
 from sip.fields import NameAddr
 from sip.headers import Headers
-from sip.identity import Reason
+from sip.identity import Reason, asserted_identities
 from sip.limits import MessageLimits
 from sip.message import Request, Response
 from sip.registrar import Registrar, RegistrarAnswer, RegistrarConfig
@@ -65,6 +66,7 @@ from sip.uri import OtherUri, SipUri, parse_uri
 from sip.useragent import UserAgent
 
 __all__ = [
+    "FOLLOWED_REDIRECTS",
     "Answered",
     "AsideAnswered",
     "Binding",
@@ -132,5 +134,6 @@ __all__ = [
     "Unregistered",
     "UserAgent",
     "UserAgentConfig",
+    "asserted_identities",
     "parse_uri",
 ]

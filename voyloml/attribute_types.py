@@ -38,6 +38,7 @@ class AttributeType(Protocol):
     @property
     def expected(self) -> str:
         """What would be right, to follow "must be "."""
+        ...
 
     def parse(self, text: str) -> Value:
         """The typed value of `text`, which is trimmed. Raises ValueError; its message, where it has one, is more

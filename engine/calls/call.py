@@ -16,6 +16,7 @@ import structlog
 
 from engine.calls import outcome
 from engine.calls.audio_leg import AudioLeg
+from engine.calls.conference import ConferenceRooms
 from engine.calls.control import LegControl
 from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
@@ -24,9 +25,11 @@ from engine.calls.leg import InboundLeg
 from engine.calls.media_report import media_report
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
+from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
+from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
-from engine.model import Application, CallOutcome, NewCall, Number, RecordingMode
+from engine.model import Application, CallOutcome, EventType, NewCall, Number, RecordingMode, RoutingAttempt
 from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
@@ -71,26 +74,39 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    conferences: ConferenceRooms
+    queues: CallQueues
+    streams: StreamServices
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class Call:
-    """A call to a number of a workspace; `outbound.OutboundCall` is one from a number.
+    """A call to a number of a workspace; `outbound.OutboundCall` is one from a number, `connected.ConnectedCall` one
+    that is put through without an application.
 
     `run` is the whole life of the call; `end` is what anyone outside says to it. `new` is what the record starts from.
     `on_stored` is called when the record of the new call is stored, `on_released` when the leg and its audio are gone,
     while the end of the record may still be waiting for the store.
     """
 
-    def __init__(self, new: NewCall, number: Number, application: Application, services: CallServices) -> None:
+    def __init__(self, new: NewCall, number: Number, application: Application | None, services: CallServices) -> None:
         self.new = new
         self.number = number
-        self.application = application
         self.leg: AudioLeg
+        self.routing_attempts: list[RoutingAttempt] = []
+        self._application = application
         self._services = services
         files = RecordingFiles(services.recordings, services.records)
-        self._recordings = CallRecordings(self, services.recordings, files, services.exchange)
-        self._control = LegControl(self, services.sources, services.calling, self._recordings)
+        self.recordings = CallRecordings(self, services.recordings, files, services.exchange)
+        self._control = LegControl(
+            self,
+            services.sources,
+            services.calling,
+            self.recordings,
+            services.conferences,
+            services.queues,
+            CallStreams(self, services.streams, services.exchange),
+        )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
         self._ways = KeyWays()
@@ -100,8 +116,16 @@ class Call:
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self._answer_stored: asyncio.Task[None] | None = None
+        self._ringing_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
         self._limit: asyncio.TimerHandle | None = None
+
+    @property
+    def application(self) -> Application:
+        """The application that runs the call. Raises RuntimeError for a call without one."""
+        if self._application is None:
+            raise RuntimeError("no application runs this call")
+        return self._application
 
     @property
     def _log(self) -> structlog.typing.FilteringBoundLogger:
@@ -116,7 +140,7 @@ class Call:
     @property
     def recording_mode(self) -> RecordingMode:
         """Whether the application has every call recorded, none, or leaves it to the call."""
-        return self.application.recording
+        return "per_call" if self._application is None else self._application.recording
 
     @property
     def recorded_whole(self) -> bool:
@@ -126,7 +150,7 @@ class Call:
     def record_whole(self) -> None:
         """Records both sides of the call's leg from now until the call ends, once, unless the application forbids it:
         left the party of the leg, right what it hears. The leg has audio."""
-        self._recordings.record_whole()
+        self.recordings.record_whole()
 
     def attach(self, leg: InboundLeg) -> None:
         """Binds the leg; its SIP events arrive here from now on."""
@@ -165,10 +189,22 @@ class Call:
     def _was_answered(self) -> None:
         self._answered_at = time.monotonic()
         self._answer_stored = asyncio.create_task(
-            self._services.records.answered(self.new.id, self._services.now()), name=f"answered {self.new.public_id}"
+            self._services.records.answered(self.new.id, self._services.now(), tuple(self.routing_attempts)),
+            name=f"answered {self.new.public_id}",
         )
         if self.recorded_whole:
             self.record_whole()
+
+    def _rings(self) -> None:
+        """The far end of a call out rings; stored once."""
+        if self._ringing_stored is None:
+            self._ringing_stored = asyncio.create_task(self._store_ringing(), name=f"ringing {self.new.public_id}")
+
+    async def _store_ringing(self) -> None:
+        try:
+            await self._services.records.ringing(self.new.id)
+        except EngineError as error:
+            self._log.warning("call.ringing_not_stored", reason=error.message)
 
     async def open_early_media(self) -> None:
         """Opens early media to a caller who is not answered. Raises nothing: a failure ends the call."""
@@ -201,8 +237,7 @@ class Call:
         self._running = True
         try:
             await self._begin()
-            result = await self._interpret()
-            self._finish_run(result)
+            await self._carry_out()
         except EngineError as error:
             self._log.error("call.not_stored", reason=error.message)
             self.end(outcome.STORE_UNAVAILABLE)
@@ -222,13 +257,23 @@ class Call:
     def _limit_to(self, seconds: float) -> None:
         self._limit = asyncio.get_running_loop().call_later(seconds, self.end, outcome.TIME_LIMIT)
 
+    async def _carry_out(self) -> None:
+        """What the call is for, from the stored record to the end."""
+        self._finish_run(await self._interpret())
+
+    def _announce(self) -> None:
+        """Tells the caller at once that it rings."""
+        if isinstance(self.leg, InboundLeg):
+            self.leg.incoming.ring()
+
     async def _begin(self) -> None:
         self._limit_to(self._services.call_seconds)
-        if self._end is None and isinstance(self.leg, InboundLeg):
-            self.leg.incoming.ring()
+        if self._end is None:
+            self._announce()
+        event: EventType = "call.placed" if self.new.direction == "outbound" else "call.received"
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                await self._services.records.create(self.new)
+                await self._services.records.create(self.new, event)
         except TimeoutError:
             raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
         self.on_stored()
@@ -297,7 +342,7 @@ class Call:
             self._log.exception("call.audio_not_closed")
         self.on_released()
         await self._store_end(self._outcome(end, answered_at, ended_at, ended))
-        self._recordings.call_closed()
+        self.recordings.call_closed()
         logger.info(
             "call.ended",
             call=self.new.public_id,
@@ -343,6 +388,7 @@ class Call:
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
+            routing_attempts=tuple(self.routing_attempts),
         )
 
     def _on_sip(self, event: CallEvent) -> None:

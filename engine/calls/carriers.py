@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from engine.calls.audio_leg import LegSettings
 from engine.calls.outbound_leg import Destination
 from engine.calls.outcome import End
-from engine.model import Number, SipOutbound
+from engine.model import HangupBy, HangupCause, InboundDestination, NewCall, Number, SipOutbound
 from sip import Credentials, NameAddr, Rejected, SipUri
 from sip.sdp import MediaEncryption, codecs_named
+from voyloml.capabilities import Unreached
 
-_BUSY: Final = frozenset({486, 600})
-_SILENT: Final = frozenset({408, 480})
-_REFUSED: Final = frozenset({603, 607, 608})
+BUSY: Final = frozenset({486, 600})
+SILENT: Final = frozenset({408, 480})
+REFUSED: Final = frozenset({603, 607, 608})
 _UNALLOCATED: Final = frozenset({404, 410, 484, 604})
+_OURS: Final = frozenset({0, 487})  # no response, or that to our CANCEL
+_NOT_PASSED_ON: Final = frozenset({401, 407, 487})
 
 
 def through_number(number: Number, called: str, headers: Mapping[str, str]) -> Destination | None:
@@ -53,6 +56,20 @@ def to_uri(
     )
 
 
+def to_destination(
+    destination: InboundDestination, caller: str, headers: Mapping[str, str], domain: str
+) -> Destination:
+    """The way to a destination of an inbound trunk (contract §9.1): where it redirects to is not called, the next
+    destination is. Raises SipParseError for a URI that is none."""
+    credentials = None
+    if destination.username is not None and destination.password is not None:
+        credentials = Credentials(destination.username, destination.password)
+    uri = SipUri.parse(destination.uri).replace(headers=())
+    # Last, so that no header of the destination's takes the place of one of ours
+    way = to_uri(uri, caller, {**destination.headers, **headers}, domain, credentials)
+    return replace(way, redirects=0)
+
+
 def _credentials(outbound: SipOutbound) -> Credentials | None:
     if outbound.username is None or outbound.password is None:
         return None
@@ -77,17 +94,42 @@ def legs_of(number: Number, legs: LegSettings) -> LegSettings:
     return encrypted_as(number, replace(legs, codecs=spoken))
 
 
+def voylo_headers(new: NewCall, domain: str) -> dict[str, str]:
+    """The header fields of contract §14.5; Diversion where the call came in to a number and is sent on."""
+    own = {"X-Voylo-Call-Id": new.public_id, "X-Voylo-To": new.to, "X-Voylo-From": new.from_}
+    if new.direction == "inbound":
+        own["Diversion"] = f"<{SipUri('sip', new.to, host=domain)}>;reason=unconditional"
+    return own
+
+
 def end_of(rejected: Rejected) -> End:
     """What the record says of a call that was refused (contract §14.3)."""
     status = rejected.status
     if status is None:
         return End("platform", "unreachable", "failed", 0)
-    if status in _BUSY:
+    if status in BUSY:
         return End("callee", "busy", "busy", status)
-    if status in _SILENT:
+    if status in SILENT:
         return End("callee", "no_answer", "no_answer", status)
-    if status in _REFUSED:
+    if status in REFUSED:
         return End("callee", "rejected", "rejected", status)
     if status in _UNALLOCATED:
         return End("callee", "unallocated_number", "failed", status)
     return End("callee", "network_error" if status >= 500 else "rejected", "failed", status)
+
+
+def end_for_caller(unreached: Unreached) -> End:
+    """How a call ends whose only party was not reached; the code is what its caller gets (contract §9.1, §14.3).
+
+    The party's own refusal is passed on. Busy is 486 and silence 480 whatever said so; everything that is no matter of
+    the caller's, such as a destination's failure or its challenge, is 503.
+    """
+    code = unreached.code
+    by: HangupBy = "platform" if code in _OURS else "callee"
+    cause = cast(HangupCause, unreached.cause)
+    if unreached.status == "busy":
+        return End(by, cause, "busy", 486)
+    if unreached.status == "no-answer":
+        return End(by, cause, "no_answer", 480)
+    passed_on = (400 <= code < 500 and code not in _NOT_PASSED_ON) or 600 <= code < 700
+    return End(by, cause, "rejected" if code in REFUSED else "failed", code if passed_on else 503)

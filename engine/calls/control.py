@@ -6,15 +6,30 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from engine.calls.conference import ConferenceRooms, Member
 from engine.calls.dialling import CallingOut, Dialling, NoSound
 from engine.calls.keys import KeyBuffer
 from engine.calls.outcome import BUSY, REJECTED
 from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
+from engine.calls.queues import CallQueues, QueuedParty, WaitingCaller
 from engine.calls.recording import CallRecordings
 from engine.calls.refer import ReferEvent, Referral
+from engine.calls.streaming import CallStreams
 from voyloml import PromptItem
-from voyloml.capabilities import Bridge, DialTarget, Party, RecordingOrder, RecordingRun, Referred
+from voyloml.capabilities import (
+    Bridge,
+    ConferenceOrder,
+    DialTarget,
+    Membership,
+    Party,
+    RecordingOrder,
+    RecordingRun,
+    Referred,
+    Streaming,
+    StreamOrder,
+    Waiting,
+)
 from voyloml.control import Prompting
 
 if TYPE_CHECKING:
@@ -24,14 +39,33 @@ if TYPE_CHECKING:
 class LegControl:
     """Drives one call for the interpreter. Hang-up from outside is a cancellation of the task that runs it."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
+    def __init__(
+        self,
+        call: Call,
+        sources: PromptSources,
+        calling: CallingOut,
+        recordings: CallRecordings,
+        conferences: ConferenceRooms,
+        queues: CallQueues,
+        streams: CallStreams,
+    ) -> None:
         self._call = call
         self._recordings = recordings
-        self._dialling = Dialling(call, sources, calling, recordings)
+        self._streams = streams
+        self._conferences = conferences
+        self._queues = queues
+        self._member: Member | None = None
+        self._waiting: WaitingCaller | None = None
+        self._dialling = Dialling(call, sources, calling, queues, recordings)
         self._referral: Referral | None = None
         self._sources = sources
         self._keys = KeyBuffer()
         self._prompting: LegPrompting | None = None
+
+    @property
+    def dialling(self) -> Dialling:
+        """What reaches other parties."""
+        return self._dialling
 
     @property
     def answered(self) -> bool:
@@ -73,7 +107,10 @@ class LegControl:
         if prompting is not None and key in prompting.interrupt_keys:
             prompting.interrupt()
         self._keys.press(key)
+        self._streams.press(key)
         self._dialling.on_caller_key(key)
+        if self._waiting is not None:
+            self._waiting.press(key)
 
     async def pre_answer(self) -> None:
         """Opens early media; without an offer of the caller there is none, and the call's log says so."""
@@ -91,12 +128,26 @@ class LegControl:
 
     async def bridge(self, party: Party, *, record: bool) -> Bridge:
         """Connects the caller with a party that `parties` gave."""
-        assert isinstance(party, DialledParty)
+        assert isinstance(party, DialledParty | QueuedParty)
         return self._dialling.bridge(party, record=record)
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
         """See `CallRecordings.record`."""
         return await self._recordings.record(order)
+
+    async def join(self, order: ConferenceOrder) -> Membership | None:
+        """See `ConferenceRooms.join`."""
+        self._member = await self._conferences.join(self._call, order, self.prompt)
+        return self._member
+
+    async def enqueue(self, queue: str, *, most: int) -> Waiting | None:
+        """See `CallQueues.enqueue`."""
+        self._waiting = self._queues.enqueue(self._call, queue, most=most)
+        return self._waiting
+
+    async def stream(self, order: StreamOrder) -> Streaming:
+        """See `CallStreams.stream`. Raises StreamFailed."""
+        return await self._streams.stream(order)
 
     async def refer(self, uri: str) -> Referred:
         """Sends REFER on the caller's leg and returns what its NOTIFYs say."""
@@ -113,12 +164,17 @@ class LegControl:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every leg that a Dial has made, and finishes the recordings that run."""
+        """Ends every stream, every leg that a Dial has made, and finishes the recordings that run."""
+        self._streams.close()
         # At the same time: nobody stays on the line until a file is whole.
-        await asyncio.gather(self._recordings.close(), self._dialling.close())
+        await asyncio.gather(self._recordings.close(self._member), self._dialling.close())
 
     def release(self) -> None:
-        """Stops whatever plays; the call is over."""
+        """Stops whatever plays, and leaves conference and queue; the call is over."""
+        if self._member is not None:
+            self._member.part()
+        if self._waiting is not None:
+            self._waiting.part()
         if self._prompting is not None:
             self._prompting.stop()
             self._prompting = None

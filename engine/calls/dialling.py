@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.calls.audio_leg import LegSettings
-from engine.calls.carriers import legs_of, through_number, to_uri
+from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
 from engine.calls.leg import InboundLeg
 from engine.calls.outbound_leg import Destination, OutboundLeg, header_lines
-from engine.calls.party import DialledParty
+from engine.calls.party import UNREACHABLE, DialledParty
+from engine.calls.queues import CallQueues, QueuedParty
 from engine.calls.recording import CallRecordings, KeptRecording
+from engine.calls.trunk_party import TrunkParty
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
-from engine.model import Number
+from engine.model import InboundTrunk, Number
 from engine.phone import PhoneNumberError, normalise
 from engine.sip_accounts import SipAccountDirectory
 from media import MediaPlane, MediaSession, PortsExhausted, PromptAudio, ringback
@@ -35,7 +37,8 @@ _Way = tuple[Destination, LegSettings]
 
 
 class CallingOut:
-    """What every Dial needs of the engine. `bind` it once SIP is there."""
+    """What every Dial needs of the engine. `bind` it once SIP is there; `is_down` tells by its id whether a trunk's
+    destination is known to be unreachable."""
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class CallingOut:
         self.domain = domain
         self.user_agent: UserAgent
         self.bindings: Callable[[str], Sequence[Binding]]
+        self.is_down: Callable[[str], bool] = lambda _destination_id: False
         self.tone = ringback()
 
     def bind(self, user_agent: UserAgent, bindings: Callable[[str], Sequence[Binding]]) -> None:
@@ -91,6 +95,9 @@ class Ringback:
         self._session.stop(self._group)
 
 
+AnyParty = DialledParty | QueuedParty
+
+
 class RealRinging:
     """What the first party with early media lets hear, until stopped; the tone while there is none.
 
@@ -99,14 +106,15 @@ class RealRinging:
 
     interrupted = False
 
-    def __init__(self, call: Call, tone: PromptAudio, parties: Sequence[DialledParty]) -> None:
+    def __init__(self, call: Call, tone: PromptAudio, parties: Sequence[AnyParty]) -> None:
         self._call = call
         self._sound = tone
         self._tone = self._ring()
         self._heard: OutboundLeg | None = None
         self._stopped = asyncio.Event()
         for party in parties:
-            party.on_progress = self._progressed
+            if isinstance(party, DialledParty):
+                party.on_progress = self._progressed
 
     async def wait(self) -> None:
         """Returns when it was stopped."""
@@ -151,7 +159,7 @@ class LegBridge:
     """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys; `recording` is of both."""
 
     def __init__(
-        self, dialling: Dialling, caller: MediaSession, party: DialledParty, recording: KeptRecording | None
+        self, dialling: Dialling, caller: MediaSession, party: AnyParty, recording: KeptRecording | None
     ) -> None:
         self._dialling = dialling
         self._caller = caller
@@ -162,33 +170,60 @@ class LegBridge:
         self._session.hear(self._caller)
         dialling.on_caller_key = self._session.send_digits
         party.on_key = self._caller.send_digits
+        self._parted = False
+        if isinstance(party, QueuedParty):
+            party.on_part = self.part
 
     async def stop(self) -> Recorded | None:
         """Parts them; their recording once it can be fetched, where there is one."""
+        self.part()
+        return None if self._recording is None else await self._recording.stop()
+
+    def part(self) -> None:
+        """Parts them once: a caller out of a queue may hear somebody else when the Dial comes to stop the bridge."""
+        if self._parted:
+            return
+        self._parted = True
         self._dialling.on_caller_key = self._party.on_key = lambda _key: None
         self._caller.hear(None)
         self._session.hear(None)
-        return None if self._recording is None else await self._recording.stop()
 
 
 class Dialling:
     """The Dials of one call; voyloml's `Dialler`, without the call's own prompts."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, recordings: CallRecordings) -> None:
+    def __init__(
+        self,
+        call: Call,
+        sources: PromptSources,
+        calling: CallingOut,
+        queues: CallQueues,
+        recordings: CallRecordings,
+    ) -> None:
         self.on_caller_key: Callable[[str], object] = lambda _key: None
         self._call = call
         self._sources = sources
         self._calling = calling
+        self._queues = queues
         self._recordings = recordings
-        self._parties: list[DialledParty] = []
-        self._dialled: Sequence[DialledParty] = ()
+        self._parties: list[AnyParty] = []
+        self._dialled: Sequence[AnyParty] = ()
+
+    def party(self, target: DialTarget, number: Number | None, *, shown: str | None = None) -> DialledParty:
+        """The party of a call that no application runs, not rung yet; telephones are called through `number`."""
+        party = self._party(target, number, shown, ())
+        self._parties.append(party)
+        return party
 
     def parties(
         self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
-    ) -> Sequence[DialledParty]:
+    ) -> Sequence[AnyParty]:
         """A party for each target, none rung yet. Raises DialRefused for a caller ID that may not be shown."""
         number = self._presented(caller_id) if any(target.kind == "number" for target in targets) else None
-        parties = [self._party(target, number, caller_id, headers) for target in targets]
+        parties: list[AnyParty] = [
+            self._queued(target) if target.kind == "queue" else self._party(target, number, caller_id, headers)
+            for target in targets
+        ]
         self._parties += parties
         self._dialled = parties
         return parties
@@ -202,7 +237,7 @@ class Dialling:
             return NoSound()
         return Ringback(self._call.leg.session, self._calling.tone)
 
-    def bridge(self, party: DialledParty, *, record: bool) -> LegBridge:
+    def bridge(self, party: AnyParty, *, record: bool) -> LegBridge:
         """Lets the caller and the party hear each other; `record` keeps what they say, unless the application forbids
         it."""
         self._call.log("dial_bridged", {"leg": party.sid, "to": party.address})
@@ -240,7 +275,7 @@ class Dialling:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))
         ways: list[_Way] = []
-        unreached = Unreached("failed", "unreachable")
+        unreached = UNREACHABLE
         if target.kind == "number":
             assert number is not None
             try:
@@ -251,6 +286,10 @@ class Dialling:
             ways = self._by_uri(target, self._caller(caller_id), sent)
         elif target.kind == "agent":
             ways = self._to_contacts(target.address, self._caller(caller_id), sent)
+        elif target.kind == "trunk" and (trunk := self._trunk(target.address)) is not None:
+            return self._trunk_party(trunk, target.address, self._caller(caller_id), sent)
+        elif target.kind == "trunk":
+            self._call.log("dial_unknown_trunk", {"to": target.address})
         else:
             self._call.log("verb_unavailable", {"verb": target.kind.capitalize(), "to": target.address})
         return DialledParty(
@@ -264,6 +303,10 @@ class Dialling:
             unreached,
         )
 
+    def _queued(self, target: DialTarget) -> QueuedParty:
+        workspace_id = self._call.new.workspace_id
+        return QueuedParty(self._queues, workspace_id, target.address, self._sources, self._call.log)
+
     def _caller(self, caller_id: str | None) -> str:
         """The user part of From for SIP targets."""
         shown = caller_id or self._call.new.from_
@@ -275,12 +318,27 @@ class Dialling:
         return shown
 
     def _headers(self, lines: Sequence[str]) -> Mapping[str, str]:
-        new = self._call.new
-        own = {"X-Voylo-Call-Id": new.public_id, "X-Voylo-To": new.to, "X-Voylo-From": new.from_}
-        if new.direction == "inbound":
-            own["Diversion"] = f"<{SipUri('sip', new.to, host=self._calling.domain())}>;reason=unconditional"
         theirs = {name: value for name, value in header_lines(lines) if not name.lower().startswith(OWN_HEADERS)}
-        return {**own, **theirs}
+        return {**voylo_headers(self._call.new, self._calling.domain()), **theirs}
+
+    def _trunk(self, id_or_name: str) -> InboundTrunk | None:
+        return self._calling.directory.inbound_trunks.find(self._call.new.workspace_id, id_or_name)
+
+    def _trunk_party(self, trunk: InboundTrunk, address: str, caller: str, headers: Mapping[str, str]) -> TrunkParty:
+        calling = self._calling
+        return TrunkParty(
+            new_call_id()[1],
+            address,
+            trunk,
+            lambda destination: (to_destination(destination, caller, headers, calling.domain()), calling.legs),
+            calling.is_down,
+            self._call.routing_attempts,
+            calling.user_agent,
+            calling.plane,
+            self._sources,
+            self._call.log,
+            self._call.now,
+        )
 
     def _by_carrier(self, number: Number, called: str, headers: Mapping[str, str]) -> list[_Way]:
         destination = through_number(number, called, headers)

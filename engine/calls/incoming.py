@@ -6,45 +6,40 @@ destination, its channels. What is refused before the peer is known leaves no re
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
 from engine.calls import outcome
+from engine.calls.addresses import caller_of, normalise_called
+from engine.calls.arrivals import Arrivals
 from engine.calls.call import Call, CallServices
 from engine.calls.carriers import encrypted_as
-from engine.calls.leg import InboundLeg, LegSettings
+from engine.calls.connected import ConnectedCall
+from engine.calls.leg import LegSettings
 from engine.calls.outcome import End
 from engine.calls.switchboard import Switchboard
+from engine.calls.trunk_calls import CHALLENGED, TrunkCalls
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
-from engine.model import Application, NewCall, Number
-from engine.phone import PhoneNumberError, normalise
+from engine.model import Application, DestinationKind, InboundTrunk, NewCall, Number
+from engine.phone import PhoneNumberError
 from engine.refusals import RefusalLog
+from engine.sip_accounts import SipAccountDirectory
 from media import MediaPlane
-from sip import Credentials, DigestOutcome, IncomingCall, NameAddr, SipParseError, SipUri, UserAgent
-from sip.sdp import SdpRejected
-
-OVERLOAD_RETRY_SECONDS = 4
-"""The longest wait that a refused caller is asked for while calls begin too slowly; spread, so that not all return at
-the same moment."""
-
-logger = structlog.get_logger(__name__)
-
-_CHALLENGED = frozenset({DigestOutcome.MISSING, DigestOutcome.STALE, DigestOutcome.REPLAYED, DigestOutcome.UNSUPPORTED})
+from sip import Credentials, DigestOutcome, IncomingCall, SipUri, UserAgent
+from voyloml.capabilities import DialTarget
 
 
 @dataclass(frozen=True, slots=True)
 class _Admitted:
-    """What the checks found for a call from a known peer."""
+    """What the checks found for a call from a known peer: where its number points, and why it may not go there."""
 
     number: Number
-    application: Application | None
-    refusal: End | None
+    application: Application | None = None
+    trunk: InboundTrunk | None = None
+    refusal: End | None = None
 
 
 class IncomingCalls:
@@ -56,6 +51,7 @@ class IncomingCalls:
     def __init__(
         self,
         directory: NumberDirectory,
+        accounts: SipAccountDirectory,
         switchboard: Switchboard,
         plane: MediaPlane,
         legs: LegSettings,
@@ -64,55 +60,58 @@ class IncomingCalls:
     ) -> None:
         self._directory = directory
         self._switchboard = switchboard
-        self._plane = plane
         self._legs = legs
         self._services = services
         self._realm = realm
         self._refusals = RefusalLog(time.monotonic, directory.trusts)
+        self._arrivals = Arrivals(switchboard, plane, services, self._refusals)
+        self._trunks = TrunkCalls(accounts, directory, self._arrivals, legs, realm)
         self._user_agent: UserAgent
 
     def bind(self, user_agent: UserAgent) -> None:
         """The user agent whose calls arrive here."""
         self._user_agent = user_agent
+        self._arrivals.bind(user_agent)
 
     def arrived(self, incoming: IncomingCall) -> None:
-        """One new call; every path ends in a response or a running call."""
+        """One new call; every path ends in a response or a running call.
+
+        A call to nobody's number, or from an address that may not call the number, may be that of an outbound trunk
+        which has not said so yet: where it looks like that, it is asked for credentials instead of refused.
+        """
+        if self._trunks.takes(incoming):
+            return
+        source = incoming.source.host
         number = self._number_called(incoming)
+        if number is None and self._trunks.may_be(incoming):
+            self._trunks.challenge(incoming)
+            return
         if number is None:
-            self._refusals.refused("call.unknown_number", incoming.source.host, to=str(incoming.request.uri)[:128])
+            self._refusals.refused("call.unknown_number", source, to=str(incoming.request.uri)[:128])
             incoming.reject(404, stateless=True)
             return
-        if not self._authenticated(incoming, number):
+        if not self._may_call(source, number) and self._trunks.may_be(incoming):
+            self._trunks.challenge(incoming)
             return
-        if self._switchboard.behind:
-            self._refusals.refused("call.overloaded", incoming.source.host, hint="fewer calls, or a faster machine")
-            retry_after = str(1 + secrets.randbelow(OVERLOAD_RETRY_SECONDS))
-            incoming.reject(503, headers=(("Retry-After", retry_after),), stateless=True)
+        if not self._authenticated(incoming, number) or self._arrivals.overloaded(incoming):
             return
         admitted = self._route(number)
         call_uuid, public_id = new_call_id()
         new = self._describe(incoming, admitted, call_uuid, public_id, self._services.now())
-        known = {"call": public_id, "number": number.e164, "source": incoming.source.host}
-        if admitted.refusal is not None or admitted.application is None:
-            refusal = admitted.refusal or outcome.NO_APPLICATION
-            logger.info("call.refused", **known, cause=refusal.cause, sip_code=refusal.sip_code)
-            self._refuse(incoming, new, refusal)
+        known = {"call": public_id, "number": number.e164, "source": source}
+        call = self._call(new, admitted)
+        if admitted.refusal is not None or call is None:
+            self._arrivals.refuse(incoming, new, admitted.refusal or outcome.NO_APPLICATION, known)
             return
-        call = Call(new, number, admitted.application, self._services)
-        try:
-            leg = InboundLeg(incoming, self._user_agent, self._plane, encrypted_as(number, self._legs), call.on_media)
-        except SdpRejected as error:
-            logger.info("call.refused", **known, cause="no_common_media", sip_code=error.status, reason=str(error))
-            warning = error.warning_header(self._user_agent.local_address_for(incoming.source.host))
-            self._refuse(incoming, new, outcome.NO_COMMON_MEDIA, (warning,))
-            return
-        except SipParseError as error:
-            logger.info("call.bad_sdp", **known, reason=str(error))
-            incoming.reject(error.status, error.reason)
-            return
-        logger.info("call.received", **known, caller=new.from_, application=admitted.application.id)
-        call.attach(leg)
-        self._switchboard.connect(call)
+        self._arrivals.connect(incoming, call, encrypted_as(number, self._legs), known)
+
+    def _call(self, new: NewCall, admitted: _Admitted) -> Call | None:
+        if admitted.application is not None:
+            return Call(new, admitted.number, admitted.application, self._services)
+        if admitted.trunk is not None:
+            target = DialTarget("trunk", admitted.trunk.id)
+            return ConnectedCall(new, admitted.number, self._services, target, record=admitted.trunk.record)
+        return None
 
     def _number_called(self, incoming: IncomingCall) -> Number | None:
         for uri in (incoming.request.uri, incoming.request.to.uri):
@@ -126,6 +125,13 @@ class IncomingCalls:
             if number is not None:
                 return number
         return None
+
+    def _may_call(self, source: str, number: Number) -> bool:
+        """Whether anybody at this address may call the number, with credentials or without."""
+        sip = number.sip
+        if sip is None or not (sip.allowed_source_ips or sip.auth is not None):
+            return False
+        return not sip.allowed_source_ips or sip.allows_source(source)
 
     def _authenticated(self, incoming: IncomingCall, number: Number) -> bool:
         sources = number.sip.allowed_source_ips if number.sip is not None else ()
@@ -144,11 +150,17 @@ class IncomingCalls:
         realm = self._realm()
         credentials = Credentials(auth.username, auth.password)
         result = self._user_agent.check_credentials(
-            incoming, realm, lambda username: credentials if username == auth.username else None
+            incoming,
+            realm,
+            lambda username: credentials if username == auth.username else self._trunks.credentials(username),
         )
+        if result.ok and result.username != auth.username:
+            # A trunk that calls this number, asked for the carrier's credentials
+            self._trunks.admit(incoming, result.username or "")
+            return False
         if result.ok:
             return True
-        if result.outcome in _CHALLENGED:
+        if result.outcome in CHALLENGED:
             incoming.challenge(realm, stale=result.stale)
             return False
         if result.outcome is DigestOutcome.MALFORMED:
@@ -162,27 +174,31 @@ class IncomingCalls:
 
     def _route(self, number: Number) -> _Admitted:
         if number.status != "active" or not number.inbound_enabled:
-            return _Admitted(number, None, outcome.NUMBER_INACTIVE)
-        destination = number.destination
-        application = None
+            return _Admitted(number, refusal=outcome.NUMBER_INACTIVE)
+        destination, application, trunk = number.destination, None, None
         if destination is not None and destination.kind == "application":
             application = self._directory.application(destination.id)
-        if application is None:
-            return _Admitted(number, None, outcome.NO_APPLICATION)
-        if number.channels is not None and self._switchboard.channels_of(number.e164) >= number.channels:
-            return _Admitted(number, application, outcome.CHANNELS_IN_USE)
-        return _Admitted(number, application, None)
-
-    def _refuse(
-        self, incoming: IncomingCall, new: NewCall, end: End, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        incoming.reject(end.sip_code, headers=headers)
-        self._services.records.refused(new, end.outcome, end.by, end.cause, end.sip_code)
+        elif destination is not None:
+            trunk = self._directory.inbound_trunks.get(destination.id)
+        if trunk is not None and trunk.enabled:
+            application = self._directory.application_on(trunk.id)
+        refusal = None if application is not None or trunk is not None else outcome.NO_APPLICATION
+        if (
+            refusal is None
+            and number.channels is not None
+            and self._switchboard.channels_of(number.e164) >= number.channels
+        ):
+            refusal = outcome.CHANNELS_IN_USE
+        return _Admitted(number, application, trunk, refusal)
 
     def _describe(
         self, incoming: IncomingCall, admitted: _Admitted, call_uuid: str, public_id: str, now: datetime
     ) -> NewCall:
         number, destination = admitted.number, admitted.number.destination
+        kind: DestinationKind = "none" if destination is None else destination.kind
+        destination_id = application_id = None if destination is None else destination.id
+        if admitted.application is not None:
+            kind, destination_id, application_id = "application", admitted.application.id, admitted.application.id
         return NewCall(
             id=call_uuid,
             public_id=public_id,
@@ -191,31 +207,10 @@ class IncomingCalls:
             from_=caller_of(incoming.request.from_),
             to=number.e164,
             number_id=number.id,
-            application_id=destination.id if destination is not None and destination.kind == "application" else None,
-            destination_kind=destination.kind if destination is not None else "none",
-            destination_id=destination.id if destination is not None else None,
+            application_id=application_id if kind == "application" else None,
+            trunk_id=destination.id if destination is not None and destination.kind == "trunk" else None,
+            destination_kind=kind,
+            destination_id=destination_id,
             status="ringing",
             created_at=now,
         )
-
-
-def normalise_called(user: str) -> str:
-    """The E.164 form of a Request-URI user part; `+` optional, a leading `00` is `+`. Raises PhoneNumberError."""
-    number = user.partition(";")[0]
-    if number.startswith("00"):
-        number = "+" + number[2:]
-    return normalise(number)
-
-
-def caller_of(from_: NameAddr) -> str:
-    """The caller as records show it: a normalised number when the user part is one, else the SIP URI."""
-    uri = from_.uri
-    if not isinstance(uri, SipUri):
-        return str(uri)[:255]
-    if uri.user:
-        try:
-            return normalise_called(uri.user)
-        except PhoneNumberError:
-            pass
-    host = f"[{uri.host}]" if ":" in uri.host else uri.host
-    return f"sip:{uri.user}@{host}"[:255] if uri.user else f"sip:{host}"[:255]

@@ -10,7 +10,6 @@ from engine.calls.call import Call, CallServices
 from engine.calls.carriers import end_of
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
-from engine.errors import EngineError
 from engine.model import Application, NewCall, Number
 from media import PortsExhausted
 from sip import Answered, CallEvent, LocalProtocolError, Progress, Rejected, RemoteHangup
@@ -44,7 +43,6 @@ class OutboundCall(Call):
         super().__init__(new, number, application, services)
         self._order = order
         self._picked_up = asyncio.Event()
-        self._ringing_stored: asyncio.Task[None] | None = None
 
     @property
     def recorded_whole(self) -> bool:
@@ -94,10 +92,8 @@ class OutboundCall(Call):
     def _on_sip(self, event: CallEvent) -> None:
         match event:
             case Progress():
-                if event.status in RINGING_STATUSES and self._ringing_stored is None:
-                    self._ringing_stored = asyncio.create_task(
-                        self._store_ringing(), name=f"ringing {self.new.public_id}"
-                    )
+                if event.status in RINGING_STATUSES:
+                    self._rings()
             case Answered():
                 self._was_answered()
                 self._picked_up.set()
@@ -107,9 +103,3 @@ class OutboundCall(Call):
                 self.end(outcome.CALLEE_HUNG_UP)
             case _:
                 super()._on_sip(event)
-
-    async def _store_ringing(self) -> None:
-        try:
-            await self._services.records.ringing(self.new.id)
-        except EngineError as error:
-            self._log.warning("call.ringing_not_stored", reason=error.message)

@@ -13,6 +13,7 @@ import structlog
 from engine.calls.audio_leg import MISCELLANEOUS, AudioLeg, LegSettings
 from media import MediaEvent, MediaPlane, SessionStatistics
 from sip import (
+    FOLLOWED_REDIRECTS,
     Answered,
     CallEvent,
     Credentials,
@@ -38,7 +39,8 @@ log = structlog.get_logger(__name__)
 class Destination:
     """Whom to call and how: the Request-URI, who calls, what is sent along, and what answers a challenge.
 
-    `next_hop` and `routes` lead to a registered contact; without them the URI is located as RFC 3263 says.
+    `next_hop` and `routes` lead to a registered contact; without them the URI is located as RFC 3263 says. So many
+    addresses that 3xx responses give are called as `redirects` says; with 0 a 3xx is a refusal.
     """
 
     uri: SipUri
@@ -47,6 +49,7 @@ class Destination:
     credentials: Credentials | None = None
     next_hop: Endpoint | None = None
     routes: tuple[NameAddr, ...] = ()
+    redirects: int = FOLLOWED_REDIRECTS
 
 
 class OutboundLeg(AudioLeg):
@@ -117,6 +120,7 @@ class OutboundLeg(AudioLeg):
             credentials=destination.credentials,
             next_hop=destination.next_hop,
             routes=destination.routes,
+            follow_redirects=destination.redirects,
             on_event=self._take,
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from engine.calls import outcome
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import end_of
 from engine.calls.info_keys import key_of_info
@@ -77,6 +78,7 @@ class DialledParty:
         self._ended = self._reported = False
         self._reached: asyncio.Future[Unreached | None] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
+        self._left: End = outcome.CALLEE_HUNG_UP
         self._keys = KeyBuffer()
         self._key_ways = KeyWays()
         self._prompting: LegPrompting | None = None
@@ -87,6 +89,11 @@ class DialledParty:
         if self._winner is None:
             raise RuntimeError("the party has not answered")
         return self._winner.session
+
+    @property
+    def left(self) -> End:
+        """Why a party that had answered is gone."""
+        return self._left
 
     async def ring(self) -> Unreached | None:
         """Rings every way to the party until one answers (None) or all have failed. Cancelled: nobody rings on."""
@@ -171,8 +178,10 @@ class DialledParty:
             case Referred():
                 event.respond.reject(603)
                 self.log("transfer_declined", {"target": str(event.target)[:256]})
-            case RemoteHangup() | Failed() | HungUp():
-                self._lost(leg)
+            case RemoteHangup():
+                self._lost(leg, outcome.CALLEE_HUNG_UP)
+            case Failed() | HungUp():
+                self._lost(leg, outcome.NETWORK_ERROR)
             case _:
                 pass
 
@@ -201,8 +210,9 @@ class DialledParty:
         if self._open == 0:
             self._reached.set_result(self._unreached)
 
-    def _lost(self, leg: OutboundLeg) -> None:
-        if leg is self._winner:
+    def _lost(self, leg: OutboundLeg, end: End) -> None:
+        if leg is self._winner and not self._gone.is_set():
+            self._left = end
             self._gone.set()
 
     def _hang_up(self, keep: OutboundLeg | None) -> None:
@@ -215,7 +225,7 @@ class DialledParty:
             case DigitStarted():
                 self._press(leg, event.key, "event")
             case MediaTimeout() if not leg.held:
-                self._lost(leg)
+                self._lost(leg, outcome.MEDIA_TIMEOUT)
             case _:
                 pass
 

@@ -14,7 +14,7 @@ import structlog
 
 from engine.calls import outcome
 from engine.calls.call import Call, CallServices
-from engine.calls.carriers import legs_of, through_number, to_uri
+from engine.calls.carriers import legs_of, through_number, to_uri, voylo_headers
 from engine.calls.leg import LegSettings
 from engine.calls.outbound import OutboundCall, RingOrder
 from engine.calls.outbound_leg import Destination, OutboundLeg
@@ -162,12 +162,7 @@ class OutgoingCalls:
         self._switchboard.connect(call)
 
     def _destination(self, new: NewCall, number: Number, order: CallOrder) -> Destination | None:
-        headers = {
-            "X-Voylo-Call-Id": new.public_id,
-            "X-Voylo-To": new.to,
-            "X-Voylo-From": new.from_,
-            **order.sip_headers,
-        }
+        headers = {**voylo_headers(new, self._realm()), **order.sip_headers}
         if order.to.startswith("+"):
             return through_number(number, order.to, headers)
         return to_uri(SipUri.parse(order.to), number.e164, headers, self._realm())

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from engine.calls.recording_callback import tell_recorded
+from engine.calls.status_callback import StatusCallbacks
 from engine.errors import EngineError
 from engine.model import RecordingSource
 from engine.recording_files import RecordingFile, RecordingFiles
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
-from media import MediaSession, RecordedFile, SessionRecording, TwoWayRecording, beep
+from media import MediaSession, RecordedFile, Room, SessionRecording, TwoWayRecording, beep
 from voyloml import HttpExchange
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
+    from engine.calls.conference import Member
 
 logger = structlog.get_logger(__name__)
 
@@ -95,31 +97,42 @@ class CallRecordings:
         self._call = call
         self._recordings = recordings
         self._files = files
-        self._exchange = exchange
+        self._callbacks = StatusCallbacks(exchange)
         self._running: set[KeptRecording] = set()
-        self._told: set[asyncio.Task[None]] = set()
         self._whole = False
         self._late = False
         self._closed = asyncio.Event()
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
-        """Begins a recording of the caller after the tone; nothing is recorded where the application forbids it, or
-        where the file cannot be created, and the call's log says so."""
-        if self._forbidden():
+        """Begins a recording of the caller after the tone; nothing is recorded where `begin` gives nothing."""
+        if self.allowed and order.beep:
+            await _sound_tone(self._call.leg.session)
+        begun = await self.begin(self._call.leg.session, "record", silence=order.silence)
+        if begun is None:
             return NothingRecorded()
-        session = self._call.leg.session
-        if order.beep:
-            await _sound_tone(session)
-        made = self._new("record")
+        run = LegRecording(self, *begun, order)
+        self._running.add(run)
+        return run
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the application lets its calls be recorded."""
+        return self._call.recording_mode != "never"
+
+    async def begin(
+        self, heard: MediaSession | Room, source: RecordingSource, *, silence: float = 0.0
+    ) -> tuple[RecordingFile, SessionRecording] | None:
+        """Begins to record what is received or said there, on one channel, until its audio is stopped. None where the
+        application forbids it, or where the file cannot be created, and the call's log says so."""
+        if self._forbidden():
+            return None
+        made = self._new(source)
         try:
-            audio = await SessionRecording.begin(session, made.path, silence=order.silence, part=made.part)
+            return made, await SessionRecording.begin(heard, made.path, silence=silence, part=made.part)
         except OSError as error:
             logger.error("recording.not_begun", call=self._call.new.public_id, reason=str(error))  # noqa: TRY400
             self._call.log("recording_failed", {"warning": "the file could not be created"})
-            return NothingRecorded()
-        run = LegRecording(self, made, audio, order)
-        self._running.add(run)
-        return run
+            return None
 
     def record_whole(self) -> None:
         """Records both sides of the call's leg from now until the call ends, once; not where the application forbids
@@ -147,7 +160,7 @@ class CallRecordings:
         return run
 
     def _forbidden(self) -> bool:
-        if self._call.recording_mode != "never":
+        if self.allowed:
             return False
         self._call.log("recording_off", {"applicationId": self._call.new.application_id})
         return True
@@ -155,10 +168,13 @@ class CallRecordings:
     def _new(self, source: RecordingSource) -> RecordingFile:
         return self._files.new(self._call.new.id, self._call.new.workspace_id, source)
 
-    async def keep(self, made: RecordingFile, whole: RecordedFile, status_callback: str | None) -> Recorded | None:
-        """Stores a recording whose file is whole; None where the store does not take it, which the next start tries
-        again."""
+    async def keep(
+        self, made: RecordingFile, whole: RecordedFile, status_callback: str | None = None
+    ) -> Recorded | None:
+        """Stores a recording whose file is whole as one of this call; None where the store does not take it, which the
+        next start tries again."""
         call = self._call
+        made = replace(made, call_id=call.new.id)
         if self._late:
             # Events of a call are stored in their order.
             await self._closed.wait()
@@ -171,21 +187,27 @@ class CallRecordings:
             return None
         recorded = Recorded(made.id, self._recordings.link(made.id, PAYLOAD_LINK_SECONDS), whole.seconds)
         if status_callback is not None:
-            telling = tell_recorded(call, self._exchange, status_callback, recorded)
-            task = asyncio.create_task(telling, name=f"callback {made.id}")
-            self._told.add(task)
-            task.add_done_callback(self._told.discard)
+            form = {
+                "RecordingSid": recorded.sid,
+                "RecordingUrl": recorded.url,
+                "RecordingDuration": str(round(recorded.seconds)),
+                "RecordingStatus": "completed",
+            }
+            self._callbacks.tell(call, "recording", status_callback, form)
         return recorded
 
     def over(self, run: KeptRecording) -> None:
         """A recording is kept, or lost."""
         self._running.discard(run)
 
-    async def close(self) -> None:
-        """Finishes what runs; waits FINISH_SECONDS at most, after which it finishes by itself."""
-        if not self._running:
-            return
+    async def close(self, member: Member | None = None) -> None:
+        """Finishes what runs, and the recording of the conference of a member which ends with it; waits FINISH_SECONDS
+        at most, after which they finish by themselves."""
         stopping = [asyncio.ensure_future(run.stop()) for run in self._running]
+        if member is not None:
+            stopping.append(asyncio.ensure_future(member.leave()))
+        if not stopping:
+            return
         _, late = await asyncio.wait(stopping, timeout=FINISH_SECONDS)
         if late:
             self._late = True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from engine.calls import outcome
 from engine.calls.call import Call
@@ -22,7 +23,7 @@ class Switchboard:
         self._clock = clock
         self._calls: dict[str, Call] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._by_number: dict[str, int] = {}
+        self._channels: Counter[str] = Counter()
         # Calls whose record is not stored yet, oldest first.
         self._beginning: dict[str, float] = {}
         self._empty = asyncio.Event()
@@ -39,9 +40,9 @@ class Switchboard:
         """The running call with this public id."""
         return self._calls.get(public_id)
 
-    def channels_of(self, e164: str) -> int:
-        """How many calls run on this number."""
-        return self._by_number.get(e164, 0)
+    def channels_of(self, number_or_trunk: str) -> int:
+        """How many calls run on this number, in its E.164 form, or through the trunk with this id."""
+        return self._channels[number_or_trunk]
 
     @property
     def behind(self) -> bool:
@@ -55,24 +56,24 @@ class Switchboard:
 
     def connect(self, call: Call) -> None:
         """Starts the call and keeps it until its record is closed."""
-        public_id, e164 = call.new.public_id, call.number.e164
+        public_id, trunk_id = call.new.public_id, call.new.trunk_id
+        taken = (call.number.e164,) if trunk_id is None else (call.number.e164, trunk_id)
         self._calls[public_id] = call
-        self._by_number[e164] = self._by_number.get(e164, 0) + 1
+        self._channels.update(taken)
         self.total += 1
         self._empty.clear()
         self._beginning[public_id] = self._clock()
         call.on_stored = lambda: self._beginning.pop(public_id, None)
-        call.on_released = lambda: self._release(e164)
+        call.on_released = lambda: self._release(taken)
         task = call.start()
         self._tasks[public_id] = task
         task.add_done_callback(lambda _: self._forget(public_id))
 
-    def _release(self, e164: str) -> None:
-        left = self._by_number[e164] - 1
-        if left:
-            self._by_number[e164] = left
-        else:
-            del self._by_number[e164]
+    def _release(self, taken: Sequence[str]) -> None:
+        self._channels.subtract(taken)
+        for name in taken:
+            if not self._channels[name]:
+                del self._channels[name]
 
     def _forget(self, public_id: str) -> None:
         del self._calls[public_id], self._tasks[public_id]

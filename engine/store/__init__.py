@@ -5,9 +5,20 @@ queries about it.
 """
 
 from engine.store import billing_tables as _billing_tables  # noqa: F401 - adds its tables to the metadata
-from engine.store.database import DatabaseUrlInvalid, Store, Synchronous
+from engine.store.database import DatabaseUrlInvalid, Store, Synchronous, revision_of
 from engine.store.migration import SchemaUnknown
 from engine.store.prepared import PreparedQuery, RowStatement
+from engine.store.tables import SCHEMA_REVISION
 from engine.store.writer import Row
 
-__all__ = ["DatabaseUrlInvalid", "PreparedQuery", "Row", "RowStatement", "SchemaUnknown", "Store", "Synchronous"]
+__all__ = [
+    "SCHEMA_REVISION",
+    "DatabaseUrlInvalid",
+    "PreparedQuery",
+    "Row",
+    "RowStatement",
+    "SchemaUnknown",
+    "Store",
+    "Synchronous",
+    "revision_of",
+]

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import await_only
 
 from engine.errors import EngineError, Unavailable
-from engine.store.migration import upgrade
+from engine.store.migration import schema_revision, upgrade
 from engine.store.prepared import DATABASE_ERRORS, Parameters, PreparedQuery, driver_of
 from engine.store.sqlite_rows import SqliteRows
 from engine.store.writer import Row, Writer
@@ -187,6 +187,21 @@ def _parse(url: str) -> URL:
             raise DatabaseUrlInvalid("database.url must name a file: connections do not share a database in memory")
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     return parsed
+
+
+async def revision_of(url: str) -> str | None:
+    """The schema revision that a database is at; None for an empty or a new one.
+
+    Raises DatabaseUrlInvalid, and Unavailable when the database cannot be opened.
+    """
+    engine = create_async_engine(_parse(url))
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(schema_revision)
+    except SQLAlchemyError as error:
+        raise Unavailable(f"the database cannot be opened: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        await engine.dispose()
 
 
 async def _upgrade(url: URL) -> None:

@@ -8,3 +8,4 @@ import numpy.typing as npt
 Words: TypeAlias = npt.NDArray[np.int64]
 Octets: TypeAlias = npt.NDArray[np.uint8]
 Samples: TypeAlias = npt.NDArray[np.int16]
+Sums: TypeAlias = npt.NDArray[np.int32]

@@ -1,7 +1,7 @@
 """What asyncio asks of the kernel: rows of words, taken at the start of each sub-tick in the order they were written.
 
-A row is the command, the session's slot and generation, and arguments by the positions below. A command for a session
-that is gone is passed over.
+A row is the command, a session's or a room's slot and generation, and arguments by the positions below. A command for
+one that is gone is passed over.
 """
 
 from media.kernel import constants as c
@@ -11,12 +11,23 @@ from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
-from media.kernel.layout import CNAME_AT, COMMANDS_AT, DIGITS_AT, CoreRow, SessionRow, SocketRow
+from media.kernel.layout import (
+    CLEARED_BYTES,
+    CNAME_AT,
+    COMMANDS_AT,
+    DIGITS_AT,
+    CoreRow,
+    RoomRow,
+    SessionRow,
+    SocketRow,
+)
+from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
+from media.kernel.rooms import join_room, leave_room, open_room, play_tone
 from media.kernel.srtp import use_contexts
 from media.kernel.transmit import timestamp_at
 
@@ -72,7 +83,19 @@ TAPE_NUMBER = 3
 TAPE_ADDRESS = 4
 TAPE_FRAMES = 5
 
-# Stop, tap and close:
+# Join:
+JOIN_ROOM = 3
+JOIN_GENERATION = 4
+JOIN_FLAGS = 5
+
+# A room's tone:
+TONE_ADDRESS = 3
+TONE_SAMPLES = 4
+
+# Live:
+LIVE_POSITION = 4
+
+# Stop, tap, a room's tap, live and close:
 ARGUMENT = 3
 
 
@@ -85,10 +108,9 @@ def _open(
     command: Words,
     command_address: int,
     address: int,
-    row_bytes: int,
 ) -> None:
     slot = command[1]
-    fill_octets(address, 0, row_bytes)
+    fill_octets(address, 0, CLEARED_BYTES)
     row.address = address
     row.slot = slot
     row.generation = command[2]
@@ -109,6 +131,7 @@ def _open(
     row.event_previous_ssrc = -1
     row.candidate_sequence = -1
     row.hears = -1
+    row.room = -1
     row.packet_samples = c.TICK_SAMPLES
     prepare_jitter(row)
     group = 0
@@ -164,6 +187,8 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         reset_codec(row.tap_decoder)
         reset_codec(row.tape_received_decoder)
         reset_codec(row.tape_sent_decoder)
+    if row.sent_tapped and row.send_codec != command[START_CODEC]:
+        reset_codec(row.sent_decoder)
     if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
         reset_jitter(row)
     row.send_codec = command[START_CODEC]
@@ -197,6 +222,19 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
 
 
 @compiled
+def _set_taps(row: SessionRow, tracks: int) -> None:
+    """Give listeners the tracks whose bits are set; the decoder of one that is given already goes on."""
+    received = tracks >> c.TRACK_RECEIVED & 1
+    sent = tracks >> c.TRACK_SENT & 1
+    if received and row.tapped & c.TAPPED_LISTENER == 0:
+        reset_codec(row.tap_decoder)
+    if sent and row.sent_tapped == 0:
+        reset_codec(row.sent_decoder)
+    row.tapped = row.tapped & ~c.TAPPED_LISTENER | (c.TAPPED_LISTENER if received else 0)
+    row.sent_tapped = sent
+
+
+@compiled
 def _take_digits(row: SessionRow, core: CoreRow, command: Words, command_address: int) -> None:
     if row.digits_phase != c.DIGITS_NONE or command[DIGITS_COUNT] > c.DIGITS_MAX:
         core.commands_refused += 1
@@ -224,9 +262,22 @@ def _close(
 
 
 @compiled
+def _obey_for_room(room: RoomRow, command: Words) -> None:
+    kind = command[0]
+    if kind == c.COMMAND_ROOM_OPEN:
+        open_room(room, command[1], command[2])
+    elif room.generation == command[2]:
+        if kind == c.COMMAND_ROOM_TONE:
+            play_tone(room, command[TONE_ADDRESS], command[TONE_SAMPLES])
+        elif kind == c.COMMAND_ROOM_TAP:
+            room.tapped = command[ARGUMENT]
+
+
+@compiled
 def _obey(
     sessions: "list[SessionRow]",
     sockets: "list[SocketRow]",
+    rooms: "list[RoomRow]",
     core: CoreRow,
     groups: Words,
     command: Words,
@@ -239,13 +290,16 @@ def _obey(
         core.stopping = 1
         return
     slot = command[1]
+    if kind >= c.COMMAND_ROOM_OPEN:
+        _obey_for_room(rooms[slot], command)
+        return
     row = sessions[slot]
     sock = sockets[slot]
     if kind == c.COMMAND_OPEN:
         if row.state != c.FREE:
             core.commands_refused += 1
             return
-        _open(row, sock, core, groups, command, command_address, base + slot * row_bytes, row_bytes)
+        _open(row, sock, core, groups, command, command_address, base + slot * row_bytes)
         return
     if row.generation != command[2] or row.state in (c.FREE, c.CLOSING):
         return
@@ -269,8 +323,9 @@ def _obey(
     elif kind == c.COMMAND_DIGITS:
         _take_digits(row, core, command, command_address)
     elif kind == c.COMMAND_TAP:
-        row.tapped = row.tapped & ~c.TAPPED_LISTENER | command[ARGUMENT]
-        reset_codec(row.tap_decoder)
+        _set_taps(row, command[ARGUMENT])
+    elif kind == c.COMMAND_LIVE:
+        start_live(row, command[ARGUMENT], command[LIVE_POSITION])
     elif kind == c.COMMAND_HEAR:
         if command[HEAR_SLOT] < 0:
             stop_hearing(sessions, row)
@@ -281,19 +336,30 @@ def _obey(
             stop_taping(row, core)
         else:
             start_taping(row, command[TAPE_NUMBER], command[TAPE_ADDRESS], command[TAPE_FRAMES])
+    elif kind == c.COMMAND_JOIN:
+        stop_hearing(sessions, row)
+        join_room(rooms[command[JOIN_ROOM]], row, command[JOIN_GENERATION], command[JOIN_FLAGS])
+    elif kind == c.COMMAND_LEAVE:
+        leave_room(row)
     elif kind == c.COMMAND_CLOSE:
         _close(sessions, sock, core, groups, row, slot)
 
 
 @compiled
 def obey_commands(
-    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words, base: int, row_bytes: int
+    sessions: "list[SessionRow]",
+    sockets: "list[SocketRow]",
+    rooms: "list[RoomRow]",
+    core: CoreRow,
+    groups: Words,
+    base: int,
+    row_bytes: int,
 ) -> None:
     """Carry out every command that waits. Sessions are rows of `row_bytes` octets from the address `base` on."""
     tail = load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL)
     while core.command_head < tail:
         place = core.command_head % c.COMMANDS
         address = core.address + COMMANDS_AT + place * c.COMMAND_WORDS * 8
-        _obey(sessions, sockets, core, groups, core.commands[place], address, base, row_bytes)
+        _obey(sessions, sockets, rooms, core, groups, core.commands[place], address, base, row_bytes)
         core.command_head += 1
     store_release(core.cursors, c.CURSOR_COMMAND_HEAD, core.command_head)

@@ -59,15 +59,49 @@ RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 
-# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a tape.
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room it speaks in, a tape.
 
 TAPPED_LISTENER = 1
 TAPPED_BRIDGE = 2
-TAPPED_RECORDER = 4
+TAPPED_ROOM = 4
+TAPPED_RECORDER = 8
 
 # Tapes: so many frames go round, 5 s; a tape's number and count share a word, which is published as a whole.
 TAPE_FRAMES = 250
 TAPE_COUNT_BITS = 32
+
+# Rooms.
+
+ROOM_MUTED = 1
+ROOM_DEAF = 2
+# A frame whose samples are no larger on average than A-law's own silence says nothing: it is not mixed.
+ROOM_QUIET = 8
+# A member's level follows that of its frames within so many of them (a power of two): 160 ms.
+ROOM_LEVEL_FRAMES = 8
+# The two codecs of G.711, whose whole sum is encoded once for all who say nothing.
+ROOM_SHARED = 2
+
+# Which frames go to a listener: received ones, and sent ones.
+TRACK_RECEIVED = 0
+TRACK_SENT = 1
+
+# Live sources.
+
+# Two seconds of the ring that asyncio writes to, in samples.
+LIVE_SAMPLES = 16_384
+# A source that ran dry is heard again when so much has come, or so many ticks after the first of it.
+LIVE_CUSHION_SAMPLES = 3 * TICK_SAMPLES
+LIVE_CUSHION_TICKS = 2
+
+# Words that asyncio writes (samples written, samples to leave out, position to tell of) and that the kernel does.
+LIVE_TAIL = 0
+LIVE_SKIP = 1
+LIVE_NOTIFY = 2
+LIVE_HEAD = 8
+LIVE_CURSOR_WORDS = 16
+LIVE_NO_POSITION = 2**62
+
+EVENT_LIVE_REACHED = 16
 
 # Jitter buffer.
 
@@ -192,7 +226,7 @@ COMMANDS = 2048
 COMMAND_WORDS = 24
 EVENTS = 16384
 EVENT_WORDS = 8
-TAPS = 4096
+TAPS = 8192
 TAP_WORDS = 4
 # The last part of the event ring is kept for what a call waits for: digits, ends of playback, ends of sessions.
 EVENT_RESERVE = EVENTS // 4
@@ -215,7 +249,14 @@ COMMAND_DIGITS = 7
 COMMAND_TAP = 8
 COMMAND_CLOSE = 9
 COMMAND_HEAR = 10
-COMMAND_TAPE = 11
+COMMAND_JOIN = 11
+COMMAND_LEAVE = 12
+COMMAND_LIVE = 13
+COMMAND_TAPE = 14
+# The slot and generation of these are a room's.
+COMMAND_ROOM_OPEN = 32
+COMMAND_ROOM_TONE = 33
+COMMAND_ROOM_TAP = 34
 
 EVENT_DIGIT_STARTED = 1
 EVENT_DIGIT_ENDED = 2

@@ -17,7 +17,7 @@ import numpy as np
 
 from media.kernel import constants as c
 from media.kernel.arrays import Samples, Words
-from media.kernel.layout import CoreRow, SessionRow, SocketRow, allocate, check_platform
+from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocate, check_platform
 from media.kernel.loop import run
 from media.kernel.priority import ask_for_realtime
 from media.kernel.ring import push_rows, take_frames, take_rows
@@ -38,8 +38,9 @@ Command = Sequence[int]
 class MediaCore:
     """A kernel thread with room for `capacity` sessions.
 
-    `on_event` gets each event as a list of words (kind, slot, generation, time, three of its own), `on_frame` the slot,
-    the generation and the `(160,) int16` samples of each tapped frame, `on_failure` what ended the thread unasked.
+    `on_event` gets each event as a list of words (kind, slot, generation, time, three of its own), `on_frame` the slot
+    (of a room: -1 less its slot), the generation, the track, the tick and the `(160,) int16` samples of each tapped
+    frame, `on_failure` what ended the thread unasked. A room's frames have no track and no tick of their own.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class MediaCore:
         *,
         realtime: bool,
         on_event: Callable[[list[int]], None],
-        on_frame: Callable[[int, int, Samples], None],
+        on_frame: Callable[[int, int, int, int, Samples], None],
         on_failure: Callable[[BaseException | None], None],
     ) -> None:
         check_platform()
@@ -56,6 +57,8 @@ class MediaCore:
         self.realtime = "not started"
         self.sessions: Any = allocate(SessionRow, capacity)
         self._sockets: Any = allocate(SocketRow, capacity)
+        # A room for each session, should every one be alone in its own.
+        self._rooms: Any = allocate(RoomRow, capacity)
         self._cores: Any = allocate(CoreRow, 1)
         self.row: Any = self._cores[0]
         self._groups = np.zeros((c.GROUPS, capacity), np.int64)
@@ -109,6 +112,7 @@ class MediaCore:
             run(
                 self.sessions,
                 self._sockets,
+                self._rooms,
                 self._cores,
                 self._groups,
                 self.sessions.ctypes.data,
@@ -208,6 +212,6 @@ class MediaCore:
         # Fresh memory each time: listeners may keep their frames.
         audio = np.empty((_FRAMES_AT_ONCE, c.TICK_SAMPLES), np.int16)
         count = take_frames(self._cursors, self._tap_heads, self._tap_frames, heads, audio)
-        for place, (slot, generation, *_) in enumerate(heads[:count].tolist()):
-            self._on_frame(slot, generation, audio[place])
+        for place, (slot, generation, track, tick) in enumerate(heads[:count].tolist()):
+            self._on_frame(slot, generation, track, tick, audio[place])
         return count

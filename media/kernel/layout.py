@@ -1,4 +1,4 @@
-"""The memory of the kernel: what one session, one socket pair and one media core hold, as rows of numpy records.
+"""The memory of the kernel: what a session, a socket pair, a room and a media core hold, as rows of numpy records.
 
 Each class declares a record once: its annotations give mypy the field names and numpy the layout. Every number is a
 64-bit integer, so that no arithmetic wraps by accident, compiled or not. Rows live in anonymous memory that costs
@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 import numpy as np
 
 from media.kernel import constants as c
-from media.kernel.arrays import Octets, Samples, Words
+from media.kernel.arrays import Octets, Samples, Sums, Words
 from media.kernel.compiled import JIT_DISABLED
 
 # An address is kept as the four words of its sockaddr, flow label and unused tail zero, so that comparing two addresses
@@ -64,12 +64,16 @@ class SessionRow:
     item_tail: int
     item_reported: int
     item_position: int
+    # Whether a live source is behind the queue.
+    live: int
 
     receiving: int
     receive_codec: int
     receive_payload_type: int
     event_payload_type: int
     tapped: int
+    # Whether a listener wants what is sent.
+    sent_tapped: int
     # Whom this session hears (a slot, or -1), and how many hear it.
     hears: int
     hears_generation: int
@@ -84,6 +88,12 @@ class SessionRow:
     tape_frames: int
     tape_first: int
     tape_untold: int
+    # The room that this session is in (or -1), how it is there, and how loud it speaks.
+    room: int
+    room_generation: int
+    room_flags: int
+    room_level: int
+    spoken_ticks: Annotated[Words, (2,)]
     source: Address
     source_rank: int
 
@@ -190,6 +200,13 @@ class SessionRow:
     remote_jitter: int
     reports_received: int
     bye_seen: int
+
+    live_head: int
+    live_dry: int
+    live_waited: int
+    live_codec: int
+    live_notified: int
+
     cname: Annotated[Octets, (c.CNAME_BYTES,)]
 
     drops: Annotated[Words, (c.DROPS,)]
@@ -203,14 +220,43 @@ class SessionRow:
     jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
     heard: Annotated[Octets, (c.TICK_SAMPLES,)]
+    # What it has said into its room, by even and odd ticks.
+    spoken: Annotated[Samples, (2, c.TICK_SAMPLES)]
     tap_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
-    taped: Annotated[Words, (1,)]
-    tape_received_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
-    tape_sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     hears_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     outgoing: Annotated[Octets, (c.PACKET_BYTES,)]
+    # Written by asyncio as well.
+    live_cursors: Annotated[Words, (c.LIVE_CURSOR_WORDS,)]
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
+
+    # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
+    sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    taped: Annotated[Words, (1,)]
+    tape_received_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    tape_sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    # Written by asyncio.
+    live_samples: Annotated[Samples, (c.LIVE_SAMPLES,)]
+
+
+class RoomRow:
+    """One room: what its members say in a tick, summed up, and kept while the next tick's sum is being made."""
+
+    generation: int
+    slot: int
+    tapped: int
+    # 16-bit samples at 8 kHz that are added to the sum until they are over.
+    tone_address: int
+    tone_samples: int
+    tone_position: int
+    # Which tick each sum is of, and how many have spoken in it.
+    ticks: Annotated[Words, (2,)]
+    voices: Annotated[Words, (2,)]
+    # The whole sum in each codec of G.711, and the tick it is of.
+    shared_ticks: Annotated[Words, (c.ROOM_SHARED,)]
+    shared: Annotated[Octets, (c.ROOM_SHARED, c.TICK_SAMPLES)]
+    sums: Annotated[Sums, (2, c.TICK_SAMPLES)]
 
 
 class CoreRow:
@@ -314,6 +360,7 @@ DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
+CLEARED_BYTES = _place(SessionRow, "sent_decoder")
 CLOCK_AT = _place(CoreRow, "clock")
 POLL_AT = _place(CoreRow, "poll")
 WAKE_VALUE_AT = _place(CoreRow, "wake_value")

@@ -12,7 +12,8 @@ from media.kernel.commands import detach, obey_commands, report_closed
 from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.digits import report_digits
 from media.kernel.jitter import pull_frame
-from media.kernel.layout import CoreRow, SessionRow, SocketRow
+from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow
+from media.kernel.live import report_live
 from media.kernel.native import (
     load_acquire,
     read_clock,
@@ -25,6 +26,7 @@ from media.kernel.receive import prepare_receiving, receive_reports, receive_tic
 from media.kernel.record import clear_taped, publish_taped, tape_received, tell_tape
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post, post_frame
+from media.kernel.rooms import speak
 from media.kernel.srtp import forget_previous
 from media.kernel.telephone_events import give_up_event
 from media.kernel.transmit import send_tick, timestamp_at
@@ -53,40 +55,48 @@ def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> N
 
 
 @compiled
-def _play_out(row: SessionRow, core: CoreRow, frames: int, tick: int) -> None:
-    """Advance the jitter buffer by some frames, the last of them for a tick, and give them to those who listen."""
+def _play_out(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int, frames: int) -> None:
+    """Advance the jitter buffer by some frames, and give them to those who listen; a room gets the last one."""
     for frame in range(frames):
         now = core.now - (frames - 1 - frame) * c.TICK_NS
         pull_frame(row, core, now // 1000 * c.CLOCK_RATE // 1_000_000, now)
         if row.tapped & c.TAPPED_LISTENER:
-            post_frame(core, row)
+            post_frame(core, row, c.TRACK_RECEIVED, row.last_tick - (frames - 1 - frame))
         if row.tapped & c.TAPPED_BRIDGE:
             keep_heard(row, core)
         if row.tapped & c.TAPPED_RECORDER:
             tape_received(row, core, tick - (frames - 1 - frame))
+    if row.tapped & c.TAPPED_ROOM:
+        speak(rooms[row.room], row, core, tick)
 
 
 @compiled
-def advance_session(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
+def advance_session(
+    sessions: "list[SessionRow]", rooms: "list[RoomRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int
+) -> None:
     """Do what is due of a started session in one tick: play out, send, and report what has happened."""
     missed = tick - row.last_tick - 1 if row.last_tick >= 0 else 0
     row.last_tick = tick
     if row.tapped & c.TAPPED_RECORDER:
         clear_taped(row, tick, missed)
     if row.receiving:
-        _play_out(row, core, 1 + min(missed, _CATCH_UP_FRAMES), tick)
-    send_tick(sessions, row, sock, core, tick, missed)
+        _play_out(rooms, row, core, tick, 1 + min(missed, _CATCH_UP_FRAMES))
+    send_tick(sessions, rooms, row, sock, core, tick, missed)
     if row.tapped & c.TAPPED_RECORDER:
         publish_taped(row, tick)
     give_up_event(row, core, core.now)
     report_items(row, core)
+    if row.live:
+        report_live(row, core)
     report_digits(row, core)
     if (tick + row.slot) % c.HOUSEKEEPING_TICKS == 0:
         _keep_house(row, sock, core, tick)
 
 
 @compiled
-def _serve_group(sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, groups: Words) -> None:
+def _serve_group(
+    sessions: "list[SessionRow]", sockets: "list[SocketRow]", rooms: "list[RoomRow]", core: CoreRow, groups: Words
+) -> None:
     group = core.subtick % c.GROUPS
     tick = core.subtick // c.GROUPS
     # From the last to the first: one that leaves is replaced by one that has been served.
@@ -100,7 +110,7 @@ def _serve_group(sessions: "list[SessionRow]", sockets: "list[SocketRow]", core:
         sock = sockets[row.socket]
         receive_tick(row, sock, core)
         if row.state == c.STARTED:
-            advance_session(sessions, row, sock, core, tick)
+            advance_session(sessions, rooms, row, sock, core, tick)
 
 
 @compiled
@@ -133,6 +143,7 @@ def _keep_time(core: CoreRow) -> None:
 def run(
     sessions: "list[SessionRow]",
     sockets: "list[SocketRow]",
+    rooms: "list[RoomRow]",
     cores: "list[CoreRow]",
     groups: Words,
     base: int,
@@ -155,10 +166,10 @@ def run(
             core.now = core.deadline
         else:
             _keep_time(core)
-        obey_commands(sessions, sockets, core, groups, base, row_bytes)
+        obey_commands(sessions, sockets, rooms, core, groups, base, row_bytes)
         if core.stopping:
             return
         if core.sessions > 0:
-            _serve_group(sessions, sockets, core, groups)
+            _serve_group(sessions, sockets, rooms, core, groups)
             core.subtick += 1
             core.deadline += c.SUBTICK_NS

@@ -91,18 +91,41 @@ def tell(core: CoreRow, row: SessionRow, kind: int, at: int, first: int, second:
 
 
 @compiled
-def post_frame(core: CoreRow, row: SessionRow) -> None:
-    """Decode `core.frame`, just played out, for asyncio; where it does not keep up the frame is dropped and counted."""
+def claim_frame(core: CoreRow, slot: int, generation: int) -> int:
+    """Return the place in the tap ring for a frame of this origin, or -1, counted, where asyncio does not keep up."""
     tail = core.tap_tail
     if tail - core.tap_head_seen >= c.TAPS:
         core.tap_head_seen = load_acquire(core.cursors, c.CURSOR_TAP_HEAD)
         if tail - core.tap_head_seen >= c.TAPS:
             core.taps_lost += 1
-            return
-    place = tail % c.TAPS
-    core.tap_heads[place, 0] = row.slot
-    core.tap_heads[place, 1] = row.generation
-    decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
-    core.tap_tail = tail + 1
-    store_release(core.cursors, c.CURSOR_TAP_TAIL, tail + 1)
+            return -1
+    place: int = tail % c.TAPS
+    core.tap_heads[place, 0] = slot
+    core.tap_heads[place, 1] = generation
+    return place
+
+
+@compiled
+def publish_frame(core: CoreRow) -> None:
+    """Give asyncio the frame whose place was claimed and has been filled."""
+    core.tap_tail += 1
+    store_release(core.cursors, c.CURSOR_TAP_TAIL, core.tap_tail)
     core.unsignalled = 1
+
+
+@compiled
+def post_frame(core: CoreRow, row: SessionRow, track: int, tick: int) -> None:
+    """Decode `core.frame`, received or sent in a tick, for asyncio.
+
+    Where asyncio does not keep up the frame is dropped and counted.
+    """
+    place = claim_frame(core, row.slot, row.generation)
+    if place < 0:
+        return
+    core.tap_heads[place, 2] = track
+    core.tap_heads[place, 3] = tick
+    if track == c.TRACK_SENT:
+        decode_frame(row.send_codec, core.frame, core.tap_frames[place], row.sent_decoder)
+    else:
+        decode_frame(row.receive_codec, core.frame, core.tap_frames[place], row.tap_decoder)
+    publish_frame(core)

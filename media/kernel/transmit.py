@@ -7,12 +7,16 @@ next packet carries the marker, and what is played continues where it was.
 
 from media.kernel import constants as c
 from media.kernel.bridge import fill_heard
+from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
-from media.kernel.layout import OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, SessionRow, SocketRow
-from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, sendto
+from media.kernel.layout import FRAME_AT, OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, RoomRow, SessionRow, SocketRow
+from media.kernel.live import fill_live
+from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, fill_octets, sendto
 from media.kernel.player import fill_audio, plays_nothing
 from media.kernel.record import tape_sent
+from media.kernel.ring import post_frame
+from media.kernel.rooms import fill_mix
 from media.kernel.rtp import write_rtp_header
 from media.kernel.srtp import protect
 
@@ -68,8 +72,26 @@ def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int
 
 
 @compiled
+def _tap_sent(row: SessionRow, core: CoreRow, tick: int, frame: int) -> None:
+    """Give the frame of this tick, that lies at an address (0: nothing is heard), to a listener who wants it."""
+    if row.sent_tapped == 0:
+        return
+    if frame:
+        copy_octets(core.address + FRAME_AT, frame, c.TICK_SAMPLES)
+    else:
+        fill_octets(core.address + FRAME_AT, silence_of(row.send_codec), c.TICK_SAMPLES)
+    post_frame(core, row, c.TRACK_SENT, tick)
+
+
+@compiled
 def send_tick(
-    sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int, missed: int
+    sessions: "list[SessionRow]",
+    rooms: "list[RoomRow]",
+    row: SessionRow,
+    sock: SocketRow,
+    core: CoreRow,
+    tick: int,
+    missed: int,
 ) -> None:
     """Produce and send the session's frame of this tick, `missed` ticks after the last one that took place."""
     if missed:
@@ -77,8 +99,12 @@ def send_tick(
         row.pending_samples = 0
     whole = row.packet_samples == c.TICK_SAMPLES
     target = core.address + PACKET_AT + c.RTP_HEADER_BYTES if whole else row.address + OUTGOING_AT + row.pending_samples
-    if row.hears >= 0 and plays_nothing(row):
+    if row.live and plays_nothing(row):
+        fill_live(row, core, target)
+    elif row.hears >= 0 and plays_nothing(row):
         fill_heard(sessions, row, core, target)
+    elif row.room >= 0 and plays_nothing(row):
+        fill_mix(rooms[row.room], row, core, target, tick)
     else:
         fill_audio(row, target)
     timestamp = timestamp_at(row, tick)
@@ -87,14 +113,17 @@ def send_tick(
             stop_digits(row)
         elif write_digits(row, core, timestamp):
             row.pending_samples = 0
+            _tap_sent(row, core, tick, c.NONE)
             _send_packet(row, sock, core, EVENT_PACKET_BYTES)
             return
     if row.sending == 0:
         row.marker_due = 1
         row.pending_samples = 0
+        _tap_sent(row, core, tick, c.NONE)
         return
     if row.tapped & c.TAPPED_RECORDER:
         tape_sent(row, core, tick, target)
+    _tap_sent(row, core, tick, target)
     if whole:
         write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)
         _send_packet(row, sock, core, c.RTP_HEADER_BYTES + c.TICK_SAMPLES)

@@ -14,7 +14,8 @@ import numpy as np
 from media.kernel import constants as c
 from media.kernel.codecs import encode
 from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
-from media.kernel.layout import CoreRow, SessionRow, SocketRow, allocate
+from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocate
+from media.kernel.live import publish, push_samples
 from media.kernel.loop import run
 from media.kernel.record import frames_taped
 from media.kernel.ring import push_rows, take_frames, take_rows
@@ -61,6 +62,7 @@ async def fill_cache() -> None:
 def warm_up() -> None:
     """Run the loop over nothing, with the argument types that the engine uses, and the functions asyncio calls."""
     sessions, sockets, cores = allocate(SessionRow, 1), allocate(SocketRow, 1), allocate(CoreRow, 1)
+    rooms = allocate(RoomRow, 1)
     core = cores[0]
     core["event_fd"] = core["wake_fd"] = -1
     command = np.zeros((1, c.COMMAND_WORDS), np.int64)
@@ -68,13 +70,16 @@ def warm_up() -> None:
     cursors = core["cursors"]
     push_rows(cursors, core["commands"], c.CURSOR_COMMAND_TAIL, c.CURSOR_COMMAND_HEAD, command, 1)
     groups = np.zeros((c.GROUPS, 1), np.int64)
-    run(sessions, sockets, cores, groups, sessions.ctypes.data, sessions.itemsize)
+    run(sessions, sockets, rooms, cores, groups, sessions.ctypes.data, sessions.itemsize)
     events = np.zeros((1, c.EVENT_WORDS), np.int64)
     take_rows(cursors, core["events"], c.CURSOR_EVENT_TAIL, c.CURSOR_EVENT_HEAD, events)
     heads, audio = np.zeros((1, c.TAP_WORDS), np.int64), np.zeros((1, c.TICK_SAMPLES), np.int16)
     encode(np.zeros(c.TICK_SAMPLES, np.int16), "G722")
     frames_taped(sessions[0]["taped"], 0)
     take_frames(cursors, core["tap_heads"], core["tap_frames"], heads, audio)
+    live = sessions[0]["live_cursors"]
+    push_samples(live, sessions[0]["live_samples"], np.zeros(c.TICK_SAMPLES, np.int16), 0)
+    publish(live, c.LIVE_SKIP, 0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from api.app import OPERATIONS
 from api.openapi import openapi_document, openapi_operations
-from sdk.generate import node_models, node_resources, node_voyloml
+from sdk.generate import node_models, node_received, node_resources, node_voyloml
+from sdk.generate.received import event_schemas
 
 FOLDER: Final = Path(__file__).parents[1] / "node" / "src" / "generated"
 
@@ -28,7 +29,9 @@ def files() -> dict[str, str]:
     """Every generated file by its name."""
     made = document()
     return {
-        "models.ts": node_models.written(made["components"]["schemas"]),
+        "actions.ts": node_received.written_actions(),
+        "events.ts": node_received.written_events(made),
+        "models.ts": node_models.written(made["components"]["schemas"], event_schemas(made)),
         "resources.ts": node_resources.written(made),
         "voyloml.ts": node_voyloml.written(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 HEADER: Final = (
@@ -22,10 +22,14 @@ _SIMPLE: Final = {
 }
 
 
-def written(schemas: Mapping[str, Any]) -> str:
-    """`models.ts`: every schema but the envelopes of pages, which the iterators open."""
+def written(schemas: Mapping[str, Any], elsewhere: Iterable[str] = ()) -> str:
+    """`models.ts`: every schema but the envelopes of pages, which the iterators open, and those written elsewhere."""
     parts = [f"/** Bodies of requests and answers, as the engine documents them. */\n\n{HEADER}"]
-    parts += [_model(name, schemas[name]) for name in sorted(schemas) if not is_envelope(schemas[name])]
+    parts += [
+        model_of(name, schemas[name])
+        for name in sorted(set(schemas) - set(elsewhere))
+        if not is_envelope(schemas[name])
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -87,7 +91,8 @@ def members_of(schema: Mapping[str, Any], prefix: str = "", indent: str = "  ") 
     return _members(schema, prefix, indent)
 
 
-def _model(name: str, schema: Mapping[str, Any]) -> str:
+def model_of(name: str, schema: Mapping[str, Any]) -> str:
+    """The interface of a schema."""
     head = comment(schema.get("description", ""))
     if "properties" in schema:
         return f"{head}export interface {name} {{\n{_members(schema, '', '  ')}}}"

@@ -19,9 +19,6 @@ NAMES: Final[Mapping[tuple[str, str], str]] = {
 GROUPS: Final = {"trunks": ("inbound", "outbound")}
 """Path segments that hold resources of their own."""
 
-KEYED: Final = frozenset({("POST", "/v1/calls")})
-"""Operations that get an Idempotency-Key by themselves."""
-
 _UNCOUNTABLE = ("settings", "credentials", "usage")
 
 
@@ -112,6 +109,11 @@ def _action(tail: list[str], statics: list[str]) -> str:
     return _camel(last) + (_singular(noun) if len(tail) > 1 and tail[-2].startswith("{") else noun)
 
 
+def takes_key(shown: Mapping[str, Any]) -> bool:
+    """Whether an operation is known by an Idempotency-Key, so that the client sends one and may repeat it."""
+    return any(each["in"] == "header" and each["name"] == "Idempotency-Key" for each in shown["parameters"])
+
+
 def _classes(name: str, group: Group, schemas: Mapping[str, Any]) -> list[str]:
     """The class of a resource, after those of what it needs."""
     parts: list[str] = []
@@ -144,7 +146,7 @@ def _method(method: Method, schemas: Mapping[str, Any]) -> str:
         arguments.append(f"query?: {method.query_type}")
         request.append("query: query ?? {}")
     arguments.append("options?: RequestOptions")
-    if (method.http, method.path) in KEYED:
+    if takes_key(method.shown):
         request.append("idempotencyKey: true")
     said = f"{method.shown['summary'].rstrip('.')}. {method.shown.get('description', '')}".strip()
     head = comment(f"{said} `{method.http} {method.path}`", "  ")

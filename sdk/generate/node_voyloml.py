@@ -40,7 +40,8 @@ def written() -> str:
     parts = [
         "/** Builders of VoyloML, made from the engine's table of verbs. */\n\n" + HEADER,
         'import { Builder } from "../voyloml/builder.js";\n'
-        'import { Element, type ElementSpec } from "../voyloml/element.js";',
+        'import { Element, type ElementSpec } from "../voyloml/element.js";\n'
+        'import type { Speech } from "../voyloml/speech.js";',
         *(_options(spec) for spec in ELEMENTS if spec.attributes),
         *(f"const {_constant(spec.name)}: ElementSpec = {_literal(_shape(spec))};" for spec in (*ELEMENTS, _RESPONSE)),
         *(_builder(spec) for spec in ELEMENTS if spec.children),
@@ -104,6 +105,8 @@ def _shape(spec: ElementSpec) -> dict[str, Any]:
         shape["children"][child.name] = rule | ({"alone": True} if child.alone else {})
     if spec.needs_child is not None:
         shape["needsChild"] = spec.needs_child
+    if spec.markup:
+        shape["markup"] = True
     return shape
 
 
@@ -143,7 +146,8 @@ def _method(spec: ElementSpec) -> str:
         last = ", undefined, options" if options else ""
         return f'{head}  {name}({options}): this {{\n    return this.add("{spec.name}", {constant}{last});\n  }}\n'
     text = _text_name(spec)
-    with_text = ", ".join(each for each in (f"{text}: string", options) if each)
+    kind = "string | Speech" if spec.markup else "string"
+    with_text = ", ".join(each for each in (f"{text}: {kind}", options) if each)
     if not spec.children and spec.content.unless is None:
         last = ", options" if options else ""
         add = f'this.add("{spec.name}", {constant}, {text}{last})'

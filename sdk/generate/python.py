@@ -1,5 +1,7 @@
 """`python -m sdk.generate.python`: writes `sdk/python/src/voylo/generated/` from the engine's operations and verbs.
 
+It writes the golden scripts too, which the tests of both SDKs build.
+
 A test fails when what is checked in is not what this writes.
 """
 
@@ -10,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from sdk.generate import python_models, python_resources, python_voyloml
+from sdk.generate import golden, python_models, python_received, python_resources, python_voyloml
 from sdk.generate.node import document
 
 FOLDER: Final = Path(__file__).parents[1] / "python" / "src" / "voylo" / "generated"
@@ -23,6 +25,8 @@ def files() -> dict[str, str]:
     """Every generated file by its name."""
     made = document()
     written = {
+        "actions.py": python_received.written_actions(),
+        "events.py": python_received.written_events(made),
         "models.py": python_models.written(made),
         "resources.py": python_resources.written(made, asynchronous=False),
         "async_resources.py": python_resources.written(made, asynchronous=True),
@@ -40,6 +44,7 @@ def main() -> None:
         if not path.is_file() or path.read_text() != text:
             path.write_text(text)
             print(path)
+    golden.main()
 
 
 def _formatted(name: str, text: str) -> str:

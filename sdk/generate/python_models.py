@@ -36,7 +36,7 @@ def written(document: Mapping[str, Any]) -> str:
             said = f'\n"""{said_of(schema)}"""' if said_of(schema) else ""
             parts.append(f"{name}: TypeAlias = {type_of(schema, sent=name in sent)}{said}\n")
         else:
-            parts.append(_sent(name, schema) if name in sent else _answered(name, schema))
+            parts.append(_sent(name, schema) if name in sent else dataclass_of(name, schema))
     return "\n".join(parts)
 
 
@@ -116,7 +116,8 @@ def _literal(word: Any) -> str:
     return json.dumps(word, ensure_ascii=False) if isinstance(word, str) else repr(word)
 
 
-def _answered(name: str, schema: Mapping[str, Any]) -> str:
+def dataclass_of(name: str, schema: Mapping[str, Any]) -> str:
+    """The dataclass of an answer, or of anything else that comes in."""
     required = set(schema.get("required", ()))
     lines = [f"@dataclass(frozen=True, slots=True, kw_only=True)\nclass {name}:\n{_head(name, schema)}\n"]
     for member, of in schema["properties"].items():
@@ -163,17 +164,18 @@ def _reached(document: Mapping[str, Any]) -> tuple[set[str], set[str]]:
         if not path.startswith("/v1/"):
             continue
         for shown in item.values():
-            _collect(shown.get("requestBody", {}), schemas, sent)
-            _collect([shown["responses"][status] for status in shown["responses"] if status < "300"], schemas, answered)
+            collect(shown.get("requestBody", {}), schemas, sent)
+            collect([shown["responses"][status] for status in shown["responses"] if status < "300"], schemas, answered)
     return sent, answered
 
 
-def _collect(of: Any, schemas: Mapping[str, Any], found: set[str]) -> None:
+def collect(of: Any, schemas: Mapping[str, Any], found: set[str]) -> None:
+    """Adds the names of all schemas that `of` is made of."""
     for reference in _references(of):
         name = reference.rsplit("/", 1)[1]
         if name not in found:
             found.add(name)
-            _collect(schemas[name], schemas, found)
+            collect(schemas[name], schemas, found)
     if "Pagination" in found:
         found.discard("Pagination")
 

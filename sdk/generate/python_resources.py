@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from sdk.generate.node_resources import GROUPS, _cursor, _item, _success, method_name
+from sdk.generate.node_resources import GROUPS, _cursor, _item, _success, method_name, takes_key
 from sdk.generate.python_models import docstring, meaning, said_of, snake, type_of
 
 
@@ -103,7 +103,7 @@ def _method(
         _add(keywords, meanings, member, f"{type_of(of, 'models.', sent=True)} | Unset = UNSET", of)
     if query:
         request.append("query={" + ", ".join(f'"{member}": {snake(member)}' for member in query) + "}")
-    if any(each["in"] == "header" and each["name"] == "Idempotency-Key" for each in shown["parameters"]):
+    if takes_key(shown):
         request.append("keyed=True")
     clash = set(keywords) & {*identifiers, "options", "self"}
     if clash:

@@ -49,7 +49,8 @@ def written() -> str:
         "from voylo.generated.values import (\n"
         + "".join(f"    {name},\n" for name in sorted(_used()))
         + ")\nfrom voylo.voyloml.builder import Builder\n"
-        "from voylo.voyloml.element import AttributeSpec, ChildSpec, ContentSpec, Element, ElementSpec\n",
+        "from voylo.voyloml.element import AttributeSpec, ChildSpec, ContentSpec, Element, ElementSpec\n"
+        "from voylo.voyloml.speech import Speech\n",
         *(f"{_constant(spec.name)} = {_spec(spec)}\n" for spec in (*ELEMENTS, _RESPONSE)),
         *(_builder(spec) for spec in ELEMENTS if spec.children),
         _builder(_RESPONSE),
@@ -79,6 +80,8 @@ def _spec(spec: ElementSpec) -> str:
         parts.append(f"children={{{', '.join(shown)}}}")
     if spec.needs_child is not None:
         parts.append(f"needs_child={spec.needs_child!r}")
+    if spec.markup:
+        parts.append("markup=True")
     return f"ElementSpec({', '.join(parts)})"
 
 
@@ -110,7 +113,7 @@ def _method(spec: ElementSpec, owner: str) -> str:
     meanings = {text: f"{spec.content.meaning[:1].upper()}{spec.content.meaning[1:]}"} | meanings
     named = ["*", *options] if options else []
     if not spec.children:
-        kind = "str" if spec.content.unless is None else "str | None = None"
+        kind = "str | Speech" if spec.markup else "str" if spec.content.unless is None else "str | None = None"
         given = ", ".join(["self", f"{text}: {kind}", *named])
         doc = docstring(spec.summary, meanings, "        ")
         return (

@@ -27,7 +27,6 @@ WITHOUT_EFFECT = frozenset(
         "rentals.carrier_password",
         "rentals.carrier_source_ips",
         "speech.stt",
-        "limits.conference_members",
     }
 )
 _WITHOUT_EFFECT_NOTE = " Without effect in this version."

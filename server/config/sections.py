@@ -303,6 +303,11 @@ class LimitsSection(_Section):
     webhooks: _Count = Field(default=20, description="Webhook subscriptions of one workspace.")
     audio_bytes: _Bytes = Field(default=20971520, description="Bytes of one audio file that a call flow plays.")
     audio_seconds: _Seconds = Field(default=10, description="Seconds to fetch one audio file.")
+    streams_per_call: _Count = Field(default=4, description="Streams of one call at the same time.")
+    stream_buffer_seconds: _Count = Field(
+        default=120,
+        description="Seconds of audio of one stream that may wait to be heard; no more is read from its socket then.",
+    )
     trunk_destinations: _Count = Field(default=10, description="Destinations of one inbound trunk.")
     conference_members: _Count = Field(default=250, description="Members of one conference.")
     sip_message_bytes: Annotated[int, BeforeValidator(read_whole_number), Field(ge=1500, le=1 << 20)] = Field(

@@ -54,6 +54,9 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         call_seconds=1,
         calling=unused,
         recordings=engine.recordings,
+        conferences=unused,
+        queues=unused,
+        streams=unused,
     )
     legs = LegSettings(codecs=())
     return OutgoingCalls(

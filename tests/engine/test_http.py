@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from aiohttp import web
 
+from engine import http as http_module
 from engine.http import OutboundHttp, OutboundHttpConfig, is_public_address
 from tests.support.flow import Flow
 from voyloml import HttpFailure, HttpRequest
@@ -137,3 +139,50 @@ async def test_the_guard_refuses_this_machine_by_every_name(guarded: OutboundHtt
             await guarded(request(f"http://{host}:{flow.port}/a"))
         assert caught.value.kind == "blocked"
         assert flow.asked == []
+
+
+async def test_a_name_whose_address_changes_after_it_was_seen_is_refused_at_the_address_it_has(
+    guarded: OutboundHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is judged is the address of the very socket, so that there is no moment between check and connection."""
+    answers = iter(["203.0.113.10", "127.0.0.1"])
+    asked: list[str] = []
+
+    def changing(host: str, port: int, *_: object) -> list[tuple[object, ...]]:
+        address = next(answers)
+        asked.append(address)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(http_module, "is_public_address", lambda address: address == "203.0.113.10")
+    async with Flow({"/a": "<Response/>"}) as flow:
+        monkeypatch.setattr(http_module.socket, "getaddrinfo", changing)
+        # Anybody may look the name up first and find it public; nothing of that look-up counts
+        assert changing("changing.example", flow.port)[0][4] == ("203.0.113.10", flow.port)
+        with pytest.raises(HttpFailure) as caught:
+            await guarded(request(f"http://changing.example:{flow.port}/a"))
+        assert caught.value.kind == "blocked"
+        assert flow.asked == []
+    assert asked == ["203.0.113.10", "127.0.0.1"]
+
+
+async def test_a_name_with_a_private_address_among_public_ones_does_not_get_through(
+    guarded: OutboundHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def several(host: str, port: int, *_: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    # 127.0.0.2 stands for a public host that does not answer
+    monkeypatch.setattr(http_module, "is_public_address", lambda address: address == "127.0.0.2")
+    async with Flow({"/a": "<Response/>"}) as flow:
+        monkeypatch.setattr(http_module.socket, "getaddrinfo", several)
+        with pytest.raises(HttpFailure):
+            await guarded(request(f"http://mixed.example:{flow.port}/a"))
+        assert flow.asked == []
+
+
+async def test_a_url_with_a_user_name_sends_no_credentials_of_it_elsewhere(http: OutboundHttp) -> None:
+    """The API refuses such URLs; one that a redirect brings is asked like any other, for that host alone."""
+    async with Flow({"/a": "<Response/>"}) as flow:
+        await http(request(f"http://user:pw@127.0.0.1:{flow.port}/a"))
+        await http(request(flow.url("/a")))
+        assert "Authorization" not in flow.asked[1].headers

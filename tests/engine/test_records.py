@@ -223,6 +223,13 @@ async def test_a_refused_call_is_a_closed_record_with_both_events(engine: Opened
     ]
 
 
+async def test_a_call_out_that_was_never_accepted_has_the_terminal_event_alone(engine: Opened) -> None:
+    new = a_call(engine.workspace_id, direction="outbound")
+    engine.records.refused(new, "rejected", "platform", "caller_id_not_allowed", 403)
+    await engine.store.write_rows([])
+    assert [event["event"] for event in events(engine.path)] == ["call.failed"]
+
+
 async def test_many_calls_at_once_are_all_stored_whole(engine: Opened) -> None:
     async def run(number: int) -> str:
         new = a_call(engine.workspace_id, after(milliseconds=number))

@@ -161,6 +161,7 @@ class Desk:
         layout = kernel.layout
         self.sessions = layout.allocate(layout.SessionRow, sessions)
         self.sockets = layout.allocate(layout.SocketRow, sessions)
+        self.rooms = layout.allocate(layout.RoomRow, 2)
         cores = layout.allocate(layout.CoreRow, 1)
         self.core = cores[0]
         self.groups = np.zeros((self.c.GROUPS, sessions), np.int64)
@@ -207,7 +208,13 @@ class Desk:
             1,
         )
         self.k.commands.obey_commands(
-            self.sessions, self.sockets, self.core, self.groups, self.sessions.ctypes.data, self.sessions.itemsize
+            self.sessions,
+            self.sockets,
+            self.rooms,
+            self.core,
+            self.groups,
+            self.sessions.ctypes.data,
+            self.sessions.itemsize,
         )
 
     def open(self, slot: int = 0, *, timeout_seconds: int = 60, sequence: int = 5000) -> None:
@@ -259,7 +266,13 @@ class Desk:
         for _ in range(count):
             self.now += 20 * MS
             self.tick_number += 1
-            self.k.loop.advance_session(self.sessions, self.row, self.sock, self.core, self.tick_number)
+            self.serve(0)
+
+    def serve(self, slot: int) -> None:
+        """Serve one session in the present tick."""
+        self.k.loop.advance_session(
+            self.sessions, self.rooms, self.sessions[slot], self.sockets[slot], self.core, self.tick_number
+        )
 
     def sent(self) -> list[bytes]:
         """Return the datagrams sent to `far_address` since the last call."""

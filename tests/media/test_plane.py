@@ -247,9 +247,9 @@ async def test_what_was_meant_for_the_last_session_of_a_row_does_not_reach_the_n
     await closing
     other = plane.open("127.0.0.1", ignore)
     other.tap(frames.append)
-    plane._take_frame(other.slot, other.generation - 1, np.zeros(160, np.int16))
+    plane._take_frame(other.slot, other.generation - 1, 0, 0, np.zeros(160, np.int16))
     assert frames == []
-    plane._take_frame(other.slot, other.generation, np.zeros(160, np.int16))
+    plane._take_frame(other.slot, other.generation, 0, 0, np.zeros(160, np.int16))
     assert len(frames) == 1
 
 

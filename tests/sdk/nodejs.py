@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Final
 import pytest
 
 PACKAGE: Final = Path(__file__).parents[2] / "sdk" / "node"
+PYTHON_SOURCES: Final = PACKAGE.parent / "python" / "src"
 OLDEST: Final = 20
 """The major version of Node that the SDK needs."""
 
@@ -61,9 +63,25 @@ async def run_beside(*command: str, cwd: Path = PACKAGE, env: Mapping[str, str])
     return output.decode()
 
 
-def build() -> None:
-    """Compiles the SDK, for which the compiler is installed where it is not."""
-    if not (PACKAGE / "node_modules" / "typescript").is_dir():
+def run_python(python: str, *arguments: str, cwd: Path | None = None, path: str | None = None) -> str:
+    """The output of Python, which must succeed; `path` is where it finds packages, by default the SDK's sources."""
+    env = {**os.environ, "PYTHONPATH": str(PYTHON_SOURCES) if path is None else path}
+    done = subprocess.run(
+        [python, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def require_modules() -> None:
+    """Installs the compiler and what the tests need, where they are not yet there."""
+    if not all((PACKAGE / "node_modules" / name).is_dir() for name in ("fastify", "tsd", "typedoc")):
         run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund")
+
+
+@functools.cache
+def build() -> None:
+    """Compiles the SDK, once."""
+    require_modules()
     shutil.rmtree(PACKAGE / "dist", ignore_errors=True)
     run("npm", "run", "build")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 
 from sdk.generate.node import FOLDER, files
 from sdk.generate.node_voyloml import shape_of_value
+from sdk.generate.reference import node_reference
 from tests.engine.opened import a_call
-from tests.sdk.nodejs import PACKAGE, build, require_node, run, run_beside
+from tests.sdk.locking import Lock
+from tests.sdk.nodejs import PACKAGE, build, require_modules, require_node, run, run_beside
 from tests.support.engine import running_engine
+from tests.support.flow import Flow
 from voyloml import lint
 from voyloml.attribute_types import (
     AttributeType,
@@ -64,8 +68,16 @@ def test_nothing_else_lies_among_the_generated_files() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_the_types_hold_what_they_promise() -> None:
+def test_the_types_hold_for_tsd() -> None:
     run("npm", "run", "types")
+
+
+def test_the_reference_is_written_without_a_warning(tmp_path: Path) -> None:
+    require_node()
+    require_modules()
+    node_reference(tmp_path)
+    assert (tmp_path / "classes" / "index.VoyloClient.html").is_file()
+    assert (tmp_path / "functions" / "fastify.webhook.html").is_file()
 
 
 @pytest.mark.usefixtures("built")
@@ -86,9 +98,10 @@ def test_what_the_engine_signs_is_accepted_and_nothing_else() -> None:
 
 
 @pytest.mark.usefixtures("built")
-async def test_with_a_running_engine(tmp_path: Path) -> None:
+async def test_with_a_running_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generous = {"requests_per_minute": 1_000_000, "request_burst": 1_000_000}
-    async with running_engine(tmp_path, limits=generous) as engine:
+    lock = Lock(tmp_path, monkeypatch)
+    async with running_engine(tmp_path, limits=generous) as engine, Flow(lock.documents()) as locking:
         first = engine.process.first_start
         assert first is not None
         for _ in range(CALLS):
@@ -101,6 +114,7 @@ async def test_with_a_running_engine(tmp_path: Path) -> None:
             "OWNER_EMAIL": first.owner_email,
             "OWNER_PASSWORD": first.owner_password or "",
             "CALLS": json.dumps(newest_first),
+            "LOCK_URL": locking.url(""),
         }
         assert len(newest_first) == CALLS
         await run_beside("node", "--test", *files_of("engine"), env=env)
@@ -118,17 +132,20 @@ def test_the_package_installs_and_loads_from_both_kinds_of_module(tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "node_modules").iterdir() if path.name[0] != ".") == ["@voylo"]
     use = 'const client = new VoyloClient({ apiKey: "k", baseUrl: "http://localhost" });\n'
     use += "console.log(typeof client.calls.create, String(new VoyloResponse().hangup()));\n"
-    (tmp_path / "user.mjs").write_text('import { VoyloClient, VoyloResponse } from "@voylo/sdk";\n' + use)
-    (tmp_path / "user.cjs").write_text('const { VoyloClient, VoyloResponse } = require("@voylo/sdk");\n' + use)
-    expected = 'function <?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>\n'
+    esm = commonjs = use
+    for name in ("http", "express", "fastify"):
+        esm = f'import * as {name} from "@voylo/sdk/{name}";\n{esm}console.log(typeof {name}.webhook);\n'
+        commonjs = f'const {name} = require("@voylo/sdk/{name}");\n{commonjs}console.log(typeof {name}.webhook);\n'
+    (tmp_path / "user.mjs").write_text('import { VoyloClient, VoyloResponse } from "@voylo/sdk";\n' + esm)
+    (tmp_path / "user.cjs").write_text('const { VoyloClient, VoyloResponse } = require("@voylo/sdk");\n' + commonjs)
+    expected = 'function <?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>\n' + "function\n" * 3
     for name in ("user.mjs", "user.cjs"):
         assert run("node", name, cwd=tmp_path) == expected
-    types = 'import { VoyloClient } from "@voylo/sdk";\nexport const client = new VoyloClient({ apiKey: "k" });\n'
-    (tmp_path / "user.mts").write_text(types)
-    (tmp_path / "user.cts").write_text(types)
+    for name in ("user.mts", "user.cts"):
+        shutil.copy(PACKAGE / "test" / "types.ts", tmp_path / name)
     compiler = str(PACKAGE / "node_modules" / "typescript" / "bin" / "tsc")
-    strict = ("--strict", "--noEmit", "--module", "nodenext", "--target", "es2022")
-    run("node", compiler, *strict, "user.mts", "user.cts", cwd=tmp_path)
+    strict = ("--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--noEmit")
+    run("node", compiler, *strict, "--module", "nodenext", "--target", "es2022", "user.mts", "user.cts", cwd=tmp_path)
 
 
 def sample(of: AttributeType) -> Any:

@@ -18,6 +18,7 @@ from voylo import AsyncVoyloClient, VoyloClient
 
 from server.process import EngineProcess
 from tests.engine.opened import a_call
+from tests.sdk.locking import Lock
 from tests.sdk.servers import Losing, serving
 from tests.support.engine import running_engine
 from tests.support.tones import sine, wav
@@ -385,6 +386,34 @@ async def test_too_many_requests_come_as_their_class_and_are_waited_for(tmp_path
             assert (await sdk.billing.get()).plan is None
 
 
+async def test_a_database_that_does_not_answer_is_a_server_error_and_waited_for_where_that_is_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Lock(tmp_path, monkeypatch)
+    async with running_engine(tmp_path) as running:
+        first = running.process.first_start
+        assert first is not None
+        statuses: list[int] = []
+
+        async def note(response: httpx.Response) -> None:
+            statuses.append(response.status_code)
+            if len(statuses) == 2:
+                lock.release()
+
+        # PATCH is sent once, PUT again.
+        http = httpx.AsyncClient(event_hooks={"response": [note]})
+        async with http, AsyncVoyloClient(first.api_key, base_url=running.process.bound.http, http_client=http) as sdk:
+            application = await running.application(name="before")
+            lock.take()
+            with pytest.raises(voylo.ServerError) as raised:
+                await sdk.applications.update(application["id"], name="never")
+            assert (raised.value.status, raised.value.retry_after) == (503, 1)
+            assert raised.value.body["error"] == "Service Unavailable"
+            assert (await sdk.applications.replace(application["id"], name="after")).name == "after"
+        assert statuses == [503, 503, 200]
+        assert [each["name"] for each in (await running.client.get("/v1/applications")).json()["data"]] == ["after"]
+
+
 async def test_lost_answers_are_asked_for_again_and_nothing_is_done_twice(engine: Running) -> None:
     await asyncio.to_thread(lost_answers, engine)
 
@@ -396,10 +425,13 @@ def lost_answers(engine: Running) -> None:
         assert lossy.applications.get(made.id).name == "lost"
         assert len(proxy.seen) == 3
     with serving(Losing(engine.url, 1)) as proxy, VoyloClient(engine.key, engine.workspace, proxy.url) as lossy:
-        with pytest.raises(voylo.VoyloNetworkError):
-            lossy.applications.create(name="only once")
-        assert len(proxy.seen) == 1
+        assert lossy.applications.create(name="only once").name == "only once"
+        assert len(proxy.seen) == 2
     assert len(list(sdk.applications.list(search="only once"))) == 1
+    with serving(Losing(engine.url, 1)) as proxy, VoyloClient(engine.key, engine.workspace, proxy.url) as lossy:
+        with pytest.raises(voylo.VoyloNetworkError):
+            lossy.applications.rotate_signing_secret(made.id)
+        assert len(proxy.seen) == 1
     sdk.numbers.import_(e164="+12015550188")
     with serving(Losing(engine.url, 2)) as proxy, VoyloClient(engine.key, engine.workspace, proxy.url) as lossy:
         placed = lossy.calls.create(from_="+12015550188", to="+12015550199", application_id=made.id)

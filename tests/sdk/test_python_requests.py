@@ -197,11 +197,12 @@ def test_a_call_still_being_placed_is_waited_for() -> None:
     [
         (LOST, lambda sdk: sdk.billing.get(), 3),
         (LOST, lambda sdk: sdk.applications.delete("a"), 3),
-        (LOST, lambda sdk: sdk.applications.create(name="a"), 1),
+        (LOST, lambda sdk: sdk.applications.create(name="a"), 3),
+        (LOST, lambda sdk: sdk.applications.rotate_signing_secret("a"), 1),
         (LOST, lambda sdk: sdk.applications.update("a", name="a"), 1),
         (Answer(503, {}), lambda sdk: sdk.billing.get(), 3),
-        (Answer(503, {}), lambda sdk: sdk.applications.create(name="a"), 1),
-        (Answer(429, {}), lambda sdk: sdk.applications.create(name="a"), 3),
+        (Answer(503, {}), lambda sdk: sdk.applications.rotate_signing_secret("a"), 1),
+        (Answer(429, {}), lambda sdk: sdk.applications.rotate_signing_secret("a"), 3),
         (Answer(429, {}, {"Retry-After": "61"}), lambda sdk: sdk.billing.get(), 1),
         (Answer(501, {}), lambda sdk: sdk.billing.get(), 1),
         (Answer(404, {}), lambda sdk: sdk.billing.get(), 1),
@@ -269,5 +270,5 @@ async def test_the_async_client_sends_again_too() -> None:
     with serving(Answering([LOST])) as server:
         async with AsyncVoyloClient("k", base_url=server.url) as sdk:
             with pytest.raises(voylo.VoyloNetworkError):
-                await sdk.applications.create(name="a")
+                await sdk.applications.update("a", name="a")
     assert len(server.seen) == 1

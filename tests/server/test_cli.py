@@ -42,6 +42,10 @@ COMMANDS = [
     ["call"],
     ["calls"],
     ["trace"],
+    ["db", "upgrade"],
+    ["backup"],
+    ["restore"],
+    ["bench"],
     ["doctor"],
 ]
 WORKSPACE = "ws_0123456789ab"
@@ -136,8 +140,8 @@ class TestUsage:
         assert run.returncode == 0
         listed = re.findall(r"^  ([a-z]+)  ", run.stdout.partition("Commands:")[2], flags=re.MULTILINE)
         assert listed == [
-            *("serve", "init", "validate", "simulate", "call", "calls", "trace", "doctor"),
-            *("key", "workspace", "user", "admin"),
+            *("serve", "init", "validate", "simulate", "call", "calls", "trace", "backup", "restore", "bench"),
+            *("doctor", "key", "workspace", "user", "db", "admin"),
         ]
 
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -57,12 +57,12 @@ class Flow:
         """The paths asked for documents, in order."""
         return [asked.path for asked in self.asked if not asked.path.startswith("/tone-")]
 
-    async def wait_for(self, path: str, seconds: float = 10.0) -> Asked:
-        """The first request for `path`, now or within `seconds`."""
+    async def wait_for(self, path: str, seconds: float = 10.0, **form: str) -> Asked:
+        """The first request for `path` with these parameters, now or within `seconds`."""
         async with asyncio.timeout(seconds):
             while True:
                 for asked in self.asked:
-                    if asked.path == path:
+                    if asked.path == path and form.items() <= asked.form.items():
                         return asked
                 self._changed.clear()
                 await self._changed.wait()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from media import MediaConfig, MediaPlane, MediaSession, PromptAudio, StreamParameters
+from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio, StreamParameters
 from sip import (
     Answered,
     CallEvent,
@@ -50,7 +50,8 @@ class PhoneCall:
         self.late = False
         self.outgoing: OutgoingCall
         self.negotiated: NegotiatedAudio | None = None
-        self.session: MediaSession = plane.open(host, lambda event: None)
+        self.keys = ""
+        self.session: MediaSession = plane.open(host, self._on_media)
         self.local = LocalAudio(host, self.session.local[1], codecs, session_id=1, session_version=1)
         self.offer = make_offer(self.local)
         self._heard: list[NDArray[np.int16]] = []
@@ -68,6 +69,11 @@ class PhoneCall:
             self.session.tap(lambda frame: self._hear(frame.copy()))
             self.session.start(parameters(self.negotiated))
         self._changed.set()
+
+    def _on_media(self, event: MediaEvent) -> None:
+        if isinstance(event, DigitStarted):
+            self.keys += event.key
+            self._changed.set()
 
     def _hear(self, frame: NDArray[np.int16]) -> None:
         self._heard.append(frame)
@@ -114,6 +120,10 @@ class PhoneCall:
     def press(self, keys: str) -> Awaitable[None]:
         """Sends keys by RFC 4733."""
         return self.session.send_digits(keys)
+
+    async def until_pressed(self, keys: str, seconds: float = 10.0) -> None:
+        """Waits until the far side has pressed exactly these keys."""
+        await self._until(lambda: self.keys == keys, seconds)
 
     async def reinvites(self, offer: SessionDescription, seconds: float = 5.0) -> OfferAnswered | OfferRejected:
         """Sends a re-INVITE and waits for what comes of it."""

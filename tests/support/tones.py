@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,13 @@ def level(samples: NDArray[np.int16], hertz: float, rate: int = RATE) -> float:
         return 0.0
     frequencies = np.fft.rfftfreq(len(samples), 1 / rate)
     return float(power[np.abs(frequencies - hertz) <= 15].sum()) / total
+
+
+def tones_in(samples: NDArray[np.int16], candidates: Sequence[float], rate: int = RATE) -> set[float]:
+    """Which of the candidates are heard; a voice among them counts from a hundredth of the energy on."""
+    if len(samples) == 0 or np.sqrt(np.mean(samples.astype(np.float64) ** 2)) < 300:
+        return set()
+    return {hertz for hertz in candidates if level(samples, hertz, rate) >= 0.01}
 
 
 def seconds_of(samples: NDArray[np.int16], hertz: float, rate: int = RATE) -> float:

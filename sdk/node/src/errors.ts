@@ -83,6 +83,12 @@ export class VoyloTimeoutError extends VoyloNetworkError {}
 /** Arguments or environment do not say what the client needs. */
 export class VoyloConfigurationError extends VoyloError {}
 
+/** What was received is not signed with the secret, or too old. */
+export class VoyloSignatureError extends VoyloError {}
+
+/** What was received is no event, or no request for a document. */
+export class VoyloReceivedError extends VoyloError {}
+
 const CLASSES: Readonly<Record<number, typeof VoyloApiError>> = {
   400: BadRequestError,
   401: UnauthorizedError,

@@ -28,7 +28,7 @@ export interface RequestOptions {
   timeoutMs?: number;
   /** How often it is repeated, where repeating is safe. */
   maxRetries?: number;
-  /** Sent as `Idempotency-Key`; `calls.create` makes one by itself. */
+  /** Sent as `Idempotency-Key`; what creates something makes one by itself. */
   idempotencyKey?: string;
   /** Ends the request; it is then rejected with the signal's reason. */
   signal?: AbortSignal;
@@ -175,8 +175,10 @@ export class Transport {
 
 /** The base of all resources. */
 export class Resource {
+  /** @internal */
   protected readonly transport: Transport;
 
+  /** @internal */
   constructor(transport: Transport) {
     this.transport = transport;
   }

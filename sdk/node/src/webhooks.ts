@@ -28,7 +28,9 @@ export function verifySignature(
   options: VerifyOptions = {},
 ): boolean {
   const secrets = typeof secret === "string" ? [secret] : secret;
-  if (secrets.some((each) => each === "")) throw new TypeError("A secret must not be empty");
+  if (secrets.length === 0 || secrets.some((each) => each === "")) {
+    throw new TypeError("secret must be one or more secrets, none of them empty");
+  }
   let timestamp: string | undefined;
   const given: Buffer[] = [];
   const text = typeof header === "string" ? header : (header ?? []).join(",");

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.calls.incoming import normalise_called
+from engine.calls.addresses import normalise_called
 from engine.phone import PhoneNumberError
 from sip import Credentials, OfferAnswered, OfferRejected, ReferFailed, SipUri
 from sip.sdp import accept_answer, make_offer, parse_sdp

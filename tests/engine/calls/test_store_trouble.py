@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.calls.incoming import OVERLOAD_RETRY_SECONDS
+from engine.calls.arrivals import OVERLOAD_RETRY_SECONDS
 from engine.calls.outcome import CALLER_CANCELED
 from engine.calls.switchboard import BEHIND_SECONDS
 from engine.errors import Unavailable

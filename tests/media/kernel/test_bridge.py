@@ -46,9 +46,7 @@ class Bridge:
         desk.now += 20 * MS
         desk.tick_number += 1
         for slot in (0, 1):
-            desk.k.loop.advance_session(
-                desk.sessions, desk.sessions[slot], desk.sockets[slot], desk.core, desk.tick_number
-            )
+            desk.serve(slot)
 
     def speak(self, octets: np.ndarray) -> None:
         for at in range(0, len(octets), 160):

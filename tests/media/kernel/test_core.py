@@ -108,11 +108,13 @@ async def test_frames_arrive_whole_and_may_be_kept(core: MediaCore, owner: Owner
         ]
     )
     await owner.until(lambda: len(owner.frames) >= 5)
-    for slot, generation, samples in owner.frames:
-        assert (slot, generation) == (2, 1)
+    for slot, generation, track, _, samples in owner.frames:
+        assert (slot, generation, track) == (2, 1, c.TRACK_RECEIVED)
         assert samples.shape == (160,)
         assert samples.dtype == np.int16
         assert not samples.any()
+    ticks = [tick for _, _, _, tick, _ in owner.frames]
+    assert ticks == sorted(set(ticks))
 
 
 async def test_two_cores_live_beside_each_other(owner: Owner, core: MediaCore) -> None:

@@ -11,7 +11,7 @@ import pytest
 from media.kernel import layout
 from tests.media.support import Kernel
 
-ROWS = (layout.SessionRow, layout.SocketRow, layout.CoreRow)
+ROWS = (layout.SessionRow, layout.SocketRow, layout.RoomRow, layout.CoreRow)
 
 
 def resident_bytes() -> int:
@@ -44,7 +44,9 @@ def test_capacity_costs_nothing_until_it_is_used() -> None:
 
 
 def test_a_session_weighs_less_than_its_limit() -> None:
-    assert layout.record_dtype(layout.SessionRow).itemsize < 26_000
+    assert layout.CLEARED_BYTES < 25_000
+    # And with a stream.
+    assert layout.record_dtype(layout.SessionRow).itemsize < 64_000
 
 
 def test_fresh_rows_are_zero_and_writable(kernel: Kernel) -> None:

@@ -56,7 +56,7 @@ def test_a_session_is_served_in_one_of_four_sub_ticks(kernel: Kernel) -> None:
         desk.start(slot, remote=desk.far_address)
     for subtick in range(400, 408):
         desk.core["subtick"] = subtick
-        kernel.loop._serve_group(desk.sessions, desk.sockets, desk.core, desk.groups)
+        kernel.loop._serve_group(desk.sessions, desk.sockets, desk.rooms, desk.core, desk.groups)
         assert len(desk.sent_rtp()) == 2
     assert [int(row["packets_sent"]) for row in desk.sessions] == [2] * 8
     desk.close()
@@ -73,13 +73,13 @@ def test_a_closing_session_leaves_when_its_end_can_be_reported(kernel: Kernel) -
     serve = kernel.loop._serve_group
     for subtick in range(4):
         desk.core["subtick"] = subtick
-        serve(desk.sessions, desk.sockets, desk.core, desk.groups)
+        serve(desk.sessions, desk.sockets, desk.rooms, desk.core, desk.groups)
     assert desk.core["sessions"] == 3
     desk.core["event_tail"] -= desk.c.EVENTS
     desk.core["event_head_seen"] = 0
     for subtick in range(4):
         desk.core["subtick"] = subtick
-        serve(desk.sessions, desk.sockets, desk.core, desk.groups)
+        serve(desk.sessions, desk.sockets, desk.rooms, desk.core, desk.groups)
     assert desk.core["sessions"] == 0
     assert len(desk.events(desk.c.EVENT_CLOSED)) == 3
     desk.close()

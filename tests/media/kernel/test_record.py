@@ -59,8 +59,7 @@ class Taped:
         desk.now += 20 * MS * (1 + missed)
         desk.tick_number += 1 + missed
         for slot in (0, 1):
-            row = desk.sessions[slot]
-            desk.k.loop.advance_session(desk.sessions, row, desk.sockets[slot], desk.core, desk.tick_number)
+            desk.serve(slot)
         if desk.sessions[0]["tapped"] & self.c.TAPPED_RECORDER:
             self._collect()
 

@@ -85,10 +85,10 @@ def test_an_event_says_whose_and_when(desk: Desk) -> None:
 def test_frames_that_nobody_takes_are_dropped_and_counted(desk: Desk) -> None:
     desk.core["frame"][:] = 0x80
     for _ in range(desk.c.TAPS + 3):
-        desk.k.ring.post_frame(desk.core, desk.row)
+        desk.k.ring.post_frame(desk.core, desk.row, desk.c.TRACK_RECEIVED, 7)
     assert desk.core["taps_lost"] == 3
     samples = desk.frames()
     assert len(samples) == desk.c.TAPS * 160
     assert set(samples.tolist()) == {int(desk.k.g711.ULAW_TO_LINEAR[0x80])}
-    desk.k.ring.post_frame(desk.core, desk.row)
+    desk.k.ring.post_frame(desk.core, desk.row, desk.c.TRACK_RECEIVED, 8)
     assert len(desk.frames()) == 160

@@ -40,7 +40,7 @@ export class Applications extends Resource {
   /** Create an application. The signing secret is in this answer only. `POST /v1/applications` */
   create(body: models.ApplicationCreate, options?: RequestOptions): Promise<models.ApplicationCreated> {
     return this.transport.request<models.ApplicationCreated>(
-      { method: "POST", path: "/v1/applications", body },
+      { method: "POST", path: "/v1/applications", body, idempotencyKey: true },
       options,
     );
   }
@@ -154,12 +154,18 @@ export class Numbers extends Resource {
 
   /** Import a number of your own carrier. A number exists once on a server. `POST /v1/numbers` */
   create(body: models.NumberImport, options?: RequestOptions): Promise<models.NumberOut> {
-    return this.transport.request<models.NumberOut>({ method: "POST", path: "/v1/numbers", body }, options);
+    return this.transport.request<models.NumberOut>(
+      { method: "POST", path: "/v1/numbers", body, idempotencyKey: true },
+      options,
+    );
   }
 
   /** Import a number of your own carrier. A number exists once on a server. `POST /v1/numbers/import` */
   import(body: models.NumberImport, options?: RequestOptions): Promise<models.NumberOut> {
-    return this.transport.request<models.NumberOut>({ method: "POST", path: "/v1/numbers/import", body }, options);
+    return this.transport.request<models.NumberOut>(
+      { method: "POST", path: "/v1/numbers/import", body, idempotencyKey: true },
+      options,
+    );
   }
 
   /** Read a number. `GET /v1/numbers/{id}` */
@@ -262,7 +268,7 @@ export class TrunksInbound extends Resource {
   /** Create an inbound trunk. `POST /v1/trunks/inbound` */
   create(body: models.InboundTrunkCreate, options?: RequestOptions): Promise<models.InboundTrunkOut> {
     return this.transport.request<models.InboundTrunkOut>(
-      { method: "POST", path: "/v1/trunks/inbound", body },
+      { method: "POST", path: "/v1/trunks/inbound", body, idempotencyKey: true },
       options,
     );
   }
@@ -319,7 +325,7 @@ export class TrunksOutbound extends Resource {
   /** Create an outbound trunk. The password is in this answer only, as `sip.password`. `POST /v1/trunks/outbound` */
   create(body: models.OutboundTrunkCreate, options?: RequestOptions): Promise<models.OutboundTrunkCreated> {
     return this.transport.request<models.OutboundTrunkCreated>(
-      { method: "POST", path: "/v1/trunks/outbound", body },
+      { method: "POST", path: "/v1/trunks/outbound", body, idempotencyKey: true },
       options,
     );
   }
@@ -391,7 +397,10 @@ export class Agents extends Resource {
    * a workspace. `POST /v1/agents`
    */
   create(body: models.AgentCreate, options?: RequestOptions): Promise<models.AgentCreated> {
-    return this.transport.request<models.AgentCreated>({ method: "POST", path: "/v1/agents", body }, options);
+    return this.transport.request<models.AgentCreated>(
+      { method: "POST", path: "/v1/agents", body, idempotencyKey: true },
+      options,
+    );
   }
 
   /** Read an agent. `GET /v1/agents/{id}` */
@@ -581,7 +590,7 @@ export class Billing extends Resource {
    */
   createWalletTopup(body: models.TopUpCreate, options?: RequestOptions): Promise<models.TopUpOut> {
     return this.transport.request<models.TopUpOut>(
-      { method: "POST", path: "/v1/billing/wallet/topups", body },
+      { method: "POST", path: "/v1/billing/wallet/topups", body, idempotencyKey: true },
       options,
     );
   }
@@ -666,7 +675,10 @@ export class Webhooks extends Resource {
    * /v1/webhooks`
    */
   create(body: models.WebhookCreate, options?: RequestOptions): Promise<models.WebhookCreated> {
-    return this.transport.request<models.WebhookCreated>({ method: "POST", path: "/v1/webhooks", body }, options);
+    return this.transport.request<models.WebhookCreated>(
+      { method: "POST", path: "/v1/webhooks", body, idempotencyKey: true },
+      options,
+    );
   }
 
   /** List the names of all events. `GET /v1/webhooks/events` */
@@ -772,7 +784,10 @@ export class Workspaces extends Resource {
    * /v1/workspaces`
    */
   create(body: models.WorkspaceCreate, options?: RequestOptions): Promise<models.WorkspaceOut> {
-    return this.transport.request<models.WorkspaceOut>({ method: "POST", path: "/v1/workspaces", body }, options);
+    return this.transport.request<models.WorkspaceOut>(
+      { method: "POST", path: "/v1/workspaces", body, idempotencyKey: true },
+      options,
+    );
   }
 
   /** Change a workspace. For a signed-in owner of the account. `PATCH /v1/workspaces/{id}` */
@@ -833,7 +848,7 @@ export class Members extends Resource {
    */
   createInvitation(body: models.InvitationCreate, options?: RequestOptions): Promise<models.InvitationCreated> {
     return this.transport.request<models.InvitationCreated>(
-      { method: "POST", path: "/v1/members/invitations", body },
+      { method: "POST", path: "/v1/members/invitations", body, idempotencyKey: true },
       options,
     );
   }
@@ -880,7 +895,10 @@ export class ApiKeys extends Resource {
    * an admin's to make keys. `POST /v1/api-keys`
    */
   create(body: models.ApiKeyCreate, options?: RequestOptions): Promise<models.ApiKeyCreated> {
-    return this.transport.request<models.ApiKeyCreated>({ method: "POST", path: "/v1/api-keys", body }, options);
+    return this.transport.request<models.ApiKeyCreated>(
+      { method: "POST", path: "/v1/api-keys", body, idempotencyKey: true },
+      options,
+    );
   }
 
   /** Revoke an API key. Effective at once. A developer revokes keys of their own. `DELETE /v1/api-keys/{id}` */

@@ -4,6 +4,7 @@
 
 import { Builder } from "../voyloml/builder.js";
 import { Element, type ElementSpec } from "../voyloml/element.js";
+import type { Speech } from "../voyloml/speech.js";
 
 /** Attributes of `<Play>`. */
 export interface PlayOptions {
@@ -298,6 +299,7 @@ const SAY: ElementSpec = {
     },
   ],
   children: {},
+  markup: true,
 };
 
 const GATHER: ElementSpec = {
@@ -988,7 +990,7 @@ export class Gather extends Builder {
   }
 
   /** Speaks a text. */
-  say(text: string, options?: SayOptions): this {
+  say(text: string | Speech, options?: SayOptions): this {
     return this.add("Say", SAY, text, options);
   }
 
@@ -1060,7 +1062,7 @@ export class PreAnswer extends Builder {
   }
 
   /** Speaks a text. */
-  say(text: string, options?: SayOptions): this {
+  say(text: string | Speech, options?: SayOptions): this {
     return this.add("Say", SAY, text, options);
   }
 
@@ -1118,7 +1120,7 @@ export class VoyloResponse extends Builder {
   }
 
   /** Speaks a text. */
-  say(text: string, options?: SayOptions): this {
+  say(text: string | Speech, options?: SayOptions): this {
     return this.add("Say", SAY, text, options);
   }
 

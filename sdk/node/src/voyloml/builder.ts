@@ -1,6 +1,7 @@
 /** What every builder of VoyloML can do; the verbs are generated from the engine's table. */
 
 import { Element, type ElementSpec } from "./element.js";
+import type { Speech } from "./speech.js";
 
 /** A builder of one element. Elements without children are added and the builder is returned, for chaining. */
 export abstract class Builder {
@@ -20,7 +21,7 @@ export abstract class Builder {
   }
 
   /** @internal */
-  protected add(name: string, spec: ElementSpec, text?: string, options?: object): this {
+  protected add(name: string, spec: ElementSpec, text?: string | Speech, options?: object): this {
     this.element.append(new Element(name, spec, text, options));
     return this;
   }

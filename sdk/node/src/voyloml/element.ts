@@ -1,5 +1,7 @@
 /** Elements of VoyloML while they are built: what may not stand somewhere is refused where it is put there. */
 
+import { fitForXml, inAttribute, inText, stripped, VoyloMLError } from "./escapes.js";
+import { Speech } from "./speech.js";
 import { lengthOf, problem, shown, type ValueType } from "./values.js";
 
 export interface AttributeSpec {
@@ -15,30 +17,26 @@ export interface ElementSpec {
   readonly attributes: readonly AttributeSpec[];
   readonly children: Readonly<Record<string, { readonly most?: number; readonly alone?: boolean }>>;
   readonly needsChild?: string;
-}
-
-/** What would not be a valid document; the message is the linter's. */
-export class VoyloMLError extends Error {
-  override name = "VoyloMLError";
+  /** SSML may stand in the text. */
+  readonly markup?: boolean;
 }
 
 type Given = string | number | boolean | readonly string[] | Readonly<Record<string, string>>;
 
 const DOCUMENT_BYTES = 262_144;
 const DOCUMENT_ELEMENTS = 200;
-// Characters that XML 1.0 cannot carry, and halves of surrogate pairs.
-const UNFIT_FOR_XML = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Surrogate}/u;
+const DOCUMENT_DEPTH = 6;
 
 /** One element and everything inside it. */
 export class Element {
   readonly name: string;
   readonly #spec: ElementSpec;
   readonly #attributes: ReadonlyMap<string, string>;
-  readonly #text: string | undefined;
+  readonly #text: string | Speech | undefined;
   readonly #children: Element[] = [];
 
   /** Throws VoyloMLError for an attribute or a text that the linter would not take. */
-  constructor(name: string, spec: ElementSpec, text?: string, options?: object) {
+  constructor(name: string, spec: ElementSpec, text?: string | Speech, options?: object) {
     this.name = name;
     this.#spec = spec;
     this.#attributes = attributesOf(name, spec, options ?? {});
@@ -67,6 +65,7 @@ export class Element {
     if (count > DOCUMENT_ELEMENTS) {
       throw new VoyloMLError(`A document has at most ${DOCUMENT_ELEMENTS} elements, not ${count}`);
     }
+    if (this.#depth() > DOCUMENT_DEPTH) throw new VoyloMLError(`elements nest at most ${DOCUMENT_DEPTH} deep`);
     const text = `<?xml version="1.0" encoding="UTF-8"?>${this.#xml()}`;
     const bytes = new TextEncoder().encode(text).length;
     if (bytes > DOCUMENT_BYTES) throw new VoyloMLError(`A document has at most ${DOCUMENT_BYTES} bytes, not ${bytes}`);
@@ -74,14 +73,21 @@ export class Element {
   }
 
   #count(): number {
-    return this.#children.reduce((sum, child) => sum + child.#count(), 1);
+    const marks = this.#text instanceof Speech ? this.#text.count : 0;
+    return this.#children.reduce((sum, child) => sum + child.#count(), 1 + marks);
+  }
+
+  #depth(): number {
+    const marks = this.#text instanceof Speech ? this.#text.depth : 0;
+    return 1 + Math.max(marks, ...this.#children.map((child) => child.#depth()));
   }
 
   #xml(): string {
     this.#checkComplete();
-    const attributes = [...this.#attributes].map(([name, value]) => ` ${name}="${escapedAttribute(value)}"`).join("");
+    const attributes = [...this.#attributes].map(([name, value]) => ` ${name}="${inAttribute(value)}"`).join("");
     const children = this.#children.map((child) => child.#xml()).join("");
-    const inside = this.#text === undefined ? children : escaped(this.#text);
+    const inside =
+      this.#text === undefined ? children : this.#text instanceof Speech ? this.#text.xml() : inText(this.#text);
     return inside === "" ? `<${this.name}${attributes}/>` : `<${this.name}${attributes}>${inside}</${this.name}>`;
   }
 
@@ -97,17 +103,20 @@ export class Element {
     throw new VoyloMLError(`<${this.name}> must contain ${content.meaning}`);
   }
 
-  #checkedText(given: string): string {
-    const { content } = this.#spec;
+  #checkedText(given: string | Speech): string | Speech {
+    const { content, markup } = this.#spec;
     const label = `the text of <${this.name}>`;
-    if (typeof given !== "string") throw new VoyloMLError(`${label} must be a string, not ${typeof given}`);
-    const text = fitForXml(label, given.trim());
+    const speech = markup === true && given instanceof Speech ? given : undefined;
+    const text = stripped(fitForXml(label, speech === undefined ? given : speech.plain));
     if (content === undefined) {
       throw new VoyloMLError(`text is not allowed directly in <${this.name}>: ${shown(text)}`);
     }
-    if (text === "") throw new VoyloMLError(`<${this.name}> must contain ${content.meaning}`);
+    if (text === "") {
+      if (speech !== undefined && speech.count > 0) return speech;
+      throw new VoyloMLError(`<${this.name}> must contain ${content.meaning}`);
+    }
     const fault = problem(label, content.of, text);
-    if (fault === undefined) return text;
+    if (fault === undefined) return speech ?? text;
     if (content.of.type !== "text") throw new VoyloMLError(fault);
     throw new VoyloMLError(`${label} has at most ${content.of.most} characters, not ${lengthOf(text)}`);
   }
@@ -133,7 +142,7 @@ function attributesOf(element: string, spec: ElementSpec, options: object): Read
       if (required === true) throw new VoyloMLError(`${name} is required: ${meaning}`);
       continue;
     }
-    const text = fitForXml(name, written(name, value).trim());
+    const text = stripped(fitForXml(name, written(name, value)));
     const fault = problem(name, of, text);
     if (fault !== undefined) throw new VoyloMLError(fault);
     attributes.set(name, text);
@@ -151,17 +160,4 @@ function written(name: string, value: Given): string {
   const comma = pairs.find(([, each]) => String(each).includes(","));
   if (comma !== undefined) throw new VoyloMLError(`${name}: the value of ${comma[0]} must not contain a comma`);
   return pairs.map(([header, each]) => `${header}=${each}`).join(",");
-}
-
-function fitForXml(label: string, text: string): string {
-  if (UNFIT_FOR_XML.test(text)) throw new VoyloMLError(`${label} contains a character that XML cannot carry`);
-  return text;
-}
-
-function escaped(text: string): string {
-  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\r/g, "&#13;");
-}
-
-function escapedAttribute(text: string): string {
-  return escaped(text).replace(/"/g, "&quot;").replace(/\n/g, "&#10;").replace(/\t/g, "&#9;");
 }

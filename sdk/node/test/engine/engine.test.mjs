@@ -1,7 +1,7 @@
 // Against a running engine: every operation once, real errors, pages, the workspace header, lost answers.
 //
 // The engine is named by VOYLO_API_URL, VOYLO_API_KEY and VOYLO_WORKSPACE_ID, its owner by OWNER_EMAIL and
-// OWNER_PASSWORD, the calls it has stored by CALLS, in VOYLO_API_URL's order of newest first.
+// OWNER_PASSWORD, the calls it has stored by CALLS, newest first. LOCK_URL takes its database away and gives it back.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -247,7 +247,12 @@ test("lost answers: reading and deleting go on, nothing is created twice", async
   assert.deepEqual([read.id, asked], [id, 3]);
   const [deleted, times] = await through(1, (lossy) => lossy.applications.delete(id));
   assert.deepEqual([deleted, times], [undefined, 2]);
-  await through(1, (lossy) => assert.rejects(lossy.applications.create({ name: "only once" }), sdk.VoyloNetworkError));
+  const [made, sent] = await through(1, (lossy) => lossy.applications.create({ name: "only once" }));
+  assert.deepEqual([made.name, sent], ["only once", 2]);
+  const [, once] = await through(1, (lossy) =>
+    assert.rejects(lossy.applications.rotateSigningSecret(made.id), sdk.VoyloNetworkError),
+  );
+  assert.equal(once, 1);
   assert.equal((await client.applications.list({ search: "only once" }).toArray()).length, 1);
 });
 
@@ -266,6 +271,54 @@ test("calls are placed once for a key, and running ones are controlled", async (
   assert.equal(record.hangupCause, "unreachable");
   await assert.rejects(client.calls.hangup(placed.publicId), sdk.ConflictError);
   await assert.rejects(client.calls.redirect(placed.publicId, { xml: "<Response/>" }), sdk.ConflictError);
+});
+
+test("a lost answer to a call does not dial twice", async () => {
+  const { id: applicationId } = await client.applications.create({ name: "Once", xmlTemplate: "<Response/>" });
+  await client.numbers.import({ e164: "+12015550187" });
+  const proxy = await losing(process.env.VOYLO_API_URL, 2);
+  try {
+    const lossy = new sdk.VoyloClient({ baseUrl: proxy.url });
+    const placed = await lossy.calls.create({ from: "+12015550187", to: "+12015550177", applicationId });
+    const keys = new Set(proxy.requests.map(({ headers }) => headers["idempotency-key"]));
+    assert.deepEqual([proxy.requests.length, keys.size], [3, 1]);
+    const listed = await client.calls.list({ to: "+12015550177" }).toArray();
+    assert.deepEqual(listed.map(({ publicId }) => publicId), [placed.publicId]);
+  } finally {
+    proxy.close();
+  }
+});
+
+test("too many calls in a second come as their class, and are waited for", async () => {
+  const { id: applicationId } = await client.applications.create({ name: "Many", xmlTemplate: "<Response/>" });
+  await client.numbers.import({ e164: "+12015550186" });
+  const call = { from: "+12015550186", to: "+12015550176", applicationId };
+  const placing = await Promise.allSettled(Array.from({ length: 25 }, () => client.calls.create(call)));
+  const refused = placing.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+  assert.ok(refused.length > 0 && refused.length < 25);
+  assert.ok(refused.every((reason) => reason instanceof sdk.TooManyRequestsError && reason.retryAfter >= 1));
+  assert.equal((await new sdk.VoyloClient({ fetch: noting }).calls.create(call)).status, "dialing");
+});
+
+test("a database that does not answer is a ServerError, and waited for where that is safe", async () => {
+  const { id } = await client.applications.create({ name: "before" });
+  const statuses = [];
+  const watching = async (url, init) => {
+    const answer = await noting(url, init);
+    statuses.push(answer.status);
+    if (statuses.length === 2) await fetch(`${process.env.LOCK_URL}/release`);
+    return answer;
+  };
+  const patient = new sdk.VoyloClient({ fetch: watching });
+  await fetch(`${process.env.LOCK_URL}/take`);
+  // PATCH is sent once, PUT again.
+  await assert.rejects(patient.applications.update(id, { name: "never" }), (thrown) => {
+    assert.ok(thrown instanceof sdk.ServerError);
+    assert.deepEqual([thrown.status, thrown.retryAfter, thrown.body.error], [503, 1, "Service Unavailable"]);
+    return true;
+  });
+  assert.equal((await patient.applications.replace(id, { name: "after" })).name, "after");
+  assert.deepEqual(statuses, [503, 503, 200]);
 });
 
 test("billing", async () => {

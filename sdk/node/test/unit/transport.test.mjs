@@ -141,10 +141,10 @@ test("after as many attempts as allowed the error is thrown", async (context) =>
 
 test("what changes something is sent once, unless the engine refused to look at it", async (context) => {
   const { client, requests } = await served(context, error(503), "lost", error(429, "slow"), { json: { id: "a" } });
-  await assert.rejects(client.applications.create({ name: "a" }), sdk.ServerError);
+  await assert.rejects(client.applications.update("a", { name: "a" }), sdk.ServerError);
   await assert.rejects(client.applications.update("a", { name: "a" }), sdk.VoyloNetworkError);
   assert.equal(requests.length, 2);
-  assert.equal((await client.applications.create({ name: "a" })).id, "a");
+  assert.equal((await client.applications.update("a", { name: "a" })).id, "a");
   assert.equal(requests.length, 4);
 });
 

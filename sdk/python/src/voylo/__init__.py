@@ -23,14 +23,19 @@ from voylo.errors import (
     VoyloConfigurationError,
     VoyloError,
     VoyloNetworkError,
+    VoyloReceivedError,
+    VoyloSignatureError,
     VoyloTimeoutError,
 )
-from voylo.generated import models
+from voylo.generated import events, models
+from voylo.generated.actions import ActionRequest
 from voylo.generated.builders import VoyloResponse
 from voylo.pagination import AsyncItems, Items, Page, Pagination
+from voylo.received import Event, UnknownEvent, parse_action, parse_event, receive_action, receive_event
 from voylo.requests import SESSION, RequestOptions
 from voylo.unset import UNSET
-from voylo.voyloml.element import VoyloMLError
+from voylo.voyloml.escapes import VoyloMLError
+from voylo.voyloml.speech import Speech
 from voylo.webhooks import SIGNATURE_HEADER, verify_signature
 
 Voylo = VoyloClient
@@ -40,11 +45,13 @@ __all__ = [
     "SESSION",
     "SIGNATURE_HEADER",
     "UNSET",
+    "ActionRequest",
     "AsyncItems",
     "AsyncVoylo",
     "AsyncVoyloClient",
     "BadRequestError",
     "ConflictError",
+    "Event",
     "FieldError",
     "ForbiddenError",
     "Items",
@@ -56,8 +63,10 @@ __all__ = [
     "PaymentRequiredError",
     "RequestOptions",
     "ServerError",
+    "Speech",
     "TooManyRequestsError",
     "UnauthorizedError",
+    "UnknownEvent",
     "UnsupportedMediaTypeError",
     "Voylo",
     "VoyloAnswerError",
@@ -67,8 +76,15 @@ __all__ = [
     "VoyloError",
     "VoyloMLError",
     "VoyloNetworkError",
+    "VoyloReceivedError",
     "VoyloResponse",
+    "VoyloSignatureError",
     "VoyloTimeoutError",
+    "events",
     "models",
+    "parse_action",
+    "parse_event",
+    "receive_action",
+    "receive_event",
     "verify_signature",
 ]

@@ -107,6 +107,14 @@ class VoyloConfigurationError(VoyloError):
     """Arguments or environment do not say what the client needs."""
 
 
+class VoyloSignatureError(VoyloError):
+    """What was received is not signed with the secret, or too old."""
+
+
+class VoyloReceivedError(VoyloError):
+    """What was received is no event, or no request for a document."""
+
+
 _CLASSES: Final[Mapping[int, type[VoyloApiError]]] = {
     400: BadRequestError,
     401: UnauthorizedError,

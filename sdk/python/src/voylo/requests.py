@@ -54,7 +54,7 @@ class RequestOptions(TypedDict, total=False):
     """What may be set for one request.
 
     `timeout` and `max_retries` are as those of the client. `idempotency_key` is sent as `Idempotency-Key`;
-    `calls.create` makes one by itself.
+    what creates something makes one by itself.
     """
 
     timeout: float

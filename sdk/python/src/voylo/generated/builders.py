@@ -25,6 +25,7 @@ from voylo.generated.values import (
 )
 from voylo.voyloml.builder import Builder
 from voylo.voyloml.element import AttributeSpec, ChildSpec, ContentSpec, Element, ElementSpec
+from voylo.voyloml.speech import Speech
 
 PLAY = ElementSpec(
     "Play",
@@ -48,6 +49,7 @@ SAY = ElementSpec(
         AttributeSpec("loop", Integer(low=0, high=1000), "how many times; 0 repeats until hang-up"),
     ),
     content=ContentSpec(Text(most=4000, least=1), "the text to speak"),
+    markup=True,
 )
 
 
@@ -463,7 +465,7 @@ class Gather(Builder):
         return self
 
     def say(
-        self, text: str, *, voice: str | None = None, language: str | None = None, loop: int | None = None
+        self, text: str | Speech, *, voice: str | None = None, language: str | None = None, loop: int | None = None
     ) -> Gather:
         """Speaks a text.
 
@@ -652,7 +654,7 @@ class PreAnswer(Builder):
         return self
 
     def say(
-        self, text: str, *, voice: str | None = None, language: str | None = None, loop: int | None = None
+        self, text: str | Speech, *, voice: str | None = None, language: str | None = None, loop: int | None = None
     ) -> PreAnswer:
         """Speaks a text.
 
@@ -798,7 +800,7 @@ class VoyloResponse(Builder):
         return self
 
     def say(
-        self, text: str, *, voice: str | None = None, language: str | None = None, loop: int | None = None
+        self, text: str | Speech, *, voice: str | None = None, language: str | None = None, loop: int | None = None
     ) -> VoyloResponse:
         """Speaks a text.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from voylo.voyloml.element import Element, ElementSpec, Given
+from voylo.voyloml.speech import Speech
 
 B = TypeVar("B", bound="Builder")
 
@@ -24,7 +25,7 @@ class Builder:
         """The whole document as XML, also from a nested builder. Raises VoyloMLError where something is missing."""
         return self._root.document()
 
-    def _add(self, spec: ElementSpec, text: str | None, options: Mapping[str, Given]) -> None:
+    def _add(self, spec: ElementSpec, text: str | Speech | None, options: Mapping[str, Given]) -> None:
         self._element.append(Element(spec.name, spec, text, options))
 
     def _open(self, nested: type[B], spec: ElementSpec, text: str | None, options: Mapping[str, Given]) -> B:

@@ -8,23 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from voylo.generated.values import AttributeType, Text
+from voylo.voyloml.escapes import VoyloMLError, fit_for_xml, in_attribute, in_text
+from voylo.voyloml.speech import Speech
 
 Given: TypeAlias = "str | int | bool | Sequence[str] | Mapping[str, str] | None"
 """An option as the caller gives it; None where it is absent."""
 
 DOCUMENT_BYTES: Final = 262_144
 DOCUMENT_ELEMENTS: Final = 200
+DOCUMENT_DEPTH: Final = 6
 
 _PLACEHOLDER = re.compile(r"\{\{ *[A-Za-z_][A-Za-z0-9_]{0,63} *\}\}")
 _SHOWN_CHARS = 40
-# Characters that XML 1.0 cannot carry, and halves of surrogate pairs.
-_UNFIT_FOR_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-_ATTRIBUTE_ESCAPES = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
-
-
-class VoyloMLError(ValueError):
-    """What would not be a valid document; the message is the linter's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +51,25 @@ class ChildSpec:
 
 @dataclass(frozen=True, slots=True)
 class ElementSpec:
-    """What an element may carry and hold."""
+    """What an element may carry and hold; `markup`: SSML may stand in its text."""
 
     name: str
     attributes: tuple[AttributeSpec, ...] = ()
     content: ContentSpec | None = None
     children: Mapping[str, ChildSpec] = field(default_factory=dict)
     needs_child: str | None = None
+    markup: bool = False
 
 
 class Element:
     """One element and everything inside it."""
 
     def __init__(
-        self, name: str, spec: ElementSpec, text: str | None = None, options: Mapping[str, Given] | None = None
+        self,
+        name: str,
+        spec: ElementSpec,
+        text: str | Speech | None = None,
+        options: Mapping[str, Given] | None = None,
     ) -> None:
         """Raises VoyloMLError for an attribute or a text that the linter would not take."""
         self.name = name
@@ -98,24 +98,28 @@ class Element:
         if count > DOCUMENT_ELEMENTS:
             raise VoyloMLError(f"A document has at most {DOCUMENT_ELEMENTS} elements, not {count}")
         text = f'<?xml version="1.0" encoding="UTF-8"?>{self._xml()}'
+        if self._depth() > DOCUMENT_DEPTH:
+            raise VoyloMLError(f"elements nest at most {DOCUMENT_DEPTH} deep")
         size = len(text.encode())
         if size > DOCUMENT_BYTES:
             raise VoyloMLError(f"A document has at most {DOCUMENT_BYTES} bytes, not {size}")
         return text
 
     def _count(self) -> int:
-        return 1 + sum(child._count() for child in self._children)
+        marks = self._text.count if isinstance(self._text, Speech) else 0
+        return 1 + marks + sum(child._count() for child in self._children)
+
+    def _depth(self) -> int:
+        marks = self._text.depth if isinstance(self._text, Speech) else 0
+        return 1 + max((child._depth() for child in self._children), default=marks)
 
     def _xml(self) -> str:
         self._check_complete()
-        attributes = "".join(
-            f' {name}="{value.translate(_ATTRIBUTE_ESCAPES)}"' for name, value in self._attributes.items()
-        )
-        inside = (
-            "".join(child._xml() for child in self._children)
-            if self._text is None
-            else self._text.translate(_TEXT_ESCAPES)
-        )
+        attributes = "".join(f' {name}="{in_attribute(value)}"' for name, value in self._attributes.items())
+        if self._text is None:
+            inside = "".join(child._xml() for child in self._children)
+        else:
+            inside = self._text.xml() if isinstance(self._text, Speech) else in_text(self._text)
         return f"<{self.name}{attributes}>{inside}</{self.name}>" if inside else f"<{self.name}{attributes}/>"
 
     def _check_complete(self) -> None:
@@ -130,19 +134,20 @@ class Element:
             return
         raise VoyloMLError(f"<{self.name}> must contain {content.meaning}")
 
-    def _checked_text(self, given: Any) -> str:
+    def _checked_text(self, given: Any) -> str | Speech:
         content = self._spec.content
         label = f"the text of <{self.name}>"
-        if not isinstance(given, str):
-            raise VoyloMLError(f"{label} must be a string, not {type(given).__name__}")
-        text = _fit_for_xml(label, given.strip())
+        speech = given if self._spec.markup and isinstance(given, Speech) else None
+        text = fit_for_xml(label, given if speech is None else speech.plain).strip()
         if content is None:
             raise VoyloMLError(f"text is not allowed directly in <{self.name}>: {_shown(text)}")
         if not text:
+            if speech is not None and speech.count:
+                return speech
             raise VoyloMLError(f"<{self.name}> must contain {content.meaning}")
         fault = problem(label, content.of, text)
         if fault is None:
-            return text
+            return text if speech is None else speech
         if isinstance(content.of, Text):
             raise VoyloMLError(f"{label} has at most {content.of.most} characters, not {len(text)}")
         raise VoyloMLError(fault)
@@ -172,7 +177,7 @@ def _attributes(spec: ElementSpec, options: Mapping[str, Given]) -> dict[str, st
             if each.required:
                 raise VoyloMLError(f"{each.name} is required: {each.meaning}")
             continue
-        text = _fit_for_xml(each.name, _written(each.name, value).strip())
+        text = fit_for_xml(each.name, _written(each.name, value)).strip()
         fault = problem(each.name, each.of, text)
         if fault is not None:
             raise VoyloMLError(fault)
@@ -193,12 +198,6 @@ def _written(name: str, value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return " ".join(map(str, value))
     raise VoyloMLError(f"{name} must not be {type(value).__name__}")
-
-
-def _fit_for_xml(label: str, text: str) -> str:
-    if _UNFIT_FOR_XML.search(text):
-        raise VoyloMLError(f"{label} contains a character that XML cannot carry")
-    return text
 
 
 def _shown(text: str) -> str:

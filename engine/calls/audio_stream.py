@@ -1,0 +1,238 @@
+"""One stream of a call's audio over a WebSocket that is open (contract §10.8): what goes out, and what comes back.
+
+Nothing here waits and nothing grows: frames that a slow peer does not take are dropped and counted, and of a peer that
+sends faster than its sound is heard no more is read until there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from engine.calls.stream_messages import (
+    BadMessage,
+    Clear,
+    Mark,
+    Media,
+    Messages,
+    StreamFormat,
+    Track,
+    read_message,
+)
+from engine.websocket import Closed, WebSocket
+from media import FRAME_SAMPLES, LiveSource, MediaSession
+
+logger = structlog.get_logger(__name__)
+
+FRAME_MS: Final = 20
+BUFFER_SECONDS: Final = 120
+"""What may be waiting to be heard before the peer's messages are left with it (`limits.stream_buffer_seconds`)."""
+
+MARKS: Final = 1024
+"""Marks whose audio is still to be sent; further ones are ignored."""
+
+RESUME_SECONDS: Final = 0.25
+"""How often it is looked whether there is room again."""
+
+EndedBy: TypeAlias = Literal["peer", "engine", "error"]
+_Frame = npt.NDArray[np.int16]
+_SILENCE: _Frame = np.zeros(FRAME_SAMPLES, np.int16)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSetup:
+    """What a stream is, as its first message says. `bidirectional`: the call hears what comes back."""
+
+    sid: str
+    call_sid: str
+    account_sid: str
+    tracks: tuple[Track, ...]
+    bidirectional: bool
+    form: StreamFormat
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """How a stream ended, and what did not go through: frames of 20 ms, and messages that were not understood."""
+
+    by: EndedBy
+    closed: Closed
+    seconds: float
+    frames_sent: int
+    frames_dropped: int
+    ignored: int
+    first_ignored: str | None
+
+
+class AudioStream:
+    """A stream under way; voyloml's `Streaming`. `on_end` is called once, whoever ends it."""
+
+    def __init__(
+        self,
+        session: MediaSession,
+        socket: WebSocket,
+        setup: StreamSetup,
+        on_end: Callable[[StreamEnd], None],
+        *,
+        buffer_seconds: float = BUFFER_SECONDS,
+    ) -> None:
+        self.setup = setup
+        self._socket = socket
+        self._on_end = on_end
+        self._buffer_seconds = buffer_seconds
+        self._messages = Messages(setup.sid, setup.call_sid, setup.account_sid)
+        self._audio = setup.form.audio()
+        self._began = time.monotonic()
+        self._first_tick: int | None = None
+        self._chunks = dict.fromkeys(setup.tracks, 0)
+        self._held: tuple[int, _Frame] | None = None
+        self._sent = self._dropped = self._ignored = self._marks = 0
+        self._first_ignored: str | None = None
+        self._ended = asyncio.Event()
+        self._resume: asyncio.TimerHandle | None = None
+        self._source: LiveSource | None = session.open_source() if setup.bidirectional else None
+        socket.send_text(self._messages.connected(), urgent=True)
+        socket.send_text(self._messages.start(setup.tracks, setup.form, setup.parameters), urgent=True)
+        self._end_taps: tuple[Callable[[], None], ...] = self._tap(session)
+        socket.listen(self._take, self._closed)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    async def closed(self) -> None:
+        """Returns when the socket has closed."""
+        await self._ended.wait()
+
+    async def stop(self) -> None:
+        """Closes it; nothing is sent, heard or told after."""
+        self.end()
+
+    def end(self) -> None:
+        """The same, at once. Safe at any time."""
+        if self._ended.is_set():
+            return
+        self._socket.send_text(self._messages.stop(), urgent=True)
+        self._finish("engine", Closed(1000, ""))
+        self._socket.close()
+
+    def press(self, key: str) -> None:
+        """The caller has pressed a key."""
+        if not self._ended.is_set():
+            self._socket.send_text(self._messages.dtmf(key), urgent=True)
+
+    def _tap(self, session: MediaSession) -> tuple[Callable[[], None], ...]:
+        setup = self.setup
+        if setup.form.channels == 2:
+            return session.listen(self._hold), session.listen(self._send_pair, sent=True)
+        ends = []
+        if "inbound" in setup.tracks:
+            ends.append(session.listen(lambda frame, tick: self._send("inbound", frame, tick)))
+        if "outbound" in setup.tracks:
+            ends.append(session.listen(lambda frame, tick: self._send("outbound", frame, tick), sent=True))
+        return tuple(ends)
+
+    def _hold(self, frame: _Frame, tick: int) -> None:
+        """What was received waits for what is sent in the same tick, which always comes."""
+        self._held = (tick, frame)
+
+    def _send_pair(self, frame: _Frame, tick: int) -> None:
+        held, self._held = self._held, None
+        received = held[1] if held is not None and held[0] == tick else _SILENCE
+        self._send("inbound", np.stack((received, frame), axis=1), tick)
+
+    def _send(self, track: Track, frame: _Frame, tick: int) -> None:
+        if self._first_tick is None:
+            self._first_tick = tick
+        octets = self._audio.encode(frame)
+        if self.setup.form.raw:
+            taken = self._socket.send_binary(octets)
+        else:
+            self._chunks[track] += 1
+            milliseconds = max(tick - self._first_tick, 0) * FRAME_MS
+            taken = self._socket.send_text(self._messages.media(track, self._chunks[track], milliseconds, octets))
+        if taken:
+            self._sent += 1
+        else:
+            self._dropped += 1
+
+    def _take(self, message: bytes, is_text: bool) -> None:
+        if self._source is None or self._ended.is_set():
+            # A fork plays nothing back, whatever comes.
+            return
+        try:
+            self._obey(read_message(message) if is_text else self._read_binary(message), self._source)
+        except BadMessage as error:
+            self._ignored += 1
+            self._first_ignored = self._first_ignored or str(error)
+
+    def _read_binary(self, message: bytes) -> Media:
+        if not self.setup.form.raw:
+            raise BadMessage("audio in binary messages was not asked for")
+        return Media(message)
+
+    def _obey(self, order: Media | Mark | Clear, source: LiveSource) -> None:
+        match order:
+            case Media(octets):
+                self._play(octets, source)
+            case Mark(name):
+                if self._marks >= MARKS:
+                    raise BadMessage(f"more than {MARKS} marks are waiting")
+                self._marks += 1
+                source.mark(lambda: self._reached(name))
+            case Clear():
+                source.clear()
+
+    def _play(self, octets: bytes, source: LiveSource) -> None:
+        source.write(self._audio.decode(octets))
+        if source.seconds > self._buffer_seconds and self._resume is None:
+            self._socket.pause()
+            self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        if self._source is None or self._ended.is_set():
+            return
+        if self._source.seconds <= self._buffer_seconds:
+            self._resume = None
+            self._socket.resume()
+        else:
+            self._resume = asyncio.get_running_loop().call_later(RESUME_SECONDS, self._look_for_room)
+
+    def _reached(self, name: str) -> None:
+        self._marks -= 1
+        if not self._ended.is_set():
+            self._socket.send_text(self._messages.mark(name), urgent=True)
+
+    def _closed(self, closed: Closed) -> None:
+        self._finish("peer" if closed.in_order else "error", closed)
+
+    def _finish(self, by: EndedBy, closed: Closed) -> None:
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        for end in self._end_taps:
+            end()
+        if self._resume is not None:
+            self._resume.cancel()
+        if self._source is not None:
+            self._source.close()
+        self._on_end(
+            StreamEnd(
+                by,
+                closed,
+                time.monotonic() - self._began,
+                self._sent,
+                self._dropped,
+                self._ignored,
+                self._first_ignored,
+            )
+        )

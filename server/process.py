@@ -36,6 +36,7 @@ from engine.calls import (
     PromptSources,
     Switchboard,
 )
+from engine.calls.listening import Hearing
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.destination_health import DestinationProbes
@@ -208,6 +209,9 @@ class EngineProcess:
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
         self._exit.push_async_callback(self.speech.close)
+        recogniser = room_settings.recogniser(config)
+        self._exit.push_async_callback(recogniser.close)
+        self.hearing = Hearing(recogniser)
         # In the background: nobody waits for speech at the start, and the first caller does not wait for its process.
         self._warming = asyncio.create_task(self._warm_speech(), name="speech")
         self.plane = MediaPlane(room_settings.media_config(config))
@@ -242,6 +246,7 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            hearing=self.hearing,
             conferences=self.conferences,
             queues=self.queues,
             streams=room_settings.stream_services(config, self.stream_client),

@@ -30,10 +30,16 @@ REAL_TIME = (
 )
 """Calls, phones and processes."""
 
+WHOLE_ENGINE = ("engine/", "server/", "sdk/")
+"""Those of them that run beside the others, for they mostly wait."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs in real time."""
     for item in items:
-        if item.path.relative_to(TESTS).as_posix().startswith(REAL_TIME):
+        path = item.path.relative_to(TESTS).as_posix()
+        if path.startswith(REAL_TIME):
             item.add_marker(pytest.mark.real_time)
+        if path.startswith(WHOLE_ENGINE):
+            item.add_marker(pytest.mark.whole_engine)

@@ -1,35 +1,49 @@
-"""Runs the tests in two processes at a time: what needs real time in one, everything else in the other.
+"""Runs the tests in three processes at a time: phones and audio in real time, whole engines in real time, and the rest,
+which keeps a core busy while the others mostly wait.
 
-`python -m tests.run [ARGUMENTS]` hands its arguments to both. The output of the first is shown as it comes, that of the
-other when it has ended.
+`python -m tests.run [ARGUMENTS]` hands its arguments to all. The output of the first is shown as it comes, that of the
+others when they have ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+from typing import IO
 
 NO_TESTS = 5
 """pytest's exit status where nothing was selected."""
 
+SHOWN = "real_time and not whole_engine"
+BESIDE = ("real_time and whole_engine", "not real_time")
+"""Which tests each process runs, as pytest's -m says it."""
+
 
 def main(arguments: list[str]) -> int:
-    """Run both and return the exit status: of the first failure, else 0; where neither selects a test, pytest's 5."""
+    """Run all and return the exit status: of the first failure, else 0; where none selects a test, pytest's 5."""
     pytest = [sys.executable, "-m", "pytest", *arguments]
-    with tempfile.TemporaryFile() as output:
-        rest = subprocess.Popen([*pytest, "-m", "not real_time"], stdout=output, stderr=subprocess.STDOUT)
-        try:
-            real_time = subprocess.run([*pytest, "-m", "real_time"], check=False).returncode
-            rest.wait()
-        finally:
-            rest.kill()
-            rest.wait()
-        output.seek(0)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(output.read())
-    statuses = [status for status in (real_time, rest.returncode) if status != NO_TESTS]
+    with contextlib.ExitStack() as stack:
+        others: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+        for selected in BESIDE:
+            output = stack.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen([*pytest, "-m", selected], stdout=output, stderr=subprocess.STDOUT)
+            stack.callback(_end, process)
+            others.append((process, output))
+        statuses = [subprocess.run([*pytest, "-m", SHOWN], check=False).returncode]
+        for process, output in others:
+            statuses.append(process.wait())
+            output.seek(0)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(output.read())
+    statuses = [status for status in statuses if status != NO_TESTS]
     return next((status for status in statuses if status), 0 if statuses else NO_TESTS)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 if __name__ == "__main__":

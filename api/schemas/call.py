@@ -118,7 +118,13 @@ class CallCreate(Input):
     record: bool = Field(
         False, description="Record the call from its answer on, where the application leaves that to its calls"
     )
-    machine_detection: Literal["none"] = Field("none", description="Not offered by this version")
+    machine_detection: Literal["none", "enable", "detectMessageEnd"] = Field(
+        "none",
+        description=(
+            "Finds out who answered before the application runs, for 30 s at most; `detectMessageEnd` also waits until "
+            "a machine has ended its message. It is in `answeredBy`, and in `AnsweredBy` of the first request"
+        ),
+    )
     sip_headers: SipHeaders = Field(default_factory=dict)
 
 

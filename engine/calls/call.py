@@ -22,6 +22,7 @@ from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
+from engine.calls.listening import Hearing
 from engine.calls.media_report import media_report
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
@@ -29,7 +30,16 @@ from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
 from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
-from engine.model import Application, CallOutcome, EventType, NewCall, Number, RecordingMode, RoutingAttempt
+from engine.model import (
+    AnsweredBy,
+    Application,
+    CallOutcome,
+    EventType,
+    NewCall,
+    Number,
+    RecordingMode,
+    RoutingAttempt,
+)
 from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
@@ -74,6 +84,7 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    hearing: Hearing
     conferences: ConferenceRooms
     queues: CallQueues
     streams: StreamServices
@@ -106,6 +117,7 @@ class Call:
             services.conferences,
             services.queues,
             CallStreams(self, services.streams, services.exchange),
+            services.hearing,
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
@@ -115,6 +127,7 @@ class Call:
         self._running = False
         self._began = time.monotonic()
         self._answered_at: float | None = None
+        self.answered_by: AnsweredBy | None = None
         self._answer_stored: asyncio.Task[None] | None = None
         self._ringing_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
@@ -294,7 +307,7 @@ class Call:
                 direction=new.direction,
                 status=self._status,
                 variables=new.variables,
-                answered_by=None,
+                answered_by=self.answered_by,
             ),
             script=ApplicationScript(
                 action_url=application.action_url,
@@ -388,6 +401,7 @@ class Call:
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
+            answered_by=self.answered_by,
             routing_attempts=tuple(self.routing_attempts),
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.calls.conference import ConferenceRooms, Member
 from engine.calls.dialling import CallingOut, Dialling, NoSound
 from engine.calls.keys import KeyBuffer
+from engine.calls.listening import Hearing
 from engine.calls.outcome import BUSY, REJECTED
 from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
@@ -21,6 +22,7 @@ from voyloml.capabilities import (
     Bridge,
     ConferenceOrder,
     DialTarget,
+    Listening,
     Membership,
     Party,
     RecordingOrder,
@@ -48,10 +50,12 @@ class LegControl:
         conferences: ConferenceRooms,
         queues: CallQueues,
         streams: CallStreams,
+        hearing: Hearing,
     ) -> None:
         self._call = call
         self._recordings = recordings
         self._streams = streams
+        self._hearing = hearing
         self._conferences = conferences
         self._queues = queues
         self._member: Member | None = None
@@ -111,6 +115,10 @@ class LegControl:
         self._dialling.on_caller_key(key)
         if self._waiting is not None:
             self._waiting.press(key)
+
+    def listen(self, *, language: str, hints: str | None, end_silence: float) -> Listening:
+        """See `Hearing.listen`."""
+        return self._hearing.listen(self._call, language=language, hints=hints, end_silence=end_silence)
 
     async def pre_answer(self) -> None:
         """Opens early media; without an offer of the caller there is none, and the call's log says so."""

@@ -21,7 +21,7 @@ from engine.calls.media_report import media_report
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import CallLog, LegPrompting, PromptSources
-from media import DigitStarted, MediaEvent, MediaPlane, MediaSession, MediaTimeout, PortsExhausted
+from media import DigitStarted, MediaEvent, MediaPlane, MediaSession, MediaTimeout, PortsExhausted, detect
 from sip import (
     Answered,
     CallEvent,
@@ -119,9 +119,11 @@ class DialledParty:
         return await self._keys.next()
 
     async def detect(self, *, message_end: bool, timeout: float) -> AnsweredBy:
-        """Says `unknown` at once: this engine does not tell machines from people, and the call's log says so."""
-        self.log("verb_unavailable", {"verb": "Dial", "attribute": "machineDetection"})
-        return "unknown"
+        """Who answered (contract §10.6), which the call's log keeps. With `message_end`, for a machine, returns when
+        its message is over."""
+        answered_by = await detect(self.session, message_end=message_end, timeout=timeout)
+        self.log("machine_detection", {"answeredBy": answered_by})
+        return answered_by
 
     async def gone(self) -> None:
         """Returns when the party has hung up, or its audio or signalling has failed."""

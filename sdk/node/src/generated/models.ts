@@ -190,8 +190,11 @@ export interface CallCreate {
   timeLimit?: number;
   /** Record the call from its answer on, where the application leaves that to its calls. Default: false */
   record?: boolean;
-  /** Not offered by this version. Default: "none" */
-  machineDetection?: "none";
+  /**
+   * Finds out who answered before the application runs, for 30 s at most; `detectMessageEnd` also waits until a machine
+   * has ended its message. It is in `answeredBy`, and in `AnsweredBy` of the first request. Default: "none"
+   */
+  machineDetection?: "none" | "enable" | "detectMessageEnd";
   sipHeaders?: Record<string, string>;
 }
 

@@ -913,7 +913,7 @@ class AsyncCalls(AsyncResource):
         timeout: int | Unset = UNSET,
         time_limit: int | Unset = UNSET,
         record: bool | Unset = UNSET,
-        machine_detection: Literal["none"] | Unset = UNSET,
+        machine_detection: Literal["none", "enable", "detectMessageEnd"] | Unset = UNSET,
         sip_headers: Mapping[str, str] | Unset = UNSET,
         options: RequestOptions | None = None,
     ) -> models.CallPlaced:
@@ -928,7 +928,9 @@ class AsyncCalls(AsyncResource):
         time_limit: Seconds after the answer. 1 to 14400. Default: 14400
         record: Record the call from its answer on, where the application leaves that to its calls. Default:
             False
-        machine_detection: Not offered by this version. Default: 'none'
+        machine_detection: Finds out who answered before the application runs, for 30 s at most;
+            `detectMessageEnd` also waits until a machine has ended its message. It is in `answeredBy`, and in
+            `AnsweredBy` of the first request. Default: 'none'
         """
         request = Request(
             "POST",

@@ -235,8 +235,11 @@ class CallCreate(CallCreateRequired, total=False):
     """Seconds after the answer. 1 to 14400. Default: 14400."""
     record: bool
     """Record the call from its answer on, where the application leaves that to its calls. Default: False."""
-    machine_detection: Literal["none"]
-    """Not offered by this version. Default: 'none'."""
+    machine_detection: Literal["none", "enable", "detectMessageEnd"]
+    """Finds out who answered before the application runs, for 30 s at most; `detectMessageEnd` also waits until
+    a machine has ended its message. It is in `answeredBy`, and in `AnsweredBy` of the first request. Default:
+    'none'.
+    """
     sip_headers: Mapping[str, str]
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from media.machine import detect
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
-    from media.recording import RecordedFile, SessionRecording
+    from media.recording import SessionRecording
     from media.room import Room
     from media.session import MediaSession
     from media.speech import (
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     )
     from media.stream_audio import FRAME_SAMPLES, L16_RATES, L16Audio, StreamAudio, UlawAudio
     from media.tones import beep, entry_tone, exit_tone, ringback
+    from media.two_way_recording import TwoWayRecording
+    from media.wav_file import RecordedFile, finish_left_behind
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -73,11 +75,13 @@ _HOMES = {
     "media.live": ("LiveSource",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
-    "media.recording": ("RecordedFile", "SessionRecording"),
+    "media.recording": ("SessionRecording",),
     "media.room": ("Room",),
     "media.stream_audio": ("FRAME_SAMPLES", "L16_RATES", "L16Audio", "StreamAudio", "UlawAudio"),
     "media.tones": ("beep", "entry_tone", "exit_tone", "ringback"),
     "media.session": ("MediaSession",),
+    "media.two_way_recording": ("TwoWayRecording",),
+    "media.wav_file": ("RecordedFile", "finish_left_behind"),
     "media.speech": (
         "ActivityDetectors",
         "EmbeddedSpeech",
@@ -140,12 +144,14 @@ __all__ = [
     "StreamAudio",
     "StreamError",
     "StreamParameters",
+    "TwoWayRecording",
     "UlawAudio",
     "Understood",
     "beep",
     "detect",
     "entry_tone",
     "exit_tone",
+    "finish_left_behind",
     "grammar_recogniser",
     "ringback",
     "vosk_recogniser",

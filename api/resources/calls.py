@@ -36,6 +36,7 @@ async def create_call(request: ApiRequest) -> CallPlaced:
         variables=body.variables,
         timeout=body.timeout,
         time_limit=body.time_limit,
+        record=body.record,
         sip_headers=body.sip_headers,
         machine_detection=body.machine_detection,
     )

@@ -23,16 +23,27 @@ from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
 from engine.calls.listening import Hearing
+from engine.calls.media_report import media_report
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
 from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
-from engine.model import AnsweredBy, Application, CallOutcome, EventType, NewCall, Number, RoutingAttempt
+from engine.model import (
+    AnsweredBy,
+    Application,
+    CallOutcome,
+    EventType,
+    NewCall,
+    Number,
+    RecordingMode,
+    RoutingAttempt,
+)
+from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
+from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
 from sip import (
     CallEvent,
     Cancelled,
@@ -96,7 +107,8 @@ class Call:
         self.routing_attempts: list[RoutingAttempt] = []
         self._application = application
         self._services = services
-        self.recordings = CallRecordings(self, services.recordings, services.exchange)
+        files = RecordingFiles(services.recordings, services.records)
+        self.recordings = CallRecordings(self, services.recordings, files, services.exchange)
         self._control = LegControl(
             self,
             services.sources,
@@ -138,6 +150,21 @@ class Call:
         """True from our 200 on."""
         return self._answered_at is not None
 
+    @property
+    def recording_mode(self) -> RecordingMode:
+        """Whether the application has every call recorded, none, or leaves it to the call."""
+        return "per_call" if self._application is None else self._application.recording
+
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the call is recorded from its answer to its end without being asked to."""
+        return self.recording_mode == "always"
+
+    def record_whole(self) -> None:
+        """Records both sides of the call's leg from now until the call ends, once, unless the application forbids it:
+        left the party of the leg, right what it hears. The leg has audio."""
+        self.recordings.record_whole()
+
     def attach(self, leg: InboundLeg) -> None:
         """Binds the leg; its SIP events arrive here from now on."""
         self.leg = leg
@@ -178,6 +205,8 @@ class Call:
             self._services.records.answered(self.new.id, self._services.now(), tuple(self.routing_attempts)),
             name=f"answered {self.new.public_id}",
         )
+        if self.recorded_whole:
+            self.record_whole()
 
     def _rings(self) -> None:
         """The far end of a call out rings; stored once."""
@@ -321,11 +350,12 @@ class Call:
         try:
             statistics = await self.leg.close()
             if statistics is not None:
-                self.log("media", _media_report(statistics))
+                self.log("media", media_report(statistics))
         except Exception:
             self._log.exception("call.audio_not_closed")
         self.on_released()
         await self._store_end(self._outcome(end, answered_at, ended_at, ended))
+        self.recordings.call_closed()
         logger.info(
             "call.ended",
             call=self.new.public_id,
@@ -419,23 +449,8 @@ class Call:
         match event:
             case DigitStarted():
                 self._press(event.key, "event")
-            case MediaTimeout() if self.answered:
+            case MediaTimeout() if self.answered and not self.leg.held:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
             case _:
                 pass
-
-
-def _media_report(statistics: SessionStatistics) -> dict[str, object]:
-    """What the call's log says of its audio: how much, how well, what was dropped for which reason."""
-    return {
-        "packetsIn": statistics.packets_in,
-        "packetsOut": statistics.packets_out,
-        "lost": statistics.lost,
-        "late": statistics.late,
-        "jitterMs": round(statistics.jitter_ms, 2),
-        "concealedMs": round(statistics.concealed_ms),
-        "dropped": {reason: count for reason, count in statistics.dropped.items() if count},
-        "roundTripMs": statistics.rtt_ms,
-        "remoteLost": statistics.remote_lost,
-    }

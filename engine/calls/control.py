@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -59,7 +60,7 @@ class LegControl:
         self._queues = queues
         self._member: Member | None = None
         self._waiting: WaitingCaller | None = None
-        self._dialling = Dialling(call, sources, calling, queues)
+        self._dialling = Dialling(call, sources, calling, queues, recordings)
         self._referral: Referral | None = None
         self._sources = sources
         self._keys = KeyBuffer()
@@ -161,16 +162,20 @@ class LegControl:
         self._referral = Referral()
         return await self._referral.outcome(self._call.leg.sip, uri)
 
+    def referred(self) -> Referred:
+        """What is known of the last REFER."""
+        return Referred(accepted=False, code=0) if self._referral is None else self._referral.so_far
+
     def refer_told(self, event: ReferEvent) -> None:
         """What the caller's phone says of our REFER."""
         if self._referral is not None:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every stream, every leg that a Dial has made, and the recordings that run."""
+        """Ends every stream, every leg that a Dial has made, and finishes the recordings that run."""
         self._streams.close()
-        await self._recordings.close(self._member)
-        await self._dialling.close()
+        # At the same time: nobody stays on the line until a file is whole.
+        await asyncio.gather(self._recordings.close(self._member), self._dialling.close())
 
     def release(self) -> None:
         """Stops whatever plays, and leaves conference and queue; the call is over."""

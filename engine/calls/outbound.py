@@ -24,7 +24,8 @@ RINGING_STATUSES = frozenset({180, 183})
 
 @dataclass(frozen=True, slots=True)
 class RingOrder:
-    """How a party is called: where, for how many seconds it may ring, for how many it may then last.
+    """How a party is called: where, for how many seconds it may ring, for how many it may then last, and whether that
+    is recorded.
 
     `destination` None: the number has no way out, and the call fails without a try. `detection`: whether it is found
     out who answered before the application runs.
@@ -33,6 +34,7 @@ class RingOrder:
     destination: Destination | None
     timeout: float
     time_limit: float
+    record: bool = False
     detection: MachineDetection = "none"
 
 
@@ -48,6 +50,11 @@ class OutboundCall(Call):
         super().__init__(new, number, application, services)
         self._order = order
         self._picked_up = asyncio.Event()
+
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the call is recorded from its answer to its end without being asked to."""
+        return super().recorded_whole or self._order.record
 
     def call_by(self, leg: OutboundLeg) -> None:
         """Binds the leg, which is placed when the call runs."""

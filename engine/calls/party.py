@@ -17,6 +17,7 @@ from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import end_of
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyBuffer, KeyWays
+from engine.calls.media_report import media_report
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import CallLog, LegPrompting, PromptSources
@@ -74,7 +75,7 @@ class DialledParty:
         self._winner: OutboundLeg | None = None
         self._open = 0
         self._rang = self._refused = False
-        self._ended = False
+        self._ended = self._reported = False
         self._reached: asyncio.Future[Unreached | None] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
         self._left: End = outcome.CALLEE_HUNG_UP
@@ -138,7 +139,10 @@ class DialledParty:
             self.log("dial_leg_ended", {"answered": self._winner is not None})
         self._hang_up(keep=None)
         for leg in self._legs:
-            await leg.close()
+            statistics = await leg.close()
+            if statistics is not None and leg.answered and not self._reported:
+                self._reported = True
+                self.log("media", media_report(statistics))
 
     def log(self, kind: str, data: Mapping[str, object]) -> None:
         """One entry in the call's log that names this leg."""
@@ -222,7 +226,7 @@ class DialledParty:
         match event:
             case DigitStarted():
                 self._press(leg, event.key, "event")
-            case MediaTimeout():
+            case MediaTimeout() if not leg.held:
                 self._lost(leg, outcome.MEDIA_TIMEOUT)
             case _:
                 pass

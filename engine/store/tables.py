@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0010"
+SCHEMA_REVISION: Final = "0011"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -390,6 +390,8 @@ deliveries: Final = Table(
     Column("target_url", Text, nullable=False),
     Column("request_headers", Text, nullable=False),
     Column("response_body", Text),
+    # As sent, where that differs from the event's.
+    Column("payload", Text),
     Index(None, "target_id", "created_at", "id"),
 )
 _PENDING: Final = text("status = 'pending'")

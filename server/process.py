@@ -26,6 +26,7 @@ from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.billing.accounts import Billing
 from engine.billing.charging import CallCharges
+from engine.billing.metering import Metering
 from engine.calls import CallingOut, CallServices, IncomingCalls, OutgoingCalls, PromptSources, Switchboard
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
@@ -127,7 +128,6 @@ class EngineProcess:
         self.recordings = Recordings(
             self.store, self.config.storage.data_dir, lambda: self.config.http.base_url(self._http_port)
         )
-        self.workspaces = Workspaces(self.store, self.accounts, recordings=self.recordings)
         self.directory = NumberDirectory(self.store, secrets)
         await self.directory.start()
         self._exit.push_async_callback(self.directory.close)
@@ -146,8 +146,11 @@ class EngineProcess:
         self.webhooks = Webhooks(self.store, secrets, self.webhook_directory, self.outbox, self.limits.webhooks)
         self.deliveries = Deliveries(self.store, self.webhook_directory, self.outbox)
         self.monitor = Monitor(self.store, self.outbox)
-        self.billing = Billing(self.store)
-        charges = CallCharges(self.store, enabled=self.config.billing.enabled)
+        enabled = self.config.billing.enabled
+        self.billing = Billing(self.store, outbox=self.outbox, enabled=enabled)
+        self.workspaces = Workspaces(self.store, self.accounts, recordings=self.recordings, plans=self.billing.plans)
+        charges = CallCharges(self.store, enabled=enabled)
+        self.metering = Metering(self.store, charges, self.outbox)
         self.records = CallRecords(self.store, self.outbox, charges)
         self._exit.push_async_callback(_within_limits, self.records.close)
         closed = await self.records.close_orphans(datetime.now(UTC))
@@ -216,6 +219,7 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            metering=self.metering,
         )
         self.incoming = IncomingCalls(self.directory, self.switchboard, self.plane, legs, services, realm=self.realm)
         self.outgoing = OutgoingCalls(

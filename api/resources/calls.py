@@ -147,7 +147,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         idempotent=True,
         check=check_call,
         out=CallPlaced,
-        errors=(404, 409),
+        errors=(402, 404, 409),
     ),
     Operation(
         "POST",

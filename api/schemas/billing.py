@@ -8,12 +8,13 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from api.schemas.common import Input, Output, PageQuery, PageSize
-from api.schemas.fields import Moment, TextRule, Timestamp, UuidOut
+from api.schemas.fields import Moment, TextRule, Timestamp, Uuid, UuidOut
 from engine.billing.accounts import Overview
+from engine.billing.accounts import WalletShown as AccountWallet
 from engine.billing.money import AMOUNT_PATTERN, parse_money
+from engine.billing.plans import PlanChange
 from engine.model import money
 from engine.store.billing import GroupBy, UsageRow
-from engine.store.ledger import Wallet
 
 DEFAULT_TRANSACTIONS: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +35,17 @@ PositiveMoney = Annotated[
         pattern=rf"^(?=[0-9.]*[1-9]){AMOUNT_PATTERN}$",
         convert=parse_money,
         extra={"examples": ["25.0000"]},
+    ),
+]
+NotNegativeMoney = Annotated[
+    int,
+    TextRule(
+        'must be an amount as text, with at most four decimals, such as "5.0000"',
+        14,
+        1,
+        pattern=rf"^{AMOUNT_PATTERN}$",
+        convert=parse_money,
+        extra={"examples": ["5.0000"]},
     ),
 ]
 SignedMoney = Annotated[
@@ -112,9 +124,15 @@ class WalletOut(WalletShown):
     low_balance_threshold: MoneyOut | None
 
     @classmethod
-    def of(cls, wallet: Wallet) -> WalletOut:
+    def of(cls, shown: AccountWallet) -> WalletOut:
         """The object of a wallet."""
-        return cls(balance=wallet.balance, reserved=0, currency=wallet.currency, low_balance_threshold=None)
+        wallet = shown.wallet
+        return cls(
+            balance=wallet.balance,
+            reserved=shown.reserved,
+            currency=wallet.currency,
+            low_balance_threshold=wallet.low_threshold,
+        )
 
 
 class RentalsShown(Output):
@@ -144,11 +162,40 @@ class BillingOut(Output):
             plan=None if shown.plan is None else PlanOut.model_validate(shown.plan),
             period_start=shown.period_start,
             period_end=shown.period_end,
-            minutes_included=0 if shown.plan is None else shown.plan.included_minutes,
+            minutes_included=shown.minutes_included,
             minutes_used=shown.minutes_used,
-            wallet=WalletShown(balance=shown.wallet.balance, reserved=0, currency=shown.wallet.currency),
+            wallet=WalletShown(
+                balance=shown.wallet.wallet.balance,
+                reserved=shown.wallet.reserved,
+                currency=shown.wallet.wallet.currency,
+            ),
             rentals=RentalsShown(count=shown.rentals, monthly_total=shown.rentals_monthly),
         )
+
+
+class PlanChoice(Input):
+    """The plan to go over to."""
+
+    plan_id: Uuid
+
+
+class PlanChangeOut(BillingOut):
+    """The account's billing after a choice of plan; `nextPlan` is that of the next period, null for the same."""
+
+    charged: MoneyOut
+    next_plan: PlanOut | None
+
+    @classmethod
+    def after(cls, change: PlanChange, shown: Overview) -> PlanChangeOut:
+        """The answer to a choice."""
+        plan = None if change.next_plan is None else PlanOut.model_validate(change.next_plan)
+        return cls(**dict(BillingOut.of(shown)), charged=change.charged, next_plan=plan)
+
+
+class WalletUpdate(Input):
+    """What to change of the wallet; null is no threshold."""
+
+    low_balance_threshold: NotNegativeMoney | None = None
 
 
 class TopUpOut(Output):

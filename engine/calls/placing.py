@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from engine.billing.metering import Answer
 from engine.calls import outcome
 from engine.calls.call import Call, CallServices
 from engine.calls.carriers import legs_of, through_number, to_uri
@@ -25,7 +26,7 @@ from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.pacing import Pacing
 from engine.calls.switchboard import Switchboard
 from engine.directory import NumberDirectory
-from engine.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
+from engine.errors import Conflict, EngineError, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
 from engine.ids import new_call_id
 from engine.limits import Limits
 from engine.model import Application, NewCall, Number, VariableValue
@@ -117,7 +118,8 @@ class OutgoingCalls:
 
         Raises ValidationFailed for a `from` that is none of the workspace's or not allowed to the application,
         Forbidden for one that may not call out, NotFound for an unknown application, TooManyRequests at a limit,
-        Conflict for a key that stands for another request, Unavailable while the engine stops or its store fails.
+        PaymentRequired when the wallet does not cover a minute, Conflict for a key that stands for another request,
+        Unavailable while the engine stops or its store fails.
         """
         if key is None:
             return Placed(await self._place(workspace_id, order, ()))
@@ -196,17 +198,30 @@ class OutgoingCalls:
                         for statement, values in further)  # fmt: skip
         self._beginning.update((workspace_id, number.e164))
         try:
-            await self._records.create(new, "call.placed", further)
+            answer = await self._store_paid(new, further)
         finally:
             self._beginning.subtract((workspace_id, number.e164))
             self._beginning += Counter()
-        self._dial(new, number, application, order)
+        self._dial(new, number, application, order, answer)
         return public_id
 
-    def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder) -> None:
+    async def _store_paid(self, new: NewCall, further: Sequence[Row]) -> Answer:
+        """Reserves the call's first minute and stores the call, or neither."""
+        metering = self._services.metering
+        answer: Answer = "free" if metering is None else await metering.admit(new)
+        try:
+            await self._records.create(new, "call.placed", further)
+        except EngineError:
+            if metering is not None and answer == "reserved":
+                await metering.release(new.id)
+            raise
+        return answer
+
+    def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder, answer: Answer) -> None:
         destination = self._destination(new, number, order)
         ring = RingOrder(destination, order.timeout, order.time_limit)
         call = OutboundCall(new, number, application, self._services, ring)
+        call.meter.admitted(answer)
         call.call_by(OutboundLeg(self._user_agent, self._plane, legs_of(number, self._legs), call.on_media))
         logger.info("call.placed", call=new.public_id, number=number.e164, application=application.id)
         self._switchboard.connect(call)

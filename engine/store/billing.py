@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -14,8 +15,6 @@ from engine.billing.prices import CountryPrices, Plan, PlanPrice, PriceBook
 from engine.ids import new_uuid
 from engine.model import NumberKind
 from engine.store.billing_tables import (
-    account_plans,
-    plan_usage,
     plans,
     price_books,
     price_countries,
@@ -23,6 +22,7 @@ from engine.store.billing_tables import (
     topups,
     wallets,
 )
+from engine.store.subscriptions import plan_of
 from engine.store.tables import accounts, calls, numbers, workspaces
 from engine.store.times import from_ms, from_ms_or_none, to_ms
 
@@ -30,7 +30,6 @@ GroupBy = Literal["day", "workspace", "number"]
 TopUpStatus = Literal["pending", "settled"]
 
 _DAY_MS: Final = 86_400_000
-_THE_BOOK: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,6 @@ class TopUp:
     status: TopUpStatus
     created_at: datetime
     settled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """The plan of an account and since when it has it, which its periods count from."""
-
-    plan: Plan
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +64,10 @@ class UsageRow:
     cost: int
 
 
-async def increment_of_book(connection: AsyncConnection) -> int | None:
-    """The billing increment in seconds; None without a price book."""
-    return (await connection.execute(select(price_books.c.increment_s))).scalar()
+async def book_version(connection: AsyncConnection) -> tuple[int, int] | None:
+    """What changes with every import of a price book, and the billing increment in seconds; None without a book."""
+    row = (await connection.execute(select(price_books.c.id, price_books.c.increment_s))).first()
+    return None if row is None else (row.id, row.increment_s)
 
 
 async def foreign_wallets(connection: AsyncConnection, currency: str) -> bool:
@@ -89,7 +81,7 @@ async def replace_book(connection: AsyncConnection, book: PriceBook, at: datetim
     await connection.execute(delete(price_books))
     await connection.execute(
         insert(price_books).values(
-            id=_THE_BOOK, currency=book.currency, increment_s=book.increment_seconds, imported_at=to_ms(at)
+            id=secrets.randbits(31), currency=book.currency, increment_s=book.increment_seconds, imported_at=to_ms(at)
         )
     )
     await connection.execute(delete(price_rates))
@@ -140,95 +132,65 @@ async def _put_plan(connection: AsyncConnection, plan: PlanPrice, currency: str)
 async def offered_plans(connection: AsyncConnection) -> list[Plan]:
     """The plans of the price book, the cheapest first."""
     rows = await connection.execute(select(plans).where(plans.c.offered).order_by(plans.c.monthly_price, plans.c.code))
-    return list(map(_plan, rows))
+    return list(map(plan_of, rows))
 
 
 async def get_plan(connection: AsyncConnection, plan_id: str) -> Plan | None:
     """One plan on offer, by its id."""
     row = (await connection.execute(select(plans).where(plans.c.id == plan_id, plans.c.offered))).first()
-    return None if row is None else _plan(row)
+    return None if row is None else plan_of(row)
+
+
+async def any_plan(connection: AsyncConnection, plan_id: str) -> Plan | None:
+    """One plan by its id, on offer or not."""
+    row = (await connection.execute(select(plans).where(plans.c.id == plan_id))).first()
+    return None if row is None else plan_of(row)
 
 
 async def get_plan_by_code(connection: AsyncConnection, code: str) -> Plan | None:
     """One plan on offer, by its code."""
     row = (await connection.execute(select(plans).where(plans.c.code == code, plans.c.offered))).first()
-    return None if row is None else _plan(row)
+    return None if row is None else plan_of(row)
 
 
-async def subscription_of(connection: AsyncConnection, account_id: str, *, lock: bool = False) -> Subscription | None:
-    """The plan of an account; `lock` keeps others from counting minutes until the transaction ends."""
-    query = (
-        select(plans, account_plans.c.since)
-        .join(account_plans, account_plans.c.plan_id == plans.c.id)
-        .where(account_plans.c.account_id == account_id)
-    )
-    row = (await connection.execute(query.with_for_update(of=account_plans) if lock else query)).first()
-    return None if row is None else Subscription(_plan(row), from_ms(row.since))
+async def billed_numbers(connection: AsyncConnection, ids: Collection[str]) -> dict[str, BilledNumber]:
+    """What rating needs of these numbers."""
+    query = select(numbers.c.id, numbers.c.kind, numbers.c.e164, numbers.c.country).where(numbers.c.id.in_(ids))
+    return {row.id: BilledNumber(row.kind, row.e164, row.country) for row in await connection.execute(query)}
 
 
-async def set_plan(connection: AsyncConnection, account_id: str, plan_id: str, since: datetime) -> None:
-    """Puts an account on a plan, keeping the day that its periods begin on if it had one."""
-    moved = await connection.execute(
-        update(account_plans).where(account_plans.c.account_id == account_id).values(plan_id=plan_id)
-    )
-    if not moved.rowcount:
-        await connection.execute(
-            insert(account_plans).values(account_id=account_id, plan_id=plan_id, since=to_ms(since))
+async def all_rates(
+    connection: AsyncConnection,
+) -> tuple[dict[str, tuple[int, int]], dict[str, dict[str, int]]]:
+    """The local and the international rate of each country, and its rates by prefix."""
+    countries = {
+        row.country: (row.local_rate, row.international_rate)
+        for row in await connection.execute(
+            select(price_countries.c.country, price_countries.c.local_rate, price_countries.c.international_rate)
         )
-
-
-async def used_seconds(connection: AsyncConnection, account_id: str, period_start: datetime) -> int:
-    """Billed seconds of BYO calls that an account's plan has counted in a period."""
-    query = select(plan_usage.c.used_s).where(*_usage_of(account_id, period_start))
-    return (await connection.execute(query)).scalar() or 0
-
-
-async def add_seconds(connection: AsyncConnection, account_id: str, period_start: datetime, seconds: int) -> None:
-    """Counts seconds into a period; under the lock of `subscription_of`."""
-    counted = await connection.execute(
-        update(plan_usage).where(*_usage_of(account_id, period_start)).values(used_s=plan_usage.c.used_s + seconds)
-    )
-    if not counted.rowcount:
-        await connection.execute(
-            insert(plan_usage).values(account_id=account_id, period_start=to_ms(period_start), used_s=seconds)
-        )
-
-
-def _usage_of(account_id: str, period_start: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return plan_usage.c.account_id == account_id, plan_usage.c.period_start == to_ms(period_start)
-
-
-async def billed_number(connection: AsyncConnection, number_id: str) -> BilledNumber | None:
-    """What rating needs of a number."""
-    query = select(numbers.c.kind, numbers.c.e164, numbers.c.country).where(numbers.c.id == number_id)
-    row = (await connection.execute(query)).first()
-    return None if row is None else BilledNumber(row.kind, row.e164, row.country)
-
-
-async def prefix_rate(connection: AsyncConnection, country: str, prefixes: Sequence[str]) -> int | None:
-    """The rate of the longest of these prefixes that has one of its own for numbers of the country."""
-    query = (
-        select(price_rates.c.per_minute)
-        .where(price_rates.c.country == country, price_rates.c.prefix.in_(prefixes))
-        .order_by(func.length(price_rates.c.prefix).desc())
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar()
-
-
-async def country_rates(connection: AsyncConnection, country: str) -> tuple[int, int] | None:
-    """The local and the international rate of numbers of a country; None when it is not in the price book."""
-    query = select(price_countries.c.local_rate, price_countries.c.international_rate).where(
-        price_countries.c.country == country
-    )
-    row = (await connection.execute(query)).first()
-    return None if row is None else (row.local_rate, row.international_rate)
+    }
+    prefixes: dict[str, dict[str, int]] = {}
+    for row in await connection.execute(select(price_rates)):
+        prefixes.setdefault(row.country, {})[row.prefix] = row.per_minute
+    return countries, prefixes
 
 
 async def account_of(connection: AsyncConnection, workspace_id: str) -> str | None:
     """The account of a workspace."""
     query = select(workspaces.c.account_id).where(workspaces.c.id == workspace_id)
     return (await connection.execute(query)).scalar()
+
+
+async def accounts_of(connection: AsyncConnection, workspace_ids: Collection[str]) -> dict[str, str]:
+    """The accounts of these workspaces."""
+    query = select(workspaces.c.id, workspaces.c.account_id).where(workspaces.c.id.in_(workspace_ids))
+    return {row.id: row.account_id for row in await connection.execute(query)}
+
+
+async def workspaces_of(connection: AsyncConnection, account_id: str) -> list[str]:
+    """The workspaces of an account, the oldest first."""
+    query = select(workspaces.c.id).where(workspaces.c.account_id == account_id)
+    return list((await connection.execute(query.order_by(workspaces.c.created_at, workspaces.c.id))).scalars())
 
 
 async def account_since(connection: AsyncConnection, account_id: str) -> datetime | None:
@@ -317,19 +279,6 @@ async def usage_report(
     )
     rows = await connection.execute(query)
     return [UsageRow(str(name), count, int(billed), int(cost)) for name, count, billed, cost in rows]
-
-
-def _plan(row: Row[Any]) -> Plan:
-    return Plan(
-        id=row.id,
-        code=row.code,
-        name=row.name,
-        monthly_price=row.monthly_price,
-        included_minutes=row.included_minutes,
-        overage_per_minute=row.overage_per_minute,
-        max_workspaces=row.max_workspaces,
-        currency=row.currency,
-    )
 
 
 def _topup(row: Row[Any]) -> TopUp:

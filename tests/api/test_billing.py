@@ -66,7 +66,7 @@ async def test_an_account_without_a_plan_has_an_empty_wallet(api: Api) -> None:
 
 async def test_plan_minutes_rentals_and_wallet_are_those_of_the_whole_account(api: Api) -> None:
     await api.engine.billing.import_prices(BOOK)
-    await api.engine.billing.assign_plan(await account_of(api), "small")
+    await api.engine.billing.plans.assign(await account_of(api), "small")
     rental = await a_number(api.engine, "rental")
     own = await a_number(api.engine, "byo", "+97142345679")
     await charged_call(api, rental, 61)  # 2 · 0.0450 = 0.0900

@@ -139,7 +139,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             webhook_directory=webhook_directory,
             webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
             monitor=Monitor(store, outbox, clock),
-            billing=Billing(store, clock),
+            billing=Billing(store, clock, outbox=outbox),
             deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )

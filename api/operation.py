@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.services import ApiServices
 from engine.errors import FieldError
+from engine.limits import JSON_BODY_BYTES
 from engine.model import Role, User
 
 M = TypeVar("M", bound=BaseModel)
@@ -123,7 +124,7 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
-    An `idempotent` one takes an Idempotency-Key.
+    An `idempotent` one takes an Idempotency-Key; a body may have `body_bytes`.
 
     An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
 
@@ -152,6 +153,7 @@ class Operation:
     example: str = ""
     file: bool = False
     linked: bool = False
+    body_bytes: int = JSON_BODY_BYTES
     adapter: TypeAdapter[Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

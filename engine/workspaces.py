@@ -24,6 +24,7 @@ from engine.store import workspaces as queries
 from engine.store.accounts import get_workspace, insert_membership, insert_workspace
 from engine.store.config import lock_config
 from engine.store.members import workspaces_of
+from engine.store.rentals import has_open_rentals
 from engine.store.times import to_ms
 
 CALLS_AT_ONCE: Final = 500
@@ -94,7 +95,8 @@ class Workspaces:
     async def delete(self, within: str, workspace_id: str) -> None:
         """Deletes a workspace with all it has; its keys stop working first.
 
-        Raises NotFound, and Conflict while it has numbers or running calls, or when it is the account's last one.
+        Raises NotFound, and Conflict while it has numbers, rentals or running calls, or when it is the last one of its
+        account.
         """
         at = to_ms(self._clock())
 
@@ -121,6 +123,8 @@ class Workspaces:
         account_id = await _shared_account(connection, within, workspace_id)
         if await queries.has_numbers(connection, workspace_id):
             raise Conflict("The workspace has numbers")
+        if await has_open_rentals(connection, workspace_id):
+            raise Conflict("The workspace has rentals")
         if await queries.has_running_calls(connection, workspace_id):
             raise Conflict("The workspace has calls in progress")
         if await queries.count_of_account(connection, account_id) < 2:

@@ -54,7 +54,7 @@ async def choose_plan(request: ApiRequest) -> PlanChangeOut:
 async def create_topup(request: ApiRequest) -> TopUpOut:
     """Asks for a top-up."""
     body = request.body(TopUpCreate)
-    return TopUpOut.model_validate(await request.services.billing.top_up(request.workspace_id, body.amount))
+    return TopUpOut.of(await request.services.billing.top_up(request.workspace_id, body.amount))
 
 
 async def list_transactions(request: ApiRequest) -> Envelope[TransactionOut]:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from api.schemas.common import Input, Output, PageQuery, PageSize
 from api.schemas.fields import Moment, TextRule, Timestamp, Uuid, UuidOut
-from engine.billing.accounts import Overview
+from engine.billing.accounts import Overview, StartedTopUp
 from engine.billing.accounts import WalletShown as AccountWallet
 from engine.billing.money import AMOUNT_PATTERN, parse_money
 from engine.billing.plans import PlanChange
@@ -62,6 +62,10 @@ SignedMoney = Annotated[
 Note = Annotated[
     str,
     TextRule("must be 1 to 500 characters, no control characters", 500, 1, pattern=r"^[^\u0000-\u001f\u007f]+$"),
+]
+Reference = Annotated[
+    str,
+    TextRule("must be 1 to 120 characters, no control characters", 120, 1, pattern=r"^[^\u0000-\u001f\u007f]+$"),
 ]
 Currency = Annotated[str, Field(examples=["USD"])]
 
@@ -198,13 +202,34 @@ class WalletUpdate(Input):
     low_balance_threshold: NotNegativeMoney | None = None
 
 
+class TopUpSettlement(Input):
+    """How it was paid; the customer sees the reference."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reference": "pay_4711"}]})
+
+    reference: Reference | None = None
+
+
 class TopUpOut(Output):
-    """A top-up; the money is in the wallet once it is `settled`."""
+    """A top-up; the money is in the wallet once it is `settled`, which `paymentUrl` is for if there is one."""
 
     id: UuidOut
     amount: MoneyOut
     currency: Currency
     status: Literal["pending", "settled"]
+    payment_url: str | None
+
+    @classmethod
+    def of(cls, started: StartedTopUp) -> TopUpOut:
+        """The object of a new top-up."""
+        topup = started.topup
+        return cls(
+            id=topup.id,
+            amount=topup.amount,
+            currency=topup.currency,
+            status=topup.status,
+            payment_url=started.payment_url,
+        )
 
 
 class TransactionOut(Output):

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.billing.notices import tell_of_low
+from engine.billing.payments import ManualSettlement, PaymentAdapter
 from engine.billing.periods import period_of
 from engine.billing.plans import Plans
 from engine.billing.prices import Plan, PriceBook
@@ -39,6 +40,14 @@ class WalletShown:
 
     wallet: Wallet
     reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartedTopUp:
+    """A new top-up, and where it can be paid; None when the operator sees to that."""
+
+    topup: TopUp
+    payment_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +83,12 @@ class Billing:
         *,
         outbox: Outbox | None = None,
         enabled: bool = False,
+        payments: PaymentAdapter | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._outbox = outbox or Outbox()
+        self._payments = payments or ManualSettlement()
         self.plans = Plans(store, self._outbox, enabled=enabled, clock=clock)
 
     async def overview(self, workspace_id: str) -> Overview:
@@ -150,7 +161,7 @@ class Billing:
 
         return await self._store.read(read)
 
-    async def top_up(self, workspace_id: str, amount: int) -> TopUp:
+    async def top_up(self, workspace_id: str, amount: int) -> StartedTopUp:
         """A top-up of `amount` ten-thousandths, which waits for somebody to settle it."""
         now = self._clock()
 
@@ -161,7 +172,8 @@ class Billing:
             await queries.insert_topup(connection, topup)
             return topup
 
-        return await self._store.write(work)
+        topup = await self._store.write(work)
+        return StartedTopUp(topup, await self._payments.begin(topup))
 
     async def pending_topups(self) -> Sequence[TopUp]:
         """The top-ups of every account that wait, the oldest first."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.billing.prices import CountryPrices, Plan, PlanPrice, PriceBook
+from engine.billing.prices import CountryPrices, Kyc, KycField, Plan, PlanPrice, PriceBook
 from engine.ids import new_uuid
 from engine.model import NumberKind
 from engine.store.billing_tables import (
@@ -19,9 +19,11 @@ from engine.store.billing_tables import (
     price_books,
     price_countries,
     price_rates,
+    rentals,
     topups,
     wallets,
 )
+from engine.store.json_text import dump_json, load_json
 from engine.store.subscriptions import plan_of
 from engine.store.tables import accounts, calls, numbers, workspaces
 from engine.store.times import from_ms, from_ms_or_none, to_ms
@@ -102,6 +104,7 @@ async def _insert_country(connection: AsyncConnection, country: CountryPrices) -
             channel_price=country.channel_price,
             local_rate=country.local_rate,
             international_rate=country.international_rate,
+            kyc=_kyc_text(country.kyc),
         )
     )
     if country.rates:
@@ -127,6 +130,18 @@ async def _put_plan(connection: AsyncConnection, plan: PlanPrice, currency: str)
     done = await connection.execute(update(plans).where(plans.c.code == plan.code).values(values))
     if not done.rowcount:
         await connection.execute(insert(plans).values(id=new_uuid(), code=plan.code, **values))
+
+
+async def countries(connection: AsyncConnection) -> list[CountryPrices]:
+    """The countries of the price book by name, without their rates by prefix."""
+    rows = await connection.execute(select(price_countries).order_by(price_countries.c.name, price_countries.c.country))
+    return list(map(_country, rows))
+
+
+async def country_prices(connection: AsyncConnection, country: str) -> CountryPrices | None:
+    """One country of the price book, without its rates by prefix."""
+    row = (await connection.execute(select(price_countries).where(price_countries.c.country == country))).first()
+    return None if row is None else _country(row)
 
 
 async def offered_plans(connection: AsyncConnection) -> list[Plan]:
@@ -200,14 +215,17 @@ async def account_since(connection: AsyncConnection, account_id: str) -> datetim
 
 
 async def rented(connection: AsyncConnection, account_id: str) -> tuple[int, int]:
-    """How many numbers an account rents, and what they cost a month by the price book."""
-    monthly = price_countries.c.did_price + price_countries.c.channel_price * func.coalesce(numbers.c.channels, 0)
+    """How many numbers an account rents, and what they cost a month."""
+    did_price = func.coalesce(rentals.c.did_price, price_countries.c.did_price)
+    channel_price = func.coalesce(rentals.c.channel_price, price_countries.c.channel_price)
+    monthly = did_price + channel_price * func.coalesce(numbers.c.channels, 0)
     query = (
         select(func.count(), func.coalesce(func.sum(monthly), 0))
         .select_from(numbers)
         .join(workspaces, workspaces.c.id == numbers.c.workspace_id)
         .outerjoin(price_countries, price_countries.c.country == numbers.c.country)
-        .where(workspaces.c.account_id == account_id, numbers.c.kind == "rental")
+        .outerjoin(rentals, rentals.c.id == numbers.c.rental_id)
+        .where(workspaces.c.account_id == account_id, numbers.c.kind == "rental", numbers.c.status != "released")
     )
     count, total = (await connection.execute(query)).one()
     return count, int(total)
@@ -279,6 +297,32 @@ async def usage_report(
     )
     rows = await connection.execute(query)
     return [UsageRow(str(name), count, int(billed), int(cost)) for name, count, billed, cost in rows]
+
+
+def _country(row: Row[Any]) -> CountryPrices:
+    return CountryPrices(
+        country=row.country,
+        name=row.name,
+        did_price=row.did_price,
+        channel_price=row.channel_price,
+        local_rate=row.local_rate,
+        international_rate=row.international_rate,
+        kyc=_kyc(row.kyc),
+    )
+
+
+def _kyc_text(kyc: Kyc) -> str:
+    return dump_json(
+        {kind: [[one.name, one.label, one.required] for one in getattr(kyc, kind)] for kind in ("fields", "documents")}
+    )
+
+
+def _kyc(text: str | None) -> Kyc:
+    if text is None:
+        return Kyc()
+    values = load_json(text)
+    fields, documents = (tuple(KycField(*one) for one in values[kind]) for kind in ("fields", "documents"))
+    return Kyc(fields, documents)
 
 
 def _topup(row: Row[Any]) -> TopUp:

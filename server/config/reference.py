@@ -22,10 +22,6 @@ _WIDTH = 110
 # Keys whose names the contract fixes and whose features this version does not have. Whoever builds one takes it out.
 WITHOUT_EFFECT = frozenset(
     {
-        "rentals.carrier_uri",
-        "rentals.carrier_username",
-        "rentals.carrier_password",
-        "rentals.carrier_source_ips",
         "speech.stt",
         "limits.conference_members",
     }

@@ -61,6 +61,9 @@ class Api:
                 deliveries=engine.deliveries,
                 monitor=engine.monitor,
                 billing=engine.billing,
+                rentals=engine.rentals,
+                rental_review=engine.rental_review,
+                invoices=engine.invoices,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,
@@ -108,6 +111,9 @@ class Api:
 
     async def post(self, path: str, body: Any = ..., **options: Any) -> Answer:
         return await self.call("POST", path, body, **options)
+
+    async def put(self, path: str, body: Any = ..., **options: Any) -> Answer:
+        return await self.call("PUT", path, body, **options)
 
     async def patch(self, path: str, body: Any = ..., **options: Any) -> Answer:
         return await self.call("PATCH", path, body, **options)

@@ -53,7 +53,8 @@ async def test_a_call_whose_wallet_is_used_up_is_told_and_cut(tmp_path: Path) ->
     async with charging(tmp_path) as charged, a_phone() as phone:
         # two minutes, which QUICK counts as seconds
         await charged.pay_in(240)
-        application = await charged.engine.application(xmlTemplate='<Response><Pause length="60"/></Response>')
+        xml = '<Response><Play digits="1"/><Pause length="60"/></Response>'
+        application = await charged.engine.application(xmlTemplate=xml)
         await charged.engine.number(NUMBER, application)
         call = phone.call(NUMBER, charged.engine.sip)
         await call.answered()
@@ -76,7 +77,8 @@ async def test_a_call_whose_wallet_is_used_up_is_told_and_cut(tmp_path: Path) ->
 async def test_money_that_comes_in_time_lets_the_call_go_on(tmp_path: Path) -> None:
     async with charging(tmp_path) as charged, a_phone() as phone:
         await charged.pay_in(120)
-        application = await charged.engine.application(xmlTemplate='<Response><Pause length="7"/></Response>')
+        xml = '<Response><Play digits="1"/><Pause length="7"/></Response>'
+        application = await charged.engine.application(xmlTemplate=xml)
         await charged.engine.number(NUMBER, application)
         call = phone.call(NUMBER, charged.engine.sip)
         await call.answered()

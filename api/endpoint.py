@@ -29,7 +29,6 @@ from api.validation import merged, validate
 from engine.errors import BadRequest, EngineError, FieldError, UnsupportedMediaType, ValidationFailed
 from engine.idempotency import RequestKey
 from engine.ids import parse_uuid
-from engine.limits import JSON_BODY_BYTES
 
 logger = structlog.get_logger(__name__)
 
@@ -142,7 +141,7 @@ class Endpoint:
     ) -> list[FieldError]:
         assert operation.body is not None
         media_type = _media_type(fields)
-        data = await read_body(receive, fields.get("content-length"), JSON_BODY_BYTES)
+        data = await read_body(receive, fields.get("content-length"), operation.body_bytes)
         if not data:
             raise BadRequest("A body is required")
         is_xml = operation.xml_body and media_type in XML_TYPES

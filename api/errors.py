@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
+from engine.billing.rentals import RentalUnpaid
 from engine.errors import EngineError, FieldError, TooManyRequests, Unauthorized, Unavailable, ValidationFailed
 from engine.idempotency import StillRunning
 
@@ -61,6 +62,9 @@ def answer_to(error: EngineError) -> tuple[int, bytes, list[tuple[bytes, bytes]]
     headers: list[tuple[bytes, bytes]] = []
     if isinstance(error, (StillRunning, TooManyRequests, Unavailable)):
         headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, RentalUnpaid):
+        body = {"statusCode": status, "error": REASONS[status], "message": error.message, "rentalId": error.rental_id}
+        return status, _encode(body), headers
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
     message = error.message if status < 500 or isinstance(error, Unavailable) else "Something went wrong on our side"

@@ -27,6 +27,7 @@ name the right one. Every answer carries `X-Request-Id`, and those to a key the 
 
 _ERROR_MESSAGES: Final[Mapping[int, str]] = {
     401: "The API key is not valid",
+    402: "The wallet does not cover a minute of this call",
     403: "The role viewer may not do this",
     404: "Application not found",
     409: "The number +97142345678 already exists on this server",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from api.services import ApiServices
 from engine.errors import FieldError
 from engine.idempotency import RequestKey
+from engine.limits import JSON_BODY_BYTES
 from engine.model import Role, User
 
 M = TypeVar("M", bound=BaseModel)
@@ -128,7 +129,7 @@ class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
     One that creates something in a workspace, which is a POST answered with 201, takes an Idempotency-Key; so does one
-    that `stores_key` itself.
+    that `stores_key` itself. A body may have `body_bytes`.
 
     An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
 
@@ -157,6 +158,7 @@ class Operation:
     example: str = ""
     file: bool = False
     linked: bool = False
+    body_bytes: int = JSON_BODY_BYTES
     adapter: TypeAdapter[Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -9,6 +9,9 @@ from engine.accounts import Accounts
 from engine.agents import Agents
 from engine.applications import Applications
 from engine.billing.accounts import Billing
+from engine.billing.invoices import Invoices
+from engine.billing.rental_review import RentalReview
+from engine.billing.rentals import Rentals
 from engine.calls.placing import OutgoingCalls
 from engine.deliveries import Deliveries
 from engine.errors import Unavailable
@@ -54,6 +57,9 @@ class ApiServices:
     monitor: Monitor
     billing: Billing
     idempotent: IdempotentRequests
+    rentals: Rentals
+    rental_review: RentalReview
+    invoices: Invoices
     sip_domain: SipDomain
     ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]

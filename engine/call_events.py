@@ -71,6 +71,11 @@ def general_payload(
     }
 
 
+def terminal_event(call: Call) -> EventType:
+    """The event that tells of a call's end."""
+    return "call.failed" if call.answered_at is None else "call.completed"
+
+
 def state_change(payload: Mapping[str, Any]) -> CallLogEntry:
     """The entry that a stored event makes in the log of its call (contract §6.5)."""
     return CallLogEntry(

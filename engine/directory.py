@@ -7,10 +7,11 @@ within `engine.polling.POLL_SECONDS`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import structlog
 
-from engine.model import Application, InboundTrunk, Network, Number
+from engine.model import Application, InboundTrunk, Network, Number, NumberSip
 from engine.number_registrations import NumberRegistrations
 from engine.polling import ConfigPolling
 from engine.sealing import check_key, unseal_application, unseal_inbound_trunk, unseal_number
@@ -29,11 +30,14 @@ logger = structlog.get_logger(__name__)
 class NumberDirectory:
     """`start` loads everything and keeps it fresh; the look-ups are plain dictionary accesses.
 
+    A rented number has `rental_carrier` as its SIP side here, and none of its own.
+
     `registrations` are the numbers that want to be registered with their carrier, and tells when that changes;
     `inbound_trunks` are the trunks.
     """
 
-    def __init__(self, store: Store, secrets: SecretBox) -> None:
+    def __init__(self, store: Store, secrets: SecretBox, rental_carrier: NumberSip | None = None) -> None:
+        self._rental_carrier = rental_carrier
         self._store = store
         self._secrets = secrets
         self._follower = ConfigFollower(store, self._load)
@@ -132,6 +136,8 @@ class NumberDirectory:
         except SecretUnreadable as error:
             logger.error("directory.secret_unreadable", number=sealed.e164, reason=error.message)  # noqa: TRY400
             return
+        if number.kind == "rental" and self._rental_carrier is not None:
+            number = replace(number, sip=self._rental_carrier)
         self._by_e164[number.e164] = number
         self._numbers[number.id] = number
 

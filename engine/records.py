@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.billing.charging import CallCharges
-from engine.call_events import state_change
+from engine.billing.closing import ChargedClosing
+from engine.call_events import state_change, terminal_event
 from engine.call_log import CallLogBuffer
 from engine.errors import Conflict, EngineError, NotFound, ValidationFailed
 from engine.ids import is_public_call_id, parse_uuid
@@ -39,7 +39,6 @@ from engine.store import calls as queries
 from engine.store.calls import CallFilter
 from engine.store.json_text import storable
 from engine.store.meta import TOUCH_ALIVE, alive_at
-from engine.store.prepared import execute_rows
 from engine.store.times import from_ms, to_ms
 
 logger = structlog.get_logger(__name__)
@@ -63,8 +62,8 @@ class CallRecords:
 
     def __init__(self, store: Store, outbox: Outbox | None = None, charges: CallCharges | None = None) -> None:
         self._store = store
-        self._charges = charges
         self._outbox = outbox or Outbox()
+        self._closing_charged = None if charges is None else ChargedClosing(store, self._outbox, charges)
         self._live: dict[str, Call] = {}
         self._closing: set[str] = set()
         self._log = CallLogBuffer(store)
@@ -150,7 +149,7 @@ class CallRecords:
         """
         call = _begin(new)
         ended = _end(call, CallOutcome(outcome, hangup_by, hangup_cause, call.created_at, sip_code))
-        events = [self._outbox.call_event(_terminal_event(ended), ended, call.created_at)]
+        events = [self._outbox.call_event(terminal_event(ended), ended, call.created_at)]
         if new.direction == "inbound":
             events.insert(0, self._outbox.call_event("call.received", call, call.created_at))
         rows: list[Row] = [
@@ -251,37 +250,19 @@ class CallRecords:
 
     async def _close(self, call: Call, outcome: CallOutcome, at: datetime) -> None:
         ended = _end(call, outcome)
-        rateable = self._charges is not None and await self._charges.applies_to(ended)
+        rateable = self._closing_charged is not None and await self._closing_charged.applies_to(ended)
         log: Sequence[Row] = self._log.take(call.id)
         try:
-            if self._charges is not None and rateable:
-                await self._write_charged(self._charges, ended, log, at)
+            if self._closing_charged is not None and rateable:
+                await self._closing_charged.close(ended, log, at)
             else:
                 rows: list[Row] = [(queries.SET_ENDED, queries.end_values(ended)), *log]
-                await self._write(rows, _terminal_event(ended), ended, at)
+                await self._write(rows, terminal_event(ended), ended, at)
         except Conflict:
             # The constraint allows one terminal event per call: somebody else has closed it meanwhile.
             stored = await self._find(call.id)
             if stored is None or stored.pending:
                 raise
-
-    async def _write_charged(self, charges: CallCharges, ended: Call, log: Sequence[Row], at: datetime) -> None:
-        """Closes the call and charges for it in one transaction: a call that somebody else closed is not charged."""
-
-        async def work(connection: AsyncConnection) -> StoredEvent:
-            priced = await charges.charge(connection, ended)
-            told = self._outbox.call_event(_terminal_event(priced), priced, at)
-            rows: list[Row] = [(queries.SET_ENDED, queries.end_values(priced)), *told.rows, *log]
-            for statement, parameters in rows:
-                await execute_rows(connection, statement, [parameters])
-            return told
-
-        try:
-            told = await self._store.write(work)
-        except Conflict:
-            # As for other events: the random id may exist. A call that is closed by now fails once more.
-            told = await self._store.write(work)
-        self._outbox.wake(told)
 
     async def _write(self, rows: Sequence[Row], event: EventType | None, call: Call, at: datetime) -> None:
         if event is None:
@@ -372,10 +353,6 @@ def _end(call: Call, outcome: CallOutcome) -> Call:
 
 def _nearest(seconds: float) -> int:
     return max(0, int(seconds + 0.5))
-
-
-def _terminal_event(call: Call) -> EventType:
-    return "call.failed" if call.answered_at is None else "call.completed"
 
 
 def _failed(stored: asyncio.Future[None]) -> bool:

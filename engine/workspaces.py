@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts import DEFAULT_TIMEZONE, Accounts
+from engine.billing.plans import Plans
 from engine.errors import Conflict, NotFound
 from engine.ids import new_uuid, new_workspace_id
 from engine.model import Role, User, Workspace
@@ -23,6 +24,7 @@ from engine.store import workspaces as queries
 from engine.store.accounts import get_workspace, insert_membership, insert_workspace
 from engine.store.config import lock_config
 from engine.store.members import workspaces_of
+from engine.store.rentals import has_open_rentals
 from engine.store.times import to_ms
 
 CALLS_AT_ONCE: Final = 500
@@ -45,22 +47,29 @@ class Workspaces:
         accounts: Accounts,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         recordings: Recordings | None = None,
+        plans: Plans | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._clock = clock
         self._recordings = recordings
+        self._plans = plans
 
     async def of_user(self, user_id: str) -> list[tuple[Workspace, Role]]:
         """The workspaces of a user with the role in each, oldest first."""
         return await self._store.read(lambda connection: workspaces_of(connection, user_id))
 
     async def create(self, user: User, within: str, name: str, timezone: str = DEFAULT_TIMEZONE) -> Workspace:
-        """A new workspace in the account of `within`, with `user` as its owner."""
+        """A new workspace in the account of `within`, with `user` as its owner.
+
+        Raises Conflict when the account's plan allows no more of them.
+        """
         now = self._clock()
 
         async def work(connection: AsyncConnection) -> Workspace:
             account_id = await _shared_account(connection, within, within)
+            if self._plans is not None:
+                await self._plans.check_another_workspace(connection, account_id)
             workspace = Workspace(
                 id=new_workspace_id(), account_id=account_id, name=name, timezone=timezone, created_at=now
             )
@@ -86,7 +95,8 @@ class Workspaces:
     async def delete(self, within: str, workspace_id: str) -> None:
         """Deletes a workspace with all it has; its keys stop working first.
 
-        Raises NotFound, and Conflict while it has numbers or running calls, or when it is the account's last one.
+        Raises NotFound, and Conflict while it has numbers, rentals or running calls, or when it is the last one of its
+        account.
         """
         at = to_ms(self._clock())
 
@@ -113,6 +123,8 @@ class Workspaces:
         account_id = await _shared_account(connection, within, workspace_id)
         if await queries.has_numbers(connection, workspace_id):
             raise Conflict("The workspace has numbers")
+        if await has_open_rentals(connection, workspace_id):
+            raise Conflict("The workspace has rentals")
         if await queries.has_running_calls(connection, workspace_id):
             raise Conflict("The workspace has calls in progress")
         if await queries.count_of_account(connection, account_id) < 2:

@@ -1,4 +1,4 @@
-"""Reads a price book from a TOML file; every complaint names its line (contract §15.1).
+"""Reads a price book from a TOML or a CSV file; every complaint names its line (contract §15.1).
 
 Prices are texts such as "0.0450": a TOML float could not hold them exactly, and is refused.
 """
@@ -14,9 +14,19 @@ from typing import Any, Final, TypeVar
 from phonenumbers import SUPPORTED_REGIONS
 
 from engine.billing.money import parse_money
-from engine.billing.prices import BOOK_COUNTRIES, BOOK_RATES, CountryPrices, PlanPrice, PriceBook
+from engine.billing.prices import (
+    BOOK_COUNTRIES,
+    BOOK_KYC,
+    BOOK_RATES,
+    CountryPrices,
+    Kyc,
+    KycField,
+    PlanPrice,
+    PriceBook,
+)
 from engine.phone import PhoneNumberError, normalise_prefix
 from server.config.toml_lines import key_lines
+from server.price_csv import CsvProblem, read_csv
 
 FILE_BYTES: Final = 8 << 20
 PLANS: Final = 100
@@ -25,6 +35,7 @@ WORKSPACES_MAX: Final = 1_000_000
 NAME_CHARS: Final = 120
 
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_KYC_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 T = TypeVar("T")
@@ -47,11 +58,17 @@ def read_price_book(path: Path) -> PriceBook:
         raise PriceFileError([f"{path}: is larger than {FILE_BYTES} bytes"])
     try:
         # As tomllib reads a file: line ends are those of the text.
-        text = data.decode("utf-8").replace("\r\n", "\n")
-        values = tomllib.loads(text)
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        if path.suffix.lower() == ".csv":
+            values, lines = read_csv(text)
+        else:
+            values = tomllib.loads(text)
+            lines = key_lines(text)
+    except CsvProblem as problem:
+        raise PriceFileError([f"{path}:{problem.line}: {problem}"]) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PriceFileError([f"{path}: {error}"]) from None
-    reader = _Reader(str(path), key_lines(text))
+    reader = _Reader(str(path), lines)
     book = reader.book(values)
     if reader.problems:
         raise PriceFileError([complaint for _, complaint in sorted(reader.problems)])
@@ -93,7 +110,9 @@ class _Reader:
     def _country(self, country: str, values: Mapping[str, Any], at: _Path) -> CountryPrices:
         if country not in SUPPORTED_REGIONS:
             self._complain(at, "must be named by an ISO 3166 code such as AE")
-        self._only(values, at, {"name", "did_price", "channel_price", "local_rate", "international_rate", "rates"})
+        self._only(
+            values, at, {"name", "did_price", "channel_price", "local_rate", "international_rate", "rates", "kyc"}
+        )
         return CountryPrices(
             country=country,
             name=self._name(values, at),
@@ -102,7 +121,36 @@ class _Reader:
             local_rate=self._money(values, at, "local_rate"),
             international_rate=self._money(values, at, "international_rate"),
             rates=self._rates(values.get("rates", {}), (*at, "rates")),
+            kyc=self._kyc(values.get("kyc", {}), (*at, "kyc")),
         )
+
+    def _kyc(self, values: Any, at: _Path) -> Kyc:
+        if not isinstance(values, dict):
+            self._complain(at, "must be a table with fields and documents")
+            return Kyc()
+        self._only(values, at, {"fields", "documents"})
+        fields, documents = (self._kyc_fields(values.get(kind, {}), (*at, kind)) for kind in ("fields", "documents"))
+        return Kyc(fields, documents)
+
+    def _kyc_fields(self, values: Any, at: _Path) -> tuple[KycField, ...]:
+        if not isinstance(values, dict) or len(values) > BOOK_KYC:
+            self._complain(at, f"must be a table of at most {BOOK_KYC} names")
+            return ()
+        found: list[KycField] = []
+        for name, value in values.items():
+            entry = {"label": value} if isinstance(value, str) else value
+            if not _KYC_NAME.fullmatch(name):
+                self._complain((*at, name), "must be named by 1 to 64 of A-Z, a-z, 0-9, - and _")
+            if not isinstance(entry, dict) or entry.keys() - {"label", "required"}:
+                self._complain((*at, name), 'must be a label, or {label = "…", required = false}')
+                continue
+            label, required = entry.get("label"), entry.get("required", True)
+            if not (isinstance(label, str) and 1 <= len(label) <= NAME_CHARS and label.isprintable()):
+                self._complain((*at, name), f"must have a label of 1 to {NAME_CHARS} printable characters")
+            if not isinstance(required, bool):
+                self._complain((*at, name), "must have true or false as required")
+            found.append(KycField(name, str(label), bool(required)))
+        return tuple(found)
 
     def _rates(self, values: Any, at: _Path) -> dict[str, int]:
         if not isinstance(values, dict):

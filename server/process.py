@@ -25,7 +25,15 @@ from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications, language_limits
 from engine.billing.accounts import Billing
+from engine.billing.calendar import BillingCalendar
 from engine.billing.charging import CallCharges
+from engine.billing.invoices import Invoices
+from engine.billing.kyc import DocumentFiles
+from engine.billing.metering import Metering
+from engine.billing.rental_desk import RentalDesk
+from engine.billing.rental_review import RentalReview
+from engine.billing.rental_terms import RentalTerms
+from engine.billing.rentals import Rentals
 from engine.calls import (
     CallingOut,
     CallQueues,
@@ -148,8 +156,7 @@ class EngineProcess:
         self.recordings = Recordings(
             self.store, self.config.storage.data_dir, lambda: self.config.http.base_url(self._http_port)
         )
-        self.workspaces = Workspaces(self.store, self.accounts, recordings=self.recordings)
-        self.directory = NumberDirectory(self.store, secrets)
+        self.directory = NumberDirectory(self.store, secrets, room_settings.rental_carrier(self.config))
         await self.directory.start()
         self._exit.push_async_callback(self.directory.close)
         self.applications = Applications(self.store, secrets, self.directory, self.limits)
@@ -167,8 +174,19 @@ class EngineProcess:
         self.webhooks = Webhooks(self.store, secrets, self.webhook_directory, self.outbox, self.limits.webhooks)
         self.deliveries = Deliveries(self.store, self.webhook_directory, self.outbox)
         self.monitor = Monitor(self.store, self.outbox)
-        self.billing = Billing(self.store)
-        charges = CallCharges(self.store, enabled=self.config.billing.enabled)
+        enabled = self.config.billing.enabled
+        self.billing = Billing(
+            self.store, outbox=self.outbox, enabled=enabled, payments=room_settings.payments(self.config)
+        )
+        self.workspaces = Workspaces(self.store, self.accounts, recordings=self.recordings, plans=self.billing.plans)
+        charges = CallCharges(self.store, enabled=enabled)
+        self.metering = Metering(self.store, charges, self.outbox)
+        desk = RentalDesk(self.store, self.outbox, self.directory, enabled=enabled)
+        documents = DocumentFiles(self.config.storage.data_dir)
+        self.rentals = Rentals(desk, documents)
+        self.rental_review = RentalReview(desk, documents)
+        self.invoices = Invoices(self.store, room_settings.invoice_terms(self.config))
+        self.calendar = BillingCalendar(self.billing.plans, RentalTerms(desk), self.invoices, self.metering)
         self.records = CallRecords(self.store, self.outbox, charges)
         self._exit.push_async_callback(_within_limits, self.records.close)
         finished = await RecordingFiles(self.recordings, self.records).finish_parts(datetime.now(UTC))
@@ -178,6 +196,8 @@ class EngineProcess:
         if closed:
             logger.warning("calls.closed_after_crash", calls=closed)
         await self._open_deliveries()
+        self.calendar.start()
+        self._exit.push_async_callback(self.calendar.close)
 
     async def _open_deliveries(self) -> None:
         # Apart from the clients of calls, and without a bound on connections: each target has its own.
@@ -250,6 +270,7 @@ class EngineProcess:
             conferences=self.conferences,
             queues=self.queues,
             streams=room_settings.stream_services(config, self.stream_client),
+            metering=self.metering,
         )
         self.incoming = IncomingCalls(
             self.directory, self.sip_accounts, self.switchboard, self.plane, legs, services, realm=self.realm
@@ -313,6 +334,9 @@ class EngineProcess:
                 monitor=self.monitor,
                 billing=self.billing,
                 idempotent=self.idempotent,
+                rentals=self.rentals,
+                rental_review=self.rental_review,
+                invoices=self.invoices,
                 admin_token=self._admin_token(),
                 call_load=self.call_load,
                 metrics=self.metrics,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import structlog
 
+from engine.billing.invoices import InvoiceTerms
+from engine.billing.payments import ManualSettlement, PaymentAdapter, PaymentPage
 from engine.calls import LegSettings, StreamServices
 from engine.delivery_sender import SenderSettings
 from engine.http import OutboundHttpConfig
 from engine.http_recogniser import HttpRecogniser
 from engine.limits import Limits
+from engine.model import NumberSip, SipOutbound, SipTransport
 from engine.websocket import WebSocketClient
 from media import (
     AudioDecoder,
@@ -26,7 +30,7 @@ from media import (
 )
 from server.config import Config
 from server.config.values import Bind
-from sip import MessageLimits, TlsConfig, UserAgentConfig
+from sip import MessageLimits, SipUri, TlsConfig, UserAgentConfig
 from sip.sdp import codecs_named
 
 logger = structlog.get_logger(__name__)
@@ -63,6 +67,47 @@ def user_agent_config(config: Config) -> UserAgentConfig:
         source_burst=limits.sip_source_burst,
         silent=sip.silent,
         nonce_seconds=round(sip.nonce_seconds),
+    )
+
+
+def rental_carrier(config: Config) -> NumberSip:
+    """The carrier behind rented numbers: who may call them, and where their calls go (contract §14.2, §14.3)."""
+    rentals = config.rentals
+    outbound = None
+    if rentals.carrier_uri is not None:
+        uri = SipUri.parse(rentals.carrier_uri)
+        password = rentals.carrier_password
+        transport = next((value for name, value in uri.params if name.lower() == "transport"), None) or "udp"
+        outbound = SipOutbound(
+            host=uri.host,
+            port=uri.port or 5060,
+            transport=cast(SipTransport, transport.lower()),
+            username=rentals.carrier_username,
+            password=None if password is None else password.get_secret_value(),
+        )
+    return NumberSip(allowed_source_ips=rentals.carrier_source_ips, outbound=outbound)
+
+
+def payments(config: Config) -> PaymentAdapter:
+    """How top-ups are paid."""
+    page = config.billing.payment_page
+    return ManualSettlement() if page is None else PaymentPage(page)
+
+
+def invoice_terms(config: Config) -> InvoiceTerms:
+    """What is on every invoice."""
+    billing = config.billing
+    seller = {
+        "name": billing.seller_name,
+        "address": billing.seller_address,
+        "taxId": billing.seller_tax_id,
+        "email": billing.seller_email,
+    }
+    return InvoiceTerms(
+        seller={name: value for name, value in seller.items() if value is not None},
+        prefix=billing.invoice_prefix or "",
+        note=billing.invoice_note,
+        font=billing.invoice_font,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Final
 from api.operation import ApiRequest, Operation
 from api.schemas.billing import (
     BillingOut,
+    PlanChangeOut,
+    PlanChoice,
     PlanOut,
     TopUpCreate,
     TopUpOut,
@@ -17,6 +19,7 @@ from api.schemas.billing import (
     UsageQuery,
     WalletAdjust,
     WalletOut,
+    WalletUpdate,
     usage_line,
 )
 from api.schemas.common import Envelope, envelope
@@ -32,10 +35,26 @@ async def get_wallet(request: ApiRequest) -> WalletOut:
     return WalletOut.of(await request.services.billing.wallet(request.workspace_id))
 
 
+async def update_wallet(request: ApiRequest) -> WalletOut:
+    """Sets the threshold."""
+    body = request.body(WalletUpdate)
+    billing = request.services.billing
+    if "low_balance_threshold" not in body.given():
+        return WalletOut.of(await billing.wallet(request.workspace_id))
+    return WalletOut.of(await billing.set_threshold(request.workspace_id, body.low_balance_threshold))
+
+
+async def choose_plan(request: ApiRequest) -> PlanChangeOut:
+    """Goes over to another plan."""
+    billing = request.services.billing
+    change = await billing.plans.choose(request.workspace_id, request.body(PlanChoice).plan_id)
+    return PlanChangeOut.after(change, await billing.overview(request.workspace_id))
+
+
 async def create_topup(request: ApiRequest) -> TopUpOut:
     """Asks for a top-up."""
     body = request.body(TopUpCreate)
-    return TopUpOut.model_validate(await request.services.billing.top_up(request.workspace_id, body.amount))
+    return TopUpOut.of(await request.services.billing.top_up(request.workspace_id, body.amount))
 
 
 async def list_transactions(request: ApiRequest) -> Envelope[TransactionOut]:
@@ -50,18 +69,18 @@ async def get_usage(request: ApiRequest) -> UsageOut:
     query = request.query(UsageQuery)
     billing = request.services.billing
     rows = await billing.usage(request.workspace_id, query.from_, query.to, query.group_by)
-    currency = (await billing.wallet(request.workspace_id)).currency
+    currency = (await billing.wallet(request.workspace_id)).wallet.currency
     return UsageOut(rows=[usage_line(row, query.group_by) for row in rows], currency=currency)
 
 
 async def list_plans(request: ApiRequest) -> list[PlanOut]:
     """The plans on offer."""
-    return [PlanOut.model_validate(plan) for plan in await request.services.billing.plans()]
+    return [PlanOut.model_validate(plan) for plan in await request.services.billing.plans.offered()]
 
 
 async def get_plan(request: ApiRequest) -> PlanOut:
     """One plan."""
-    return PlanOut.model_validate(await request.services.billing.plan(request.path["id"]))
+    return PlanOut.model_validate(await request.services.billing.plans.get(request.path["id"]))
 
 
 async def adjust_wallet(request: ApiRequest) -> TransactionOut:
@@ -86,6 +105,22 @@ OPERATIONS: Final[Sequence[Operation]] = (
         out=BillingOut,
     ),
     Operation(
+        "POST",
+        "/v1/billing/plan",
+        "choosePlan",
+        "Go over to another plan",
+        _TAG,
+        choose_plan,
+        access="change_billing",
+        description=(
+            "The first plan and a dearer one begin at once and are charged for what is left of the period, by days; "
+            "a cheaper one begins with the next period."
+        ),
+        body=PlanChoice,
+        out=PlanChangeOut,
+        errors=(402, 409),
+    ),
+    Operation(
         "GET",
         "/v1/billing/wallet",
         "getWallet",
@@ -93,6 +128,18 @@ OPERATIONS: Final[Sequence[Operation]] = (
         _TAG,
         get_wallet,
         access="billing",
+        out=WalletOut,
+    ),
+    Operation(
+        "PATCH",
+        "/v1/billing/wallet",
+        "updateWallet",
+        "Be told of a low balance",
+        _TAG,
+        update_wallet,
+        access="change_billing",
+        description="The event `wallet.low` comes each time the balance falls below the threshold.",
+        body=WalletUpdate,
         out=WalletOut,
     ),
     Operation(

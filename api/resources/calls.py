@@ -143,7 +143,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         stores_key=True,
         check=check_call,
         out=CallPlaced,
-        errors=(404, 409),
+        errors=(402, 404, 409),
     ),
     Operation(
         "POST",

@@ -8,12 +8,13 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from api.schemas.common import Input, Output, PageQuery, PageSize
-from api.schemas.fields import Moment, TextRule, Timestamp, UuidOut
-from engine.billing.accounts import Overview
+from api.schemas.fields import Moment, TextRule, Timestamp, Uuid, UuidOut
+from engine.billing.accounts import Overview, StartedTopUp
+from engine.billing.accounts import WalletShown as AccountWallet
 from engine.billing.money import AMOUNT_PATTERN, parse_money
+from engine.billing.plans import PlanChange
 from engine.model import money
 from engine.store.billing import GroupBy, UsageRow
-from engine.store.ledger import Wallet
 
 DEFAULT_TRANSACTIONS: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +37,17 @@ PositiveMoney = Annotated[
         extra={"examples": ["25.0000"]},
     ),
 ]
+NotNegativeMoney = Annotated[
+    int,
+    TextRule(
+        'must be an amount as text, with at most four decimals, such as "5.0000"',
+        14,
+        1,
+        pattern=rf"^{AMOUNT_PATTERN}$",
+        convert=parse_money,
+        extra={"examples": ["5.0000"]},
+    ),
+]
 SignedMoney = Annotated[
     int,
     TextRule(
@@ -50,6 +62,10 @@ SignedMoney = Annotated[
 Note = Annotated[
     str,
     TextRule("must be 1 to 500 characters, no control characters", 500, 1, pattern=r"^[^\u0000-\u001f\u007f]+$"),
+]
+Reference = Annotated[
+    str,
+    TextRule("must be 1 to 120 characters, no control characters", 120, 1, pattern=r"^[^\u0000-\u001f\u007f]+$"),
 ]
 Currency = Annotated[str, Field(examples=["USD"])]
 
@@ -112,9 +128,15 @@ class WalletOut(WalletShown):
     low_balance_threshold: MoneyOut | None
 
     @classmethod
-    def of(cls, wallet: Wallet) -> WalletOut:
+    def of(cls, shown: AccountWallet) -> WalletOut:
         """The object of a wallet."""
-        return cls(balance=wallet.balance, reserved=0, currency=wallet.currency, low_balance_threshold=None)
+        wallet = shown.wallet
+        return cls(
+            balance=wallet.balance,
+            reserved=shown.reserved,
+            currency=wallet.currency,
+            low_balance_threshold=wallet.low_threshold,
+        )
 
 
 class RentalsShown(Output):
@@ -144,20 +166,70 @@ class BillingOut(Output):
             plan=None if shown.plan is None else PlanOut.model_validate(shown.plan),
             period_start=shown.period_start,
             period_end=shown.period_end,
-            minutes_included=0 if shown.plan is None else shown.plan.included_minutes,
+            minutes_included=shown.minutes_included,
             minutes_used=shown.minutes_used,
-            wallet=WalletShown(balance=shown.wallet.balance, reserved=0, currency=shown.wallet.currency),
+            wallet=WalletShown(
+                balance=shown.wallet.wallet.balance,
+                reserved=shown.wallet.reserved,
+                currency=shown.wallet.wallet.currency,
+            ),
             rentals=RentalsShown(count=shown.rentals, monthly_total=shown.rentals_monthly),
         )
 
 
+class PlanChoice(Input):
+    """The plan to go over to."""
+
+    plan_id: Uuid
+
+
+class PlanChangeOut(BillingOut):
+    """The account's billing after a choice of plan; `nextPlan` is that of the next period, null for the same."""
+
+    charged: MoneyOut
+    next_plan: PlanOut | None
+
+    @classmethod
+    def after(cls, change: PlanChange, shown: Overview) -> PlanChangeOut:
+        """The answer to a choice."""
+        plan = None if change.next_plan is None else PlanOut.model_validate(change.next_plan)
+        return cls(**dict(BillingOut.of(shown)), charged=change.charged, next_plan=plan)
+
+
+class WalletUpdate(Input):
+    """What to change of the wallet; null is no threshold."""
+
+    low_balance_threshold: NotNegativeMoney | None = None
+
+
+class TopUpSettlement(Input):
+    """How it was paid; the customer sees the reference."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reference": "pay_4711"}]})
+
+    reference: Reference | None = None
+
+
 class TopUpOut(Output):
-    """A top-up; the money is in the wallet once it is `settled`."""
+    """A top-up; the money is in the wallet once it is `settled`, which `paymentUrl` is for if there is one."""
 
     id: UuidOut
     amount: MoneyOut
     currency: Currency
     status: Literal["pending", "settled"]
+    payment_url: str | None
+
+    @classmethod
+    def of(cls, started: StartedTopUp) -> TopUpOut:
+        """The object of a new top-up."""
+        topup = started.topup
+        return cls(
+            id=topup.id,
+            amount=topup.amount,
+            currency=topup.currency,
+            status=topup.status,
+            payment_url=started.payment_url,
+        )
 
 
 class TransactionOut(Output):

@@ -121,3 +121,4 @@ class Error(Output):
     error: str = Field(description="Reason phrase of the status")
     message: str | list[ErrorField] = Field(description="A text; for wrong fields, the list of them")
     details: dict[str, list[str]] | None = Field(None, description="For wrong fields only: the messages by field")
+    rental_id: str | None = Field(None, description="Of a rental that waits for its payment (402) only")

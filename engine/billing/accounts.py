@@ -5,25 +5,49 @@ Callers name a workspace; everything belongs to its account.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.billing.notices import tell_of_low
+from engine.billing.payments import ManualSettlement, PaymentAdapter
 from engine.billing.periods import period_of
+from engine.billing.plans import Plans
 from engine.billing.prices import Plan, PriceBook
-from engine.errors import Conflict, NotFound, ValidationFailed
+from engine.billing.renewal import included_seconds
+from engine.errors import Conflict, NotFound
 from engine.ids import new_uuid, parse_uuid
 from engine.model import Page
-from engine.store import Store, ledger
+from engine.outbox import Outbox, StoredEvent
+from engine.store import Store, ledger, subscriptions
 from engine.store import billing as queries
 from engine.store.billing import GroupBy, TopUp, UsageRow
+from engine.store.billing_accounts import billing_account
 from engine.store.ledger import Discrepancy, Posting, Transaction, Wallet
+
+T = TypeVar("T")
 
 PENDING_SHOWN: Final = 1000
 """Top-ups that the operator's list shows at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalletShown:
+    """A wallet and what running calls have reserved of it."""
+
+    wallet: Wallet
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartedTopUp:
+    """A new top-up, and where it can be paid; None when the operator sees to that."""
+
+    topup: TopUp
+    payment_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +58,9 @@ class Overview:
     plan: Plan | None
     period_start: datetime
     period_end: datetime
+    minutes_included: int
     minutes_used: int
-    wallet: Wallet
+    wallet: WalletShown
     rentals: int
     rentals_monthly: int
 
@@ -51,43 +76,67 @@ class LedgerCheck:
 class Billing:
     """The billing of every account."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        outbox: Outbox | None = None,
+        enabled: bool = False,
+        payments: PaymentAdapter | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._outbox = outbox or Outbox()
+        self._payments = payments or ManualSettlement()
+        self.plans = Plans(store, self._outbox, enabled=enabled, clock=clock)
 
     async def overview(self, workspace_id: str) -> Overview:
         """Plan, period and wallet. An account without a plan has the months since it was made as its periods."""
         now = self._clock()
 
         async def read(connection: AsyncConnection) -> Overview:
-            account_id = await _account(connection, workspace_id)
-            subscription = await queries.subscription_of(connection, account_id)
-            if subscription is None:
-                since = await queries.account_since(connection, account_id)
-            else:
-                since = subscription.since
-            start, end = period_of(since or now, now)
-            count, monthly = await queries.rented(connection, account_id)
-            return Overview(
-                account_id=account_id,
-                plan=None if subscription is None else subscription.plan,
-                period_start=start,
-                period_end=end,
-                minutes_used=-(-await queries.used_seconds(connection, account_id, start) // 60),
-                wallet=await ledger.wallet_of(connection, account_id),
-                rentals=count,
-                rentals_monthly=monthly,
-            )
+            return await _overview(connection, await _account(connection, workspace_id), now)
 
-        return await self._store.read(read)
+        shown = await self._store.read(read)
+        if shown.period_end <= now:
+            # Nobody has begun the next period yet
+            await self.plans.bring_up(shown.account_id, now)
+            shown = await self._store.read(read)
+        return shown
 
-    async def wallet(self, workspace_id: str) -> Wallet:
+    async def wallet(self, workspace_id: str) -> WalletShown:
         """The wallet of a workspace's account."""
 
-        async def read(connection: AsyncConnection) -> Wallet:
-            return await ledger.wallet_of(connection, await _account(connection, workspace_id))
+        async def read(connection: AsyncConnection) -> WalletShown:
+            return await _wallet_shown(connection, await _account(connection, workspace_id))
 
         return await self._store.read(read)
+
+    async def set_threshold(self, workspace_id: str, threshold: int | None) -> WalletShown:
+        """Sets below which balance `wallet.low` is told; None for never."""
+        now = self._clock()
+
+        async def work(connection: AsyncConnection) -> tuple[WalletShown, list[StoredEvent]]:
+            account_id = await _account(connection, workspace_id)
+            wallet = await ledger.wallet_of(connection, account_id, lock=True)
+            changed = await ledger.set_threshold(connection, wallet, threshold)
+            low = [changed] if changed.low and not wallet.low else []
+            told = await tell_of_low(connection, self._outbox, low, now)
+            return await _wallet_shown(connection, account_id), told
+
+        return await self._committed(work)
+
+    async def _committed(self, work: Callable[[AsyncConnection], Awaitable[tuple[T, list[StoredEvent]]]]) -> T:
+        result, told = await self._store.write(work)
+        for event in told:
+            self._outbox.wake(event)
+        return result
+
+    async def _post(self, connection: AsyncConnection, posting: Posting) -> tuple[ledger.Posted, list[StoredEvent]]:
+        posted = await ledger.post(connection, posting)
+        low = [] if posted.low is None else [posted.low]
+        return posted, await tell_of_low(connection, self._outbox, low, posting.at)
 
     async def transactions(self, workspace_id: str, page: int, limit: int) -> Page[Transaction]:
         """A page of what changed the wallet, the last first."""
@@ -97,17 +146,6 @@ class Billing:
             return await ledger.page_of_transactions(connection, account_id, page, limit)
 
         return await self._store.read(read)
-
-    async def plans(self) -> Sequence[Plan]:
-        """The plans on offer, the cheapest first."""
-        return await self._store.read(queries.offered_plans)
-
-    async def plan(self, plan_id: str) -> Plan:
-        """One plan on offer. Raises NotFound."""
-        plan = await self._store.read(lambda connection: queries.get_plan(connection, plan_id))
-        if plan is None:
-            raise NotFound("Plan not found")
-        return plan
 
     async def usage(
         self, workspace_id: str, start: datetime | None, end: datetime | None, group_by: GroupBy
@@ -123,7 +161,7 @@ class Billing:
 
         return await self._store.read(read)
 
-    async def top_up(self, workspace_id: str, amount: int) -> TopUp:
+    async def top_up(self, workspace_id: str, amount: int) -> StartedTopUp:
         """A top-up of `amount` ten-thousandths, which waits for somebody to settle it."""
         now = self._clock()
 
@@ -134,56 +172,46 @@ class Billing:
             await queries.insert_topup(connection, topup)
             return topup
 
-        return await self._store.write(work)
+        topup = await self._store.write(work)
+        return StartedTopUp(topup, await self._payments.begin(topup))
 
     async def pending_topups(self) -> Sequence[TopUp]:
         """The top-ups of every account that wait, the oldest first."""
         return await self._store.read(lambda connection: queries.pending_topups(connection, PENDING_SHOWN))
 
-    async def settle(self, topup_id: str) -> Transaction:
-        """Puts the money of a top-up into the wallet, once however often it is called. Raises NotFound."""
+    async def settle(self, topup_id: str, reference: str | None = None) -> Transaction:
+        """Puts the money of a top-up into the wallet, once however often it is called. Raises NotFound.
+
+        `reference` is that of the payment, for the customer to see.
+        """
         now = self._clock()
         wanted = parse_uuid(topup_id)
 
-        async def work(connection: AsyncConnection) -> Transaction:
+        async def work(connection: AsyncConnection) -> tuple[Transaction, list[StoredEvent]]:
             topup = await queries.get_topup(connection, wanted) if wanted is not None else None
             if topup is None:
                 raise NotFound("Top-up not found")
-            posting = Posting(topup.account_id, "topup", topup.id, topup.amount, "Top-up", now)
-            transaction, new = await ledger.post(connection, posting)
-            if new:
+            description = "Top-up" if reference is None else f"Top-up, {reference}"
+            posted, told = await self._post(
+                connection, Posting(topup.account_id, "topup", topup.id, topup.amount, description, now)
+            )
+            if posted.new:
                 await queries.settle_topup(connection, topup.id, now)
-            return transaction
+            return posted.transaction, told
 
-        return await self._store.write(work)
+        return await self._committed(work)
 
     async def adjust(self, account_id: str, amount: int, note: str) -> Transaction:
         """Adds to a wallet, or takes from it below 0, by the operator's decision. Raises NotFound."""
         now, cause_id = self._clock(), new_uuid()
 
-        async def work(connection: AsyncConnection) -> Transaction:
+        async def work(connection: AsyncConnection) -> tuple[Transaction, list[StoredEvent]]:
             if await queries.account_since(connection, account_id) is None:
                 raise NotFound("Account not found")
-            posting = Posting(account_id, "adjustment", cause_id, amount, note, now)
-            transaction, _ = await ledger.post(connection, posting)
-            return transaction
+            posted, told = await self._post(connection, Posting(account_id, "adjustment", cause_id, amount, note, now))
+            return posted.transaction, told
 
-        return await self._store.write(work)
-
-    async def assign_plan(self, account_id: str, code: str) -> Plan:
-        """Puts an account on a plan as the operator decides, without a fee. Raises NotFound, ValidationFailed."""
-        now = self._clock()
-
-        async def work(connection: AsyncConnection) -> Plan:
-            if await queries.account_since(connection, account_id) is None:
-                raise NotFound("Account not found")
-            plan = await queries.get_plan_by_code(connection, code)
-            if plan is None:
-                raise ValidationFailed.of("plan", "is not in the price book")
-            await queries.set_plan(connection, account_id, plan.id, now)
-            return plan
-
-        return await self._store.write(work)
+        return await self._committed(work)
 
     async def import_prices(self, book: PriceBook) -> None:
         """Stores a price book in place of the one before. Raises Conflict when wallets are in another currency."""
@@ -209,3 +237,33 @@ async def _account(connection: AsyncConnection, workspace_id: str) -> str:
     if account_id is None:
         raise NotFound("Workspace not found")
     return account_id
+
+
+async def _wallet_shown(connection: AsyncConnection, account_id: str) -> WalletShown:
+    wallet = await ledger.wallet_of(connection, account_id)
+    return WalletShown(wallet, await subscriptions.reserved_money(connection, account_id))
+
+
+async def _overview(connection: AsyncConnection, account_id: str, now: datetime) -> Overview:
+    account = await billing_account(connection, account_id)
+    assert account is not None, "a workspace belongs to an account"
+    subscription = await subscriptions.subscription_of(connection, account_id)
+    included = used = 0
+    if subscription is None:
+        start, end = period_of(account.created_at, now, account.zone)
+    else:
+        start, end = subscription.period_start, subscription.period_end
+        usage = await subscriptions.usage_of(connection, account_id, start)
+        used, included = usage.used_s, included_seconds(subscription, usage)
+    count, monthly = await queries.rented(connection, account_id)
+    return Overview(
+        account_id=account_id,
+        plan=None if subscription is None else subscription.plan,
+        period_start=start,
+        period_end=end,
+        minutes_included=included // 60,
+        minutes_used=-(-used // 60),
+        wallet=await _wallet_shown(connection, account_id),
+        rentals=count,
+        rentals_monthly=monthly,
+    )

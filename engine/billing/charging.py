@@ -1,109 +1,222 @@
-"""Charging at the end of a call: its cost, the plan's minutes and the ledger, in the transaction that closes the call.
+"""Charging at the end of calls: cost, plan minutes and ledger, in the transaction that closes the calls.
 
-With `billing.enabled=false` costs are computed, shown and counted into the plan, and nothing is posted (§15.1).
+Calls that end together are charged together: what is read, is read once for all of them, and what they change is
+written in one go. With `billing.enabled=false` costs are computed, shown and counted into the plan, and nothing is
+posted (§15.1).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.billing.periods import period_of
-from engine.billing.prices import country_code, prefixes_of
 from engine.billing.rating import Allowance, rate_call
+from engine.billing.renewal import included_seconds, renew
+from engine.billing.tariffs import TariffCache, Tariffs
 from engine.model import Call
-from engine.phone import country_of
-from engine.store import Store
+from engine.store import Store, subscriptions
 from engine.store import billing as queries
 from engine.store.billing import BilledNumber
-from engine.store.ledger import Posting, post, wallet_of
+from engine.store.ledger import Posting, Wallet, post, post_new, wallets_of
+from engine.store.prepared import execute_rows
+from engine.store.subscriptions import DELETE_RESERVATION, Reservation, Subscription
 
 BOOK_SECONDS: Final = 2.0
 """How long it may take until the first price book that is imported beside a running engine counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Calls with their costs and billed seconds, and the wallets that became low by them."""
+
+    calls: list[Call]
+    low: list[Wallet]
+
+
+@dataclass(slots=True)
+class _Minutes:
+    """A period of a plan while calls are counted into it: seconds used, taken from those included, and reserved of
+    these by running calls."""
+
+    subscription: Subscription
+    used_s: int
+    taken_s: int
+    included_s: int
+    reserved_s: int
+
+    def left_for(self, reservation: Reservation | None) -> int:
+        """Seconds left for a call, which are its own and those of nobody."""
+        return self.included_s - self.taken_s - self.reserved_s + self.own(reservation)
+
+    def own(self, reservation: Reservation | None) -> int:
+        """What a call has reserved of this period."""
+        if reservation is None or reservation.period_start != self.subscription.period_start:
+            return 0
+        return reservation.plan_s
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is known of the calls that are charged together."""
+
+    tariffs: Tariffs
+    accounts: dict[str, str]
+    numbers: dict[str, BilledNumber]
+    reservations: dict[str, Reservation]
+    wallets: dict[str, Wallet]
+    minutes: dict[str, _Minutes] = field(default_factory=dict)
+    low: list[Wallet] = field(default_factory=list)
 
 
 class CallCharges:
     """What calls cost. Where there is no price book, calls are free and closed without looking anything up."""
 
     def __init__(self, store: Store, *, enabled: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.enabled = enabled
+        self.tariffs = TariffCache()
         self._store = store
-        self._enabled = enabled
         self._clock = clock
         self._has_book = False
         self._looked_at: float | None = None
+        self._accounts: dict[str, str] = {}
 
     async def applies_to(self, ended: Call) -> bool:
-        """Whether the end of this call must be rated: it was answered, and there is a price book."""
-        if not ended.duration_s:
+        """Whether the end of this call must be rated: it was answered, or may have reserved something, and there is a
+        price book."""
+        if not ended.duration_s and not self.enabled:
             return False
+        return await self.has_book()
+
+    async def has_book(self) -> bool:
+        """Whether there is a price book, as far as was seen in the last moments."""
         if not self._has_book and (self._looked_at is None or self._clock() - self._looked_at >= BOOK_SECONDS):
-            self._has_book = await self._store.read(queries.increment_of_book) is not None
+            self._has_book = await self._store.read(queries.book_version) is not None
             self._looked_at = self._clock()
         return self._has_book
 
-    async def charge(self, connection: AsyncConnection, ended: Call) -> Call:
-        """The call with its cost and billed seconds, the plan's minutes counted and the cost posted.
+    async def charge(self, connection: AsyncConnection, ended: Sequence[Call]) -> Charged:
+        """Counts the calls into their plans, posts their costs, and gives back what they had reserved.
 
-        Runs in the transaction that closes the call. A call that was charged before is not charged again.
+        Runs in the transaction that closes them. Of several calls none may have been charged before; of a single one
+        that was, the cost is not posted again.
         """
-        increment = await queries.increment_of_book(connection)
-        account_id = await queries.account_of(connection, ended.workspace_id)
-        if increment is None or account_id is None or ended.ended_at is None:
-            return ended
-        number = await queries.billed_number(connection, ended.number_id) if ended.number_id is not None else None
-        per_minute, allowance, period_start = None, None, None
-        if number is not None and number.kind == "byo":
-            subscription = await queries.subscription_of(connection, account_id, lock=True)
-            if subscription is not None:
-                period_start, _ = period_of(subscription.since, ended.ended_at)
-                used = await queries.used_seconds(connection, account_id, period_start)
-                left = subscription.plan.included_minutes * 60 - used
-                allowance = Allowance(left, subscription.plan.overage_per_minute)
-        elif number is not None and ended.direction == "outbound":
-            per_minute = await rate_for(connection, number, ended.to)
+        tariffs = await self.tariffs.current(connection)
+        if tariffs is None:
+            return Charged(list(ended), [])
+        batch = await self._look_up(connection, tariffs, ended)
+        priced = [self._price(batch, call) for call in ended]
+        for minutes in batch.minutes.values():
+            start = minutes.subscription.period_start
+            await subscriptions.set_used(
+                connection,
+                minutes.subscription.account_id,
+                start,
+                used_s=minutes.used_s,
+                taken_s=minutes.taken_s,
+            )
+        gone = [{"reserved_call": call_id} for call_id in batch.reservations]
+        if gone:
+            await execute_rows(connection, DELETE_RESERVATION, gone)
+        if self.enabled:
+            await self._post(connection, batch, priced)
+        return Charged(priced, batch.low)
+
+    async def _look_up(self, connection: AsyncConnection, tariffs: Tariffs, ended: Sequence[Call]) -> _Batch:
+        accounts = await self._accounts_of(connection, {call.workspace_id for call in ended})
+        numbers = await queries.billed_numbers(connection, {call.number_id for call in ended if call.number_id})
+        reservations: dict[str, Reservation] = {}
+        if self.enabled:
+            reservations = await subscriptions.reservations_of(connection, [call.id for call in ended])
+        batch = _Batch(tariffs, accounts, numbers, reservations, {})
+        await self._open_periods(connection, batch, ended)
+        batch.wallets = await wallets_of(connection, set(accounts.values()), lock=self.enabled)
+        return batch
+
+    async def _accounts_of(self, connection: AsyncConnection, workspace_ids: Collection[str]) -> dict[str, str]:
+        # A workspace never goes to another account
+        unknown = [workspace_id for workspace_id in workspace_ids if workspace_id not in self._accounts]
+        if unknown:
+            self._accounts |= await queries.accounts_of(connection, unknown)
+        return {workspace_id: self._accounts[workspace_id] for workspace_id in workspace_ids}
+
+    async def _open_periods(self, connection: AsyncConnection, batch: _Batch, ended: Sequence[Call]) -> None:
+        until: dict[str, datetime] = {}
+        for call in ended:
+            number = batch.numbers.get(call.number_id or "")
+            if number is not None and number.kind == "byo" and call.duration_s:
+                account_id, at = batch.accounts[call.workspace_id], _ended_at(call)
+                until[account_id] = max(at, until.get(account_id, at))
+        if not until:
+            return
+        found = await subscriptions.subscriptions_of(connection, until.keys(), lock=True)
+        for account_id, subscription in found.items():
+            if subscription.period_end <= until[account_id]:
+                renewed = await renew(connection, subscription, until[account_id], charged=self.enabled)
+                found[account_id] = renewed.subscription
+                batch.low += renewed.low
+        periods = {account_id: one.period_start for account_id, one in found.items()}
+        if not periods:
+            return
+        usages = await subscriptions.usages_of(connection, periods)
+        reserved = await subscriptions.reserved_seconds(connection, periods) if self.enabled else {}
+        for account_id, subscription in found.items():
+            usage = usages[account_id]
+            included = included_seconds(subscription, usage)
+            batch.minutes[account_id] = _Minutes(
+                subscription, usage.used_s, usage.taken_s, included, reserved.get(account_id, 0)
+            )
+
+    def _price(self, batch: _Batch, call: Call) -> Call:
+        account_id = batch.accounts[call.workspace_id]
+        currency = batch.wallets[account_id].currency
+        number = batch.numbers.get(call.number_id or "")
+        reservation = batch.reservations.get(call.id)
+        minutes = batch.minutes.get(account_id)
+        if number is None or number.kind != "byo" or not call.duration_s:
+            minutes = None
+        allowance = None
+        if minutes is not None:
+            left = minutes.left_for(reservation)
+            allowance = Allowance(left, minutes.subscription.plan.overage_per_minute)
+        per_minute = None
+        if number is not None and number.kind == "rental" and call.direction == "outbound":
+            per_minute = batch.tariffs.rate(number, call.to)
         kind = None if number is None else number.kind
-        rated = rate_call(kind, ended.direction, ended.duration_s or 0, increment, allowance, per_minute)
-        if rated.plan_s and period_start is not None:
-            await queries.add_seconds(connection, account_id, period_start, rated.plan_s)
-        currency = (await wallet_of(connection, account_id)).currency
-        priced = replace(ended, billed_s=rated.billed_s, cost=rated.cost, currency=currency)
-        if self._enabled and rated.cost:
-            await post(connection, _posting(priced, account_id))
-        return priced
+        rated = rate_call(kind, call.direction, call.duration_s or 0, batch.tariffs.increment_s, allowance, per_minute)
+        if minutes is not None:
+            minutes.used_s += rated.plan_s
+            minutes.taken_s += min(rated.plan_s, max(0, minutes.left_for(reservation)))
+            minutes.reserved_s -= minutes.own(reservation)
+        return replace(call, billed_s=rated.billed_s, cost=rated.cost, currency=currency)
+
+    async def _post(self, connection: AsyncConnection, batch: _Batch, priced: Sequence[Call]) -> None:
+        postings = [_posting(call, batch.accounts[call.workspace_id]) for call in priced if call.cost]
+        if len(postings) == 1:
+            posted = await post(connection, postings[0])
+            batch.low += [] if posted.low is None else [posted.low]
+            return
+        # The renewal of a plan may have paid its fee since the wallets were read: they are read after it
+        for _, low in await post_new(connection, batch.wallets, postings):
+            batch.low += [] if low is None else [low]
 
 
-async def rate_for(connection: AsyncConnection, number: BilledNumber, to: str) -> int | None:
-    """The rate per minute from a rented number to `to`; None where the price book has none, and for SIP URIs.
-
-    The longest prefix of the number's country wins; without one it is the local rate inside the number's country code
-    and the international rate outside it.
-    """
-    country = number.country or country_of(number.e164)
-    if country is None or not to.startswith("+"):
-        return None
-    own = await queries.prefix_rate(connection, country, prefixes_of(to))
-    if own is not None:
-        return own
-    rates = await queries.country_rates(connection, country)
-    if rates is None:
-        return None
-    local, international = rates
-    code = country_code(number.e164)
-    return local if code is not None and country_code(to) == code else international
+def _ended_at(call: Call) -> datetime:
+    assert call.ended_at is not None
+    return call.ended_at
 
 
 def _posting(call: Call, account_id: str) -> Posting:
-    assert call.ended_at is not None
     return Posting(
         account_id=account_id,
         cause="call",
         cause_id=call.id,
         amount=-call.cost,
         description=f"Call {call.public_id} from {call.from_} to {call.to}",
-        at=call.ended_at,
+        at=_ended_at(call),
         call_id=call.id,
     )

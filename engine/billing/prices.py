@@ -12,6 +12,9 @@ from typing import Final
 from phonenumbers import NumberParseException, parse
 
 BOOK_COUNTRIES: Final = 300
+BOOK_KYC: Final = 50
+"""Fields, and documents, of one country at most."""
+
 BOOK_RATES: Final = 20_000
 """Prefix rates of one country at most."""
 
@@ -43,6 +46,23 @@ class PlanPrice:
 
 
 @dataclass(frozen=True, slots=True)
+class KycField:
+    """Something that a country wants to know: a text, or a document."""
+
+    name: str
+    label: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kyc:
+    """What a country wants to know of whoever rents a number there."""
+
+    fields: tuple[KycField, ...] = ()
+    documents: tuple[KycField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CountryPrices:
     """Prices of rented numbers of one country; `rates` has a rate for each destination prefix that has its own."""
 
@@ -53,6 +73,7 @@ class CountryPrices:
     local_rate: int
     international_rate: int
     rates: Mapping[str, int] = field(default_factory=dict)
+    kyc: Kyc = Kyc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
+from engine.billing.metering import Metering
 from engine.calls import outcome
 from engine.calls.audio_leg import AudioLeg
 from engine.calls.conference import ConferenceRooms
@@ -24,6 +25,7 @@ from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
 from engine.calls.listening import Hearing
 from engine.calls.media_report import media_report
+from engine.calls.metered import MINUTES, CallMeter, MeterTiming
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
@@ -62,7 +64,7 @@ from sip import (
     SipParseError,
 )
 from sip.sdp import SdpRejected
-from voyloml import ApplicationScript, CallFacts, HttpExchange, Interpreter, LanguageLimits, RunResult
+from voyloml import ApplicationScript, CallFacts, HttpExchange, Interpreter, LanguageLimits, PromptItem, RunResult
 
 logger = structlog.get_logger(__name__)
 
@@ -88,6 +90,8 @@ class CallServices:
     conferences: ConferenceRooms
     queues: CallQueues
     streams: StreamServices
+    metering: Metering | None = None
+    meter_timing: MeterTiming = MINUTES
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -121,6 +125,7 @@ class Call:
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
+        self.meter = CallMeter(self, services.metering, services.meter_timing)
         self._ways = KeyWays()
         self._task: asyncio.Task[None] | None = None
         self._end: End | None = None
@@ -201,6 +206,7 @@ class Call:
 
     def _was_answered(self) -> None:
         self._answered_at = time.monotonic()
+        self.meter.start()
         self._answer_stored = asyncio.create_task(
             self._services.records.answered(self.new.id, self._services.now(), tuple(self.routing_attempts)),
             name=f"answered {self.new.public_id}",
@@ -218,6 +224,10 @@ class Call:
             await self._services.records.ringing(self.new.id)
         except EngineError as error:
             self._log.warning("call.ringing_not_stored", reason=error.message)
+
+    def announce(self, items: Sequence[PromptItem]) -> None:
+        """Says something to whoever is on the line, now; what played begins anew after it."""
+        self._control.announce(items)
 
     async def open_early_media(self) -> None:
         """Opens early media to a caller who is not answered. Raises nothing: a failure ends the call."""
@@ -281,6 +291,8 @@ class Call:
 
     async def _begin(self) -> None:
         self._limit_to(self._services.call_seconds)
+        if not await self.meter.admit():
+            self.end(outcome.INSUFFICIENT_FUNDS)
         if self._end is None:
             self._announce()
         event: EventType = "call.placed" if self.new.direction == "outbound" else "call.received"
@@ -338,6 +350,7 @@ class Call:
     async def _close(self) -> None:
         end = self._end or outcome.INTERNAL_ERROR
         answered_at, ended_at, ended = self._answered_at, time.monotonic(), self._services.now()
+        self.meter.stop()
         self._control.release()
         try:
             self.leg.hangup(end.sip_code)

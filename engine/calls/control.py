@@ -65,6 +65,7 @@ class LegControl:
         self._sources = sources
         self._keys = KeyBuffer()
         self._prompting: LegPrompting | None = None
+        self._announcement: LegPrompting | None = None
 
     @property
     def dialling(self) -> Dialling:
@@ -96,6 +97,13 @@ class LegControl:
         prompting = LegPrompting(self._call.leg.session, self._sources, items, interrupt_keys, self.log)
         self._prompting = prompting
         return prompting
+
+    def announce(self, items: Sequence[PromptItem]) -> None:
+        """Plays `items` at once, over a bridge and in place of what plays, which then begins anew."""
+        if not self._call.leg.has_audio:
+            return
+        if self._prompting is None or not self._prompting.interject(items):
+            self._announcement = LegPrompting(self._call.leg.session, self._sources, items, "", self.log)
 
     async def key(self) -> str:
         """The next key pressed, oldest first."""
@@ -183,9 +191,10 @@ class LegControl:
             self._member.part()
         if self._waiting is not None:
             self._waiting.part()
-        if self._prompting is not None:
-            self._prompting.stop()
-            self._prompting = None
+        for prompting in (self._prompting, self._announcement):
+            if prompting is not None:
+                prompting.stop()
+        self._prompting = self._announcement = None
 
     def log(self, type: str, data: Mapping[str, object]) -> None:  # noqa: A002
         """One entry in the call's log (contract §6.5)."""

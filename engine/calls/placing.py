@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from engine.billing.metering import Answer
 from engine.calls import outcome
 from engine.calls.call import Call, CallServices
 from engine.calls.carriers import legs_of, through_number, to_uri, voylo_headers
@@ -21,7 +22,7 @@ from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.pacing import Pacing
 from engine.calls.switchboard import Switchboard
 from engine.directory import NumberDirectory
-from engine.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
+from engine.errors import Conflict, EngineError, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
 from engine.idempotency import RequestKey, RequestKeys
 from engine.ids import new_call_id
 from engine.limits import Limits
@@ -29,7 +30,7 @@ from engine.model import Application, NewCall, Number, VariableValue
 from engine.model import Call as CallRecord
 from engine.phone import PhoneNumberError, normalise
 from engine.records import CallRecords
-from engine.store import Store
+from engine.store import Row, Store
 from media import MediaPlane
 from sip import SipParseError, SipUri, UserAgent
 
@@ -99,7 +100,8 @@ class OutgoingCalls:
 
         Raises ValidationFailed for a `from` that is none of the workspace's or not allowed to the application,
         Forbidden for one that may not call out, NotFound for an unknown application, TooManyRequests at a limit,
-        Conflict for a key that stands for another request, Unavailable while the engine stops or its store fails.
+        PaymentRequired when the wallet does not cover a minute, Conflict for a key that stands for another request,
+        Unavailable while the engine stops or its store fails.
         """
         if key is None:
             return Placed(await self._place(workspace_id, order, None))
@@ -147,17 +149,30 @@ class OutgoingCalls:
         further = () if key is None else self._keys.rows(workspace_id, key, public_id)
         self._beginning.update((workspace_id, number.e164))
         try:
-            await self._records.create(new, "call.placed", further)
+            answer = await self._store_paid(new, further)
         finally:
             self._beginning.subtract((workspace_id, number.e164))
             self._beginning += Counter()
-        self._dial(new, number, application, order)
+        self._dial(new, number, application, order, answer)
         return public_id
 
-    def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder) -> None:
+    async def _store_paid(self, new: NewCall, further: Sequence[Row]) -> Answer:
+        """Reserves the call's first minute and stores the call, or neither."""
+        metering = self._services.metering
+        answer: Answer = "free" if metering is None else await metering.admit(new)
+        try:
+            await self._records.create(new, "call.placed", further)
+        except EngineError:
+            if metering is not None and answer == "reserved":
+                await metering.release(new.id)
+            raise
+        return answer
+
+    def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder, answer: Answer) -> None:
         destination = self._destination(new, number, order)
         ring = RingOrder(destination, order.timeout, order.time_limit, order.record, order.machine_detection)
         call = OutboundCall(new, number, application, self._services, ring)
+        call.meter.admitted(answer)
         call.call_by(OutboundLeg(self._user_agent, self._plane, legs_of(number, self._legs), call.on_media))
         logger.info("call.placed", call=new.public_id, number=number.e164, application=application.id)
         self._switchboard.connect(call)

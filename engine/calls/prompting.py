@@ -93,7 +93,10 @@ class LegPrompting:
 
     async def wait(self) -> None:
         """Returns when everything was played, skipped or stopped."""
-        await asyncio.wait({self._task})
+        waited_for: asyncio.Task[None] | None = None
+        while waited_for is not self._task:
+            waited_for = self._task
+            await asyncio.wait({waited_for})
         if not self._task.cancelled():
             self._task.result()
 
@@ -103,6 +106,16 @@ class LegPrompting:
         for source in self._ahead.values():
             source.cancel()
         self._session.stop(self._group)
+
+    def interject(self, items: Sequence[PromptItem]) -> bool:
+        """Plays `items` at once, and then the list from its beginning; False when the list is over."""
+        if self._task.done():
+            return False
+        self.stop()
+        self._group, self._last = self._session.new_group(), None
+        self._items, self._looked, self._ahead = (*items, *self._items), 0, {}
+        self._task = asyncio.create_task(self._run())
+        return True
 
     def interrupt(self) -> None:
         """The caller's key has stopped the prompts."""

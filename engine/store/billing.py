@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,19 +11,20 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.billing.prices import CountryPrices, Plan, PlanPrice, PriceBook
+from engine.billing.prices import CountryPrices, Kyc, KycField, Plan, PlanPrice, PriceBook
 from engine.ids import new_uuid
 from engine.model import NumberKind
 from engine.store.billing_tables import (
-    account_plans,
-    plan_usage,
     plans,
     price_books,
     price_countries,
     price_rates,
+    rentals,
     topups,
     wallets,
 )
+from engine.store.json_text import dump_json, load_json
+from engine.store.subscriptions import plan_of
 from engine.store.tables import accounts, calls, numbers, workspaces
 from engine.store.times import from_ms, from_ms_or_none, to_ms
 
@@ -30,7 +32,6 @@ GroupBy = Literal["day", "workspace", "number"]
 TopUpStatus = Literal["pending", "settled"]
 
 _DAY_MS: Final = 86_400_000
-_THE_BOOK: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,6 @@ class TopUp:
     status: TopUpStatus
     created_at: datetime
     settled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """The plan of an account and since when it has it, which its periods count from."""
-
-    plan: Plan
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +66,10 @@ class UsageRow:
     cost: int
 
 
-async def increment_of_book(connection: AsyncConnection) -> int | None:
-    """The billing increment in seconds; None without a price book."""
-    return (await connection.execute(select(price_books.c.increment_s))).scalar()
+async def book_version(connection: AsyncConnection) -> tuple[int, int] | None:
+    """What changes with every import of a price book, and the billing increment in seconds; None without a book."""
+    row = (await connection.execute(select(price_books.c.id, price_books.c.increment_s))).first()
+    return None if row is None else (row.id, row.increment_s)
 
 
 async def foreign_wallets(connection: AsyncConnection, currency: str) -> bool:
@@ -89,7 +83,7 @@ async def replace_book(connection: AsyncConnection, book: PriceBook, at: datetim
     await connection.execute(delete(price_books))
     await connection.execute(
         insert(price_books).values(
-            id=_THE_BOOK, currency=book.currency, increment_s=book.increment_seconds, imported_at=to_ms(at)
+            id=secrets.randbits(31), currency=book.currency, increment_s=book.increment_seconds, imported_at=to_ms(at)
         )
     )
     await connection.execute(delete(price_rates))
@@ -110,6 +104,7 @@ async def _insert_country(connection: AsyncConnection, country: CountryPrices) -
             channel_price=country.channel_price,
             local_rate=country.local_rate,
             international_rate=country.international_rate,
+            kyc=_kyc_text(country.kyc),
         )
     )
     if country.rates:
@@ -137,98 +132,80 @@ async def _put_plan(connection: AsyncConnection, plan: PlanPrice, currency: str)
         await connection.execute(insert(plans).values(id=new_uuid(), code=plan.code, **values))
 
 
+async def countries(connection: AsyncConnection) -> list[CountryPrices]:
+    """The countries of the price book by name, without their rates by prefix."""
+    rows = await connection.execute(select(price_countries).order_by(price_countries.c.name, price_countries.c.country))
+    return list(map(_country, rows))
+
+
+async def country_prices(connection: AsyncConnection, country: str) -> CountryPrices | None:
+    """One country of the price book, without its rates by prefix."""
+    row = (await connection.execute(select(price_countries).where(price_countries.c.country == country))).first()
+    return None if row is None else _country(row)
+
+
 async def offered_plans(connection: AsyncConnection) -> list[Plan]:
     """The plans of the price book, the cheapest first."""
     rows = await connection.execute(select(plans).where(plans.c.offered).order_by(plans.c.monthly_price, plans.c.code))
-    return list(map(_plan, rows))
+    return list(map(plan_of, rows))
 
 
 async def get_plan(connection: AsyncConnection, plan_id: str) -> Plan | None:
     """One plan on offer, by its id."""
     row = (await connection.execute(select(plans).where(plans.c.id == plan_id, plans.c.offered))).first()
-    return None if row is None else _plan(row)
+    return None if row is None else plan_of(row)
+
+
+async def any_plan(connection: AsyncConnection, plan_id: str) -> Plan | None:
+    """One plan by its id, on offer or not."""
+    row = (await connection.execute(select(plans).where(plans.c.id == plan_id))).first()
+    return None if row is None else plan_of(row)
 
 
 async def get_plan_by_code(connection: AsyncConnection, code: str) -> Plan | None:
     """One plan on offer, by its code."""
     row = (await connection.execute(select(plans).where(plans.c.code == code, plans.c.offered))).first()
-    return None if row is None else _plan(row)
+    return None if row is None else plan_of(row)
 
 
-async def subscription_of(connection: AsyncConnection, account_id: str, *, lock: bool = False) -> Subscription | None:
-    """The plan of an account; `lock` keeps others from counting minutes until the transaction ends."""
-    query = (
-        select(plans, account_plans.c.since)
-        .join(account_plans, account_plans.c.plan_id == plans.c.id)
-        .where(account_plans.c.account_id == account_id)
-    )
-    row = (await connection.execute(query.with_for_update(of=account_plans) if lock else query)).first()
-    return None if row is None else Subscription(_plan(row), from_ms(row.since))
+async def billed_numbers(connection: AsyncConnection, ids: Collection[str]) -> dict[str, BilledNumber]:
+    """What rating needs of these numbers."""
+    query = select(numbers.c.id, numbers.c.kind, numbers.c.e164, numbers.c.country).where(numbers.c.id.in_(ids))
+    return {row.id: BilledNumber(row.kind, row.e164, row.country) for row in await connection.execute(query)}
 
 
-async def set_plan(connection: AsyncConnection, account_id: str, plan_id: str, since: datetime) -> None:
-    """Puts an account on a plan, keeping the day that its periods begin on if it had one."""
-    moved = await connection.execute(
-        update(account_plans).where(account_plans.c.account_id == account_id).values(plan_id=plan_id)
-    )
-    if not moved.rowcount:
-        await connection.execute(
-            insert(account_plans).values(account_id=account_id, plan_id=plan_id, since=to_ms(since))
+async def all_rates(
+    connection: AsyncConnection,
+) -> tuple[dict[str, tuple[int, int]], dict[str, dict[str, int]]]:
+    """The local and the international rate of each country, and its rates by prefix."""
+    countries = {
+        row.country: (row.local_rate, row.international_rate)
+        for row in await connection.execute(
+            select(price_countries.c.country, price_countries.c.local_rate, price_countries.c.international_rate)
         )
-
-
-async def used_seconds(connection: AsyncConnection, account_id: str, period_start: datetime) -> int:
-    """Billed seconds of BYO calls that an account's plan has counted in a period."""
-    query = select(plan_usage.c.used_s).where(*_usage_of(account_id, period_start))
-    return (await connection.execute(query)).scalar() or 0
-
-
-async def add_seconds(connection: AsyncConnection, account_id: str, period_start: datetime, seconds: int) -> None:
-    """Counts seconds into a period; under the lock of `subscription_of`."""
-    counted = await connection.execute(
-        update(plan_usage).where(*_usage_of(account_id, period_start)).values(used_s=plan_usage.c.used_s + seconds)
-    )
-    if not counted.rowcount:
-        await connection.execute(
-            insert(plan_usage).values(account_id=account_id, period_start=to_ms(period_start), used_s=seconds)
-        )
-
-
-def _usage_of(account_id: str, period_start: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return plan_usage.c.account_id == account_id, plan_usage.c.period_start == to_ms(period_start)
-
-
-async def billed_number(connection: AsyncConnection, number_id: str) -> BilledNumber | None:
-    """What rating needs of a number."""
-    query = select(numbers.c.kind, numbers.c.e164, numbers.c.country).where(numbers.c.id == number_id)
-    row = (await connection.execute(query)).first()
-    return None if row is None else BilledNumber(row.kind, row.e164, row.country)
-
-
-async def prefix_rate(connection: AsyncConnection, country: str, prefixes: Sequence[str]) -> int | None:
-    """The rate of the longest of these prefixes that has one of its own for numbers of the country."""
-    query = (
-        select(price_rates.c.per_minute)
-        .where(price_rates.c.country == country, price_rates.c.prefix.in_(prefixes))
-        .order_by(func.length(price_rates.c.prefix).desc())
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar()
-
-
-async def country_rates(connection: AsyncConnection, country: str) -> tuple[int, int] | None:
-    """The local and the international rate of numbers of a country; None when it is not in the price book."""
-    query = select(price_countries.c.local_rate, price_countries.c.international_rate).where(
-        price_countries.c.country == country
-    )
-    row = (await connection.execute(query)).first()
-    return None if row is None else (row.local_rate, row.international_rate)
+    }
+    prefixes: dict[str, dict[str, int]] = {}
+    for row in await connection.execute(select(price_rates)):
+        prefixes.setdefault(row.country, {})[row.prefix] = row.per_minute
+    return countries, prefixes
 
 
 async def account_of(connection: AsyncConnection, workspace_id: str) -> str | None:
     """The account of a workspace."""
     query = select(workspaces.c.account_id).where(workspaces.c.id == workspace_id)
     return (await connection.execute(query)).scalar()
+
+
+async def accounts_of(connection: AsyncConnection, workspace_ids: Collection[str]) -> dict[str, str]:
+    """The accounts of these workspaces."""
+    query = select(workspaces.c.id, workspaces.c.account_id).where(workspaces.c.id.in_(workspace_ids))
+    return {row.id: row.account_id for row in await connection.execute(query)}
+
+
+async def workspaces_of(connection: AsyncConnection, account_id: str) -> list[str]:
+    """The workspaces of an account, the oldest first."""
+    query = select(workspaces.c.id).where(workspaces.c.account_id == account_id)
+    return list((await connection.execute(query.order_by(workspaces.c.created_at, workspaces.c.id))).scalars())
 
 
 async def account_since(connection: AsyncConnection, account_id: str) -> datetime | None:
@@ -238,14 +215,17 @@ async def account_since(connection: AsyncConnection, account_id: str) -> datetim
 
 
 async def rented(connection: AsyncConnection, account_id: str) -> tuple[int, int]:
-    """How many numbers an account rents, and what they cost a month by the price book."""
-    monthly = price_countries.c.did_price + price_countries.c.channel_price * func.coalesce(numbers.c.channels, 0)
+    """How many numbers an account rents, and what they cost a month."""
+    did_price = func.coalesce(rentals.c.did_price, price_countries.c.did_price)
+    channel_price = func.coalesce(rentals.c.channel_price, price_countries.c.channel_price)
+    monthly = did_price + channel_price * func.coalesce(numbers.c.channels, 0)
     query = (
         select(func.count(), func.coalesce(func.sum(monthly), 0))
         .select_from(numbers)
         .join(workspaces, workspaces.c.id == numbers.c.workspace_id)
         .outerjoin(price_countries, price_countries.c.country == numbers.c.country)
-        .where(workspaces.c.account_id == account_id, numbers.c.kind == "rental")
+        .outerjoin(rentals, rentals.c.id == numbers.c.rental_id)
+        .where(workspaces.c.account_id == account_id, numbers.c.kind == "rental", numbers.c.status != "released")
     )
     count, total = (await connection.execute(query)).one()
     return count, int(total)
@@ -319,17 +299,30 @@ async def usage_report(
     return [UsageRow(str(name), count, int(billed), int(cost)) for name, count, billed, cost in rows]
 
 
-def _plan(row: Row[Any]) -> Plan:
-    return Plan(
-        id=row.id,
-        code=row.code,
+def _country(row: Row[Any]) -> CountryPrices:
+    return CountryPrices(
+        country=row.country,
         name=row.name,
-        monthly_price=row.monthly_price,
-        included_minutes=row.included_minutes,
-        overage_per_minute=row.overage_per_minute,
-        max_workspaces=row.max_workspaces,
-        currency=row.currency,
+        did_price=row.did_price,
+        channel_price=row.channel_price,
+        local_rate=row.local_rate,
+        international_rate=row.international_rate,
+        kyc=_kyc(row.kyc),
     )
+
+
+def _kyc_text(kyc: Kyc) -> str:
+    return dump_json(
+        {kind: [[one.name, one.label, one.required] for one in getattr(kyc, kind)] for kind in ("fields", "documents")}
+    )
+
+
+def _kyc(text: str | None) -> Kyc:
+    if text is None:
+        return Kyc()
+    values = load_json(text)
+    fields, documents = (tuple(KycField(*one) for one in values[kind]) for kind in ("fields", "documents"))
+    return Kyc(fields, documents)
 
 
 def _topup(row: Row[Any]) -> TopUp:

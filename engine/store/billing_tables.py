@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    true,
+)
 
 from engine.store.tables import metadata
 
@@ -34,6 +47,7 @@ price_countries: Final = Table(
     Column("channel_price", BigInteger, nullable=False),
     Column("local_rate", BigInteger, nullable=False),
     Column("international_rate", BigInteger, nullable=False),
+    Column("kyc", Text),
 )
 
 price_rates: Final = Table(
@@ -66,6 +80,10 @@ account_plans: Final = Table(
     Column("account_id", _ShortId, ForeignKey("accounts.id"), primary_key=True),
     Column("plan_id", _Uuid, ForeignKey("plans.id"), nullable=False, index=True),
     Column("since", BigInteger, nullable=False),
+    Column("period_start", BigInteger, nullable=False, server_default="0"),
+    Column("period_end", BigInteger, nullable=False, server_default="0"),
+    Column("paid", Boolean(create_constraint=False), nullable=False, server_default=true()),
+    Column("next_plan_id", _Uuid),
 )
 
 plan_usage: Final = Table(
@@ -74,6 +92,8 @@ plan_usage: Final = Table(
     Column("account_id", _ShortId, ForeignKey("accounts.id"), primary_key=True),
     Column("period_start", BigInteger, primary_key=True, autoincrement=False),
     Column("used_s", BigInteger, nullable=False),
+    Column("taken_s", BigInteger, nullable=False, server_default="0"),
+    Column("included_s", BigInteger),
 )
 
 wallets: Final = Table(
@@ -82,6 +102,20 @@ wallets: Final = Table(
     Column("account_id", _ShortId, ForeignKey("accounts.id"), primary_key=True),
     Column("balance", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
+    Column("low_threshold", BigInteger),
+    Column("low", Boolean(create_constraint=False), nullable=False, server_default=false()),
+)
+
+# What running calls may still cost: gone with the end of the call. No foreign key, as a call's row may come later.
+reservations: Final = Table(
+    "reservations",
+    metadata,
+    Column("call_id", _Uuid, primary_key=True),
+    Column("account_id", _ShortId, nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("plan_s", BigInteger, nullable=False),
+    Column("period_start", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 # What a transaction is about outlives it: a call or a rental may be deleted, what was paid for it stays.
@@ -103,6 +137,7 @@ ledger_transactions: Final = Table(
     UniqueConstraint("id"),
     UniqueConstraint("cause", "cause_id"),
     Index(None, "account_id", "seq"),
+    Index(None, "account_id", "created_at"),
 )
 
 ledger_entries: Final = Table(
@@ -125,4 +160,77 @@ topups: Final = Table(
     Column("status", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("settled_at", BigInteger),
+)
+
+billing_accounts: Final = Table(
+    "billing_accounts",
+    metadata,
+    Column("account_id", _ShortId, ForeignKey("accounts.id"), primary_key=True),
+    Column("timezone", String(64), nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("invoiced_until", BigInteger),
+    Column("invoiced_seq", BigInteger, nullable=False),
+)
+
+# A rental outlives its workspace and its number, for the sake of what was paid for it.
+rentals: Final = Table(
+    "rentals",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("account_id", _ShortId, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("workspace_id", _ShortId, nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("area_code", String(16)),
+    Column("channels", Integer, nullable=False),
+    Column("status", String(24), nullable=False),
+    Column("did_price", BigInteger, nullable=False),
+    Column("channel_price", BigInteger, nullable=False),
+    Column("paid", BigInteger, nullable=False),
+    Column("fields", Text, nullable=False),
+    Column("note", Text),
+    Column("number_id", _Uuid),
+    Column("e164", String(20)),
+    Column("anchor", BigInteger),
+    Column("period_start", BigInteger),
+    Column("period_end", BigInteger, index=True),
+    Column("released_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index(None, "workspace_id", "created_at", "id"),
+)
+
+rental_documents: Final = Table(
+    "rental_documents",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("rental_id", _Uuid, ForeignKey("rentals.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("content_type", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("rental_id", "name"),
+)
+
+# What an invoice says never changes: its parties and lines are kept as they were. `seq` has no gaps.
+invoices: Final = Table(
+    "invoices",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("account_id", _ShortId, ForeignKey("accounts.id"), nullable=False),
+    Column("number", String(40), nullable=False),
+    Column("period_start", BigInteger, nullable=False),
+    Column("period_end", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("seller", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("lines", Text, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    UniqueConstraint("seq"),
+    UniqueConstraint("account_id", "period_start"),
 )

@@ -6,7 +6,7 @@ hold any mixture of them (`engine.store.writer`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -187,6 +187,12 @@ async def unfinished_calls(connection: AsyncConnection, limit: int) -> list[Call
     return [
         _call(row) for row in await connection.execute(select(calls).where(calls.c.ended_at.is_(None)).limit(limit))
     ]
+
+
+async def unfinished_among(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
+    """Which of these calls have not ended."""
+    query = select(calls.c.id).where(calls.c.id.in_(ids), calls.c.ended_at.is_(None))
+    return set((await connection.execute(query)).scalars())
 
 
 async def log_of_call(connection: AsyncConnection, call_id: str) -> list[CallLogEntry]:

@@ -36,6 +36,12 @@ async def e164_taken(connection: AsyncConnection, e164: str) -> bool:
     return (await connection.execute(select(numbers.c.id).where(numbers.c.e164 == e164))).first() is not None
 
 
+async def number_with(connection: AsyncConnection, e164: str) -> Number | None:
+    """The number of any workspace, held until the transaction ends."""
+    row = (await connection.execute(select(numbers).where(numbers.c.e164 == e164).with_for_update())).first()
+    return None if row is None else _number(row)
+
+
 async def numbers_among(connection: AsyncConnection, workspace_id: str, ids: Iterable[str]) -> frozenset[str]:
     """Which of these ids are numbers of the workspace."""
     query = select(numbers.c.id).where(numbers.c.workspace_id == workspace_id, numbers.c.id.in_(list(ids)))

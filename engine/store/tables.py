@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0011"
+SCHEMA_REVISION: Final = "0012"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -315,6 +315,19 @@ Index(
     calls.c.id,
     sqlite_where=calls.c.ended_at.is_(None),
     postgresql_where=calls.c.ended_at.is_(None),
+)
+
+# Usage reports and nothing else: everything that they add up is in the index.
+_RATED: Final = text("answered_at IS NOT NULL AND ended_at IS NOT NULL")
+Index(
+    "ix_calls_usage",
+    calls.c.workspace_id,
+    calls.c.number_id,
+    calls.c.created_at,
+    calls.c.billed_s,
+    calls.c.cost,
+    sqlite_where=_RATED,
+    postgresql_where=_RATED,
 )
 
 # The outbox: what happened, in the order of `seq`, written in the transaction of the state that it describes.

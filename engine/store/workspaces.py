@@ -30,6 +30,7 @@ _CONFIGURED: Mapping[Kind, Table] = {
     "outbound_trunk": outbound_trunks,
     "inbound_trunk": inbound_trunks,
     "webhook": webhooks,
+    "number": numbers,
 }
 
 
@@ -45,8 +46,8 @@ async def count_of_account(connection: AsyncConnection, account_id: str) -> int:
 
 
 async def has_numbers(connection: AsyncConnection, workspace_id: str) -> bool:
-    """Whether the workspace has a number."""
-    query = select(numbers.c.id).where(numbers.c.workspace_id == workspace_id).limit(1)
+    """Whether the workspace has a number; those that were released do not count."""
+    query = select(numbers.c.id).where(numbers.c.workspace_id == workspace_id, numbers.c.status != "released").limit(1)
     return (await connection.execute(query)).first() is not None
 
 
@@ -74,7 +75,7 @@ async def delete_some_calls(connection: AsyncConnection, workspace_id: str, limi
 
 
 async def delete_workspace(connection: AsyncConnection, workspace_id: str) -> None:
-    """Deletes a workspace without calls and numbers, and everything else it has."""
+    """Deletes a workspace without calls and numbers, and everything else it has; what it paid for rentals stays."""
     for kind, table in _CONFIGURED.items():
         ids = (await connection.execute(select(table.c.id).where(table.c.workspace_id == workspace_id))).scalars()
         for entity_id in ids.all():

@@ -90,7 +90,7 @@ def set_plan(config_file: Path | None, account_id: str, code: str, *, as_json: b
     """Put an account on a plan of the price book."""
 
     async def work(billing: Billing) -> None:
-        plan = await billing.assign_plan(account_id, code)
+        plan = await billing.plans.assign(account_id, code)
         if as_json:
             print_json({"accountId": account_id, "planId": plan.id, "code": plan.code})
         else:

@@ -20,14 +20,7 @@ from server.config.sections import Config, section_fields, section_models
 _WIDTH = 110
 
 # Keys whose names the contract fixes and whose features this version does not have. Whoever builds one takes it out.
-WITHOUT_EFFECT = frozenset(
-    {
-        "rentals.carrier_uri",
-        "rentals.carrier_username",
-        "rentals.carrier_password",
-        "rentals.carrier_source_ips",
-    }
-)
+WITHOUT_EFFECT: frozenset[str] = frozenset()
 _WITHOUT_EFFECT_NOTE = " Without effect in this version."
 
 _HEAD = """\

@@ -204,8 +204,47 @@ class BillingSection(_Section):
 
     enabled: _Switch = Field(
         default=False,
-        description="Whether calls are charged to the wallet; off, costs are computed and shown only.",
+        description=(
+            "Whether calls, plans and rentals are charged to the wallet; off, costs are computed and shown only."
+        ),
     )
+    payment_page: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None,
+        description=(
+            "URL of the page where a customer pays a top-up, with {id}, {amount} and {currency} in it; "
+            "unset, the operator sees to the payment."
+        ),
+    )
+    seller_name: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="Who sells, on invoices."
+    )
+    seller_address: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="The seller's address, on invoices."
+    )
+    seller_tax_id: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="The seller's tax number, on invoices."
+    )
+    seller_email: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="The seller's e-mail address, on invoices."
+    )
+    invoice_prefix: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default="INV-", description="What the numbers of invoices begin with."
+    )
+    invoice_note: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="A last sentence on invoices, about taxes for example."
+    )
+    invoice_font: Annotated[Path | None, BeforeValidator(read_optional_path)] = Field(
+        default=None,
+        description="TrueType font file for names in other letters than those of Western Europe on PDF invoices.",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.invoice_font is not None and not self.invoice_font.is_file():
+            _refuse([("billing.invoice_font", f"names no file: {self.invoice_font}")])
+        if self.payment_page is not None and "{id}" not in self.payment_page:
+            _refuse([("billing.payment_page", "must have {id} in it")])
+        return self
 
 
 class RentalsSection(_Section):

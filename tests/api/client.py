@@ -62,6 +62,9 @@ class Api:
                 monitor=engine.monitor,
                 billing=engine.billing,
                 idempotent=engine.idempotent,
+                rentals=engine.rentals,
+                rental_review=engine.rental_review,
+                invoices=engine.invoices,
                 sip_domain=SipDomain(host=lambda: REALM, port=lambda: 5060),
                 registration=self.registered.get,
                 ready=self._ready,
@@ -109,6 +112,9 @@ class Api:
 
     async def post(self, path: str, body: Any = ..., **options: Any) -> Answer:
         return await self.call("POST", path, body, **options)
+
+    async def put(self, path: str, body: Any = ..., **options: Any) -> Answer:
+        return await self.call("PUT", path, body, **options)
 
     async def patch(self, path: str, body: Any = ..., **options: Any) -> Answer:
         return await self.call("PATCH", path, body, **options)

@@ -66,7 +66,7 @@ async def test_an_account_without_a_plan_has_an_empty_wallet(api: Api) -> None:
 
 async def test_plan_minutes_rentals_and_wallet_are_those_of_the_whole_account(api: Api) -> None:
     await api.engine.billing.import_prices(BOOK)
-    await api.engine.billing.assign_plan(await account_of(api), "small")
+    await api.engine.billing.plans.assign(await account_of(api), "small")
     rental = await a_number(api.engine, "rental")
     own = await a_number(api.engine, "byo", "+97142345679")
     await charged_call(api, rental, 61)  # 2 · 0.0450 = 0.0900
@@ -108,7 +108,10 @@ async def test_plans_are_shown_the_cheapest_first(api: Api) -> None:
 async def test_a_topup_is_in_the_wallet_once_it_is_settled_and_once_only(api: Api) -> None:
     answer = await api.post("/v1/billing/wallet/topups", {"amount": "25"})
     topup_id = answer.body["id"]
-    assert tuple(answer) == (201, {"id": topup_id, "amount": "25.0000", "currency": "USD", "status": "pending"})
+    assert tuple(answer) == (
+        201,
+        {"id": topup_id, "amount": "25.0000", "currency": "USD", "status": "pending", "paymentUrl": None},
+    )
     assert (await api.get("/v1/billing/wallet")).body["balance"] == "0.0000"
     assert [waiting.id for waiting in await api.engine.billing.pending_topups()] == [topup_id]
     for _ in range(2):

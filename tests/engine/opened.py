@@ -14,6 +14,13 @@ from engine.accounts import Accounts, BootstrapResult
 from engine.agents import Agents
 from engine.applications import Applications
 from engine.billing.accounts import Billing
+from engine.billing.charging import CallCharges
+from engine.billing.invoices import Invoices, InvoiceTerms
+from engine.billing.kyc import DocumentFiles
+from engine.billing.rental_desk import RentalDesk
+from engine.billing.rental_review import RentalReview
+from engine.billing.rental_terms import RentalTerms
+from engine.billing.rentals import Rentals
 from engine.deliveries import Deliveries
 from engine.directory import NumberDirectory
 from engine.idempotency import IdempotentRequests
@@ -83,6 +90,10 @@ class Opened:
     monitor: Monitor
     billing: Billing
     idempotent: IdempotentRequests
+    rentals: Rentals
+    rental_review: RentalReview
+    rental_terms: RentalTerms
+    invoices: Invoices
     first: BootstrapResult
 
     @property
@@ -100,8 +111,10 @@ def database_url(path: Path) -> str:
 
 
 @asynccontextmanager
-async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Opened]:
-    """An engine in `path`, closed at the end."""
+async def opened(
+    path: Path, limits: Limits | None = None, *, charging: bool = False, terms: InvoiceTerms | None = None
+) -> AsyncIterator[Opened]:
+    """An engine in `path`, closed at the end; with `charging` it takes money."""
     clock = Clock()
     store = await Store.open(database_url(path))
     secrets = SecretBox.open(path)
@@ -115,7 +128,10 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
     webhook_directory = WebhookDirectory(store, secrets, directory.application, clock)
     await webhook_directory.start()
     outbox = Outbox(webhook_directory.told_of)
-    records = CallRecords(store, outbox)
+    charges = CallCharges(store, enabled=True) if charging else None
+    records = CallRecords(store, outbox, charges)
+    billing = Billing(store, clock, outbox=outbox, enabled=charging)
+    desk, documents = RentalDesk(store, outbox, directory, enabled=charging), DocumentFiles(path)
     recordings = Recordings(store, path, lambda: "http://api.test", clock)
     assert first is not None, "the database of a test is empty at first"
     try:
@@ -128,7 +144,7 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             accounts=accounts,
             sessions=sessions,
             members=Members(store, accounts, sessions, clock),
-            workspaces=Workspaces(store, accounts, clock, recordings),
+            workspaces=Workspaces(store, accounts, clock, recordings, billing.plans),
             applications=Applications(store, secrets, directory, limits or Limits(), clock),
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
             sip_accounts=sip_accounts,
@@ -141,8 +157,12 @@ async def opened(path: Path, limits: Limits | None = None) -> AsyncIterator[Open
             webhook_directory=webhook_directory,
             webhooks=Webhooks(store, secrets, webhook_directory, outbox, (limits or Limits()).webhooks, clock),
             monitor=Monitor(store, outbox, clock),
-            billing=Billing(store, clock),
+            billing=billing,
             idempotent=IdempotentRequests(store, secrets, (limits or Limits()).idempotency_hours, clock),
+            rentals=Rentals(desk, documents, clock),
+            rental_review=RentalReview(desk, documents, clock),
+            rental_terms=RentalTerms(desk),
+            invoices=Invoices(store, terms, clock),
             deliveries=Deliveries(store, webhook_directory, outbox, clock),
             first=first,
         )

@@ -30,7 +30,7 @@ async def test_a_real_call_costs_its_minute_and_is_charged_when_billing_is_on(
         account_id = (await client.get("/v1/billing")).json()["accountId"]
         store = await Store.open(f"sqlite+aiosqlite:///{data / 'voylo.db'}")
         await Billing(store).import_prices(BOOK)
-        await Billing(store).assign_plan(account_id, "metered")
+        await Billing(store).plans.assign(account_id, "metered")
         await store.close()
         adjusted = await client.post(
             f"/v1/admin/accounts/{account_id}/wallet/adjust",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from engine.billing.prices import CountryPrices, PlanPrice, PriceBook
+from engine.billing.prices import CountryPrices, Kyc, KycField, PlanPrice, PriceBook
 from engine.ids import new_uuid
 from tests.engine.opened import Opened
 
@@ -19,6 +19,10 @@ EMIRATES = CountryPrices(
     local_rate=450,
     international_rate=1900,
     rates={"+97150": 700, "+44": 300, "+447": 800},
+    kyc=Kyc(
+        fields=(KycField("companyName", "Company"), KycField("website", "Website", required=False)),
+        documents=(KycField("passport", "Passport"), KycField("lease", "Lease", required=False)),
+    ),
 )
 BOOK = PriceBook("USD", 60, (LARGE, SMALL), (EMIRATES,))
 

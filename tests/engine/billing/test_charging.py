@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from engine.billing.accounts import Billing
-from engine.billing.charging import CallCharges
+from engine.billing.charging import CallCharges, Charged
 from engine.errors import Conflict
 from engine.model import Call, CallOutcome
 from engine.outbox import Outbox
@@ -39,7 +39,7 @@ class Priced:
         return (await self.billing.overview(self.engine.workspace_id)).account_id
 
     async def subscribe(self, code: str) -> None:
-        await self.billing.assign_plan(await self.account(), code)
+        await self.billing.plans.assign(await self.account(), code)
 
     async def call(self, number_id: str | None, seconds: float, *, to: str = "+97142340000", **values: Any) -> Call:
         """The record of a call that lasted so long."""
@@ -51,7 +51,7 @@ class Priced:
         return await self.records.get(self.engine.workspace_id, new.id)
 
     async def balance(self) -> int:
-        return (await self.billing.wallet(self.engine.workspace_id)).balance
+        return (await self.billing.wallet(self.engine.workspace_id)).wallet.balance
 
     async def used(self) -> int:
         return (await self.billing.overview(self.engine.workspace_id)).minutes_used
@@ -121,11 +121,15 @@ async def test_calls_on_own_numbers_use_the_plan_and_then_the_wallet(priced: Pri
     assert (await priced.call(number, 90, direction="outbound")).cost == 120
     assert (await priced.call(number, 1)).cost == 120  # one minute, none left
     assert (await priced.used(), await priced.balance()) == (4, -240)
-    # a month later there are two minutes again
+    # a month later the fee of 19.0000 is due, which nobody can pay: no minutes, two at 0.0120
     later = START + timedelta(days=31)
-    assert (await priced.call(number, 120, at=later)).cost == 0
-    priced.engine.clock.advance(days=31)
-    assert (await priced.used(), await priced.balance()) == (2, -240)
+    assert (await priced.call(number, 120, at=later)).cost == 240
+    assert (await priced.used(), await priced.balance()) == (2, -480)
+    # one month more, with money: the fee is paid and there are two minutes again. 20.0000 - 0.0480 - 19.0000
+    await priced.billing.adjust(await priced.account(), 200_000, "paid")
+    assert (await priced.call(number, 120, at=later + timedelta(days=31))).cost == 0
+    priced.engine.clock.advance(days=62)
+    assert (await priced.used(), await priced.balance()) == (2, 9_520)
 
 
 async def test_without_a_plan_calls_on_own_numbers_are_free(priced: Priced) -> None:
@@ -180,7 +184,7 @@ async def test_a_call_that_is_finished_by_many_is_charged_once(priced: Priced) -
 class _CrashingCharges(CallCharges):
     crash = True
 
-    async def charge(self, connection: Any, ended: Call) -> Call:
+    async def charge(self, connection: Any, ended: Sequence[Call]) -> Charged:
         priced = await super().charge(connection, ended)
         if self.crash:
             raise Conflict("crash after the charge")

@@ -10,7 +10,10 @@ import pytest
 PROJECT = Path(__file__).parents[3]
 MONEY_CODE = [
     *sorted((PROJECT / "engine" / "billing").glob("*.py")),
-    *(PROJECT / "engine" / "store" / name for name in ("billing.py", "billing_tables.py", "ledger.py")),
+    *(
+        PROJECT / "engine" / "store" / f"{name}.py"
+        for name in ("billing", "billing_accounts", "billing_tables", "invoices", "ledger", "rentals", "subscriptions")
+    ),
     PROJECT / "api" / "schemas" / "billing.py",
     PROJECT / "api" / "resources" / "billing.py",
     PROJECT / "server" / "prices.py",

@@ -37,7 +37,7 @@ def posting(amount: int, cause_id: str = "c", cause: Cause = "call", account: st
 async def test_a_posting_moves_the_wallet_and_its_halves_cancel_out(tmp_path: Path) -> None:
     store = await store_of(tmp_path, "acc_1")
     await store.write(lambda connection: ledger.post(connection, posting(100_000, cause="topup")))
-    posted, new = await store.write(lambda connection: ledger.post(connection, posting(-450)))
+    posted, new, _ = await store.write(lambda connection: ledger.post(connection, posting(-450)))
     assert new
     # 10.0000 less 0.0450 is 9.9550
     assert (posted.amount, posted.balance_after) == (-450, 99_550)
@@ -58,8 +58,8 @@ async def test_the_same_cause_is_posted_once_by_whoever_comes_first(tmp_path: Pa
     results = await asyncio.gather(
         *(each.write(lambda connection: ledger.post(connection, posting(-450))) for each in [store, second] * 10)
     )
-    assert sum(new for _, new in results) == 1
-    assert len({posted.id for posted, _ in results}) == 1
+    assert sum(posted.new for posted in results) == 1
+    assert len({posted.transaction.id for posted in results}) == 1
     wallet = await second.read(lambda connection: ledger.wallet_of(connection, "acc_1"))
     assert wallet.balance == -450
     await second.close()
@@ -80,7 +80,7 @@ async def test_the_database_itself_refuses_a_second_charge_for_one_call(tmp_path
 
 async def test_checks_find_a_wallet_and_a_transaction_that_somebody_changed(tmp_path: Path) -> None:
     store = await store_of(tmp_path, "acc_1", "acc_2")
-    posted, _ = await store.write(lambda connection: ledger.post(connection, posting(-450)))
+    posted, _, _ = await store.write(lambda connection: ledger.post(connection, posting(-450)))
     await store.write(lambda connection: ledger.post(connection, posting(5, account="acc_2", cause_id="other")))
     assert await store.read(ledger.wrong_wallets) == []
     assert await store.read(ledger.unbalanced_transactions) == []

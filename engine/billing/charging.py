@@ -7,6 +7,7 @@ posted (§15.1).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,7 @@ class CallCharges:
         self._clock = clock
         self._has_book = False
         self._looked_at: float | None = None
+        self._looking = asyncio.Lock()
         self._accounts: dict[str, str] = {}
 
     async def applies_to(self, ended: Call) -> bool:
@@ -94,9 +96,12 @@ class CallCharges:
 
     async def has_book(self) -> bool:
         """Whether there is a price book, as far as was seen in the last moments."""
-        if not self._has_book and (self._looked_at is None or self._clock() - self._looked_at >= BOOK_SECONDS):
-            self._has_book = await self._store.read(queries.book_version) is not None
-            self._looked_at = self._clock()
+        if self._has_book:
+            return True
+        async with self._looking:  # of calls that end together, one looks
+            if not self._has_book and (self._looked_at is None or self._clock() - self._looked_at >= BOOK_SECONDS):
+                self._has_book = await self._store.read(queries.book_version) is not None
+                self._looked_at = self._clock()
         return self._has_book
 
     async def charge(self, connection: AsyncConnection, ended: Sequence[Call]) -> Charged:

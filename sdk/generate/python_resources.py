@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from sdk.generate.node_resources import GROUPS, _cursor, _item, _success, method_name, takes_key
 from sdk.generate.python_models import docstring, meaning, said_of, snake, type_of
+
+FILES: Final = frozenset({"audio/wav", "application/pdf"})
+"""Media types whose octets a method returns."""
 
 
 @dataclass
@@ -136,7 +139,7 @@ def _answer(
     send = f"{'await ' if asynchronous else ''}self._transport.request"
     if not content:
         return "None", f"        {send}(request, None, options)\n", False
-    if set(content) == {"audio/wav"}:
+    if set(content) <= FILES:
         return "bytes", f"        answer: bytes = {send}(request, bytes, options)\n        return answer\n", False
     if set(content) != {"application/json"}:
         raise ValueError(f"no method for an answer of {set(content)}")

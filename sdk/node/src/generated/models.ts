@@ -298,6 +298,18 @@ export type Code =
   | "unreachable_verb"
   | "tts_unavailable";
 
+/** A country with numbers for rent; prices are of a month, rates of a minute. */
+export interface CountryOut {
+  country: string;
+  name: string;
+  didPrice: string;
+  channelPrice: string;
+  localRate: string;
+  internationalRate: string;
+  currency: string;
+  kyc: KycSpecOut;
+}
+
 /** What the carrier shall be challenged for; what is absent is generated. */
 export interface CredentialsIn {
   username?: string | null;
@@ -374,6 +386,24 @@ export interface DirectionUpdate {
   outbound?: boolean;
 }
 
+/** A document; its content must be what `contentType` says. */
+export interface DocumentIn {
+  name: string;
+  filename: string;
+  contentType: "application/pdf" | "image/jpeg" | "image/png";
+  dataBase64: string;
+}
+
+/** A document that is there. */
+export interface DocumentOut {
+  id: string;
+  name: string;
+  filename: string;
+  contentType: string;
+  sizeBytes: number;
+  createdAt: string;
+}
+
 /** The body of every answer that is not a success (contract §3). */
 export interface Error {
   statusCode: number;
@@ -383,6 +413,8 @@ export interface Error {
   message: string | ErrorField[];
   /** For wrong fields only: the messages by field */
   details?: Record<string, string[]> | null;
+  /** Of a rental that waits for its payment (402) only */
+  rentalId?: string | null;
 }
 
 /** What is wrong with one field. */
@@ -535,6 +567,49 @@ export interface InvitationOut {
   role: "owner" | "admin" | "developer" | "billing" | "viewer";
   createdAt: string;
   expiresAt: string;
+}
+
+/** A line; `minutes` are those of calls, refunds are below 0. */
+export interface InvoiceLineOut {
+  type: "plan" | "rental" | "call" | "refund";
+  description: string;
+  quantity: number;
+  minutes: number | null;
+  amount: string;
+}
+
+/** What the account was charged in a period; everything on it is paid from the wallet. */
+export interface InvoiceOut {
+  id: string;
+  number: string;
+  periodStart: string;
+  periodEnd: string;
+  total: string;
+  currency: string;
+  status: "paid";
+  seller: Record<string, string>;
+  customer: Record<string, string>;
+  lines: InvoiceLineOut[];
+  issuedAt: string;
+}
+
+/** Something that the country asks for. */
+export interface KycFieldOut {
+  name: string;
+  label: string;
+  required: boolean;
+}
+
+/** Answers to what the country asks for. */
+export interface KycIn {
+  fields?: Record<string, unknown>;
+  documents?: DocumentIn[];
+}
+
+/** What the country asks for. */
+export interface KycSpecOut {
+  fields: KycFieldOut[];
+  documents: KycFieldOut[];
 }
 
 /** One entry of a call's log. */
@@ -755,6 +830,25 @@ export interface PendingCall {
   answeredAt: string | null;
 }
 
+/** The account's billing after a choice of plan; `nextPlan` is that of the next period, null for the same. */
+export interface PlanChangeOut {
+  accountId: string;
+  plan: PlanOut | null;
+  periodStart: string;
+  periodEnd: string;
+  minutesIncluded: number;
+  minutesUsed: number;
+  wallet: WalletShown;
+  rentals: RentalsShown;
+  charged: string;
+  nextPlan: PlanOut | null;
+}
+
+/** The plan to go over to. */
+export interface PlanChoice {
+  planId: string;
+}
+
 /** A plan; `maxWorkspaces` null is no bound. */
 export interface PlanOut {
   id: string;
@@ -784,10 +878,84 @@ export interface RecordingOut {
   url: string;
 }
 
+/** The number of an approved rental. */
+export interface RentalApproval {
+  e164: string;
+}
+
+/** What to rent. */
+export interface RentalCreate {
+  country: string;
+  /** 1 to 1000 */
+  channels: number;
+  areaCode?: string | null;
+  kyc?: KycIn | null;
+}
+
+/** The answers that are there, and the names of those that are missing. */
+export interface RentalKycOut {
+  fields: Record<string, string>;
+  documents: DocumentOut[];
+  missing: string[];
+}
+
+/** Why; the customer sees it. */
+export interface RentalNote {
+  note: string;
+}
+
+/** A rental; `note` is what the operator said last, `numberId` and the period are there once it is live. */
+export interface RentalOut {
+  id: string;
+  country: string;
+  areaCode: string | null;
+  channels: number;
+  status: "draft" | "pending_payment" | "in_review" | "changes_requested" | "active" | "rejected" | "canceled";
+  monthlyPrice: string;
+  currency: string;
+  kyc: RentalKycOut;
+  note: string | null;
+  numberId: string | null;
+  e164: string | null;
+  periodStart: string | null;
+  periodEnd: string | null;
+  releasedAt: string | null;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** What to change. */
+export interface RentalUpdate {
+  /** 1 to 1000 */
+  channels: number;
+}
+
 /** How many numbers are rented, and what they cost a month. */
 export interface RentalsShown {
   count: number;
   monthlyTotal: string;
+}
+
+/** A rental as the operator sees it. */
+export interface ReviewedRentalOut {
+  id: string;
+  country: string;
+  areaCode: string | null;
+  channels: number;
+  status: "draft" | "pending_payment" | "in_review" | "changes_requested" | "active" | "rejected" | "canceled";
+  monthlyPrice: string;
+  currency: string;
+  kyc: RentalKycOut;
+  note: string | null;
+  numberId: string | null;
+  e164: string | null;
+  periodStart: string | null;
+  periodEnd: string | null;
+  releasedAt: string | null;
+  createdAt: string;
+  updatedAt: string;
+  accountId: string;
+  workspaceId: string;
 }
 
 /** Destinations that begin with `prefix` are called with this number. */
@@ -899,12 +1067,18 @@ export interface TopUpCreate {
   amount: string;
 }
 
-/** A top-up; the money is in the wallet once it is `settled`. */
+/** A top-up; the money is in the wallet once it is `settled`, which `paymentUrl` is for if there is one. */
 export interface TopUpOut {
   id: string;
   amount: string;
   currency: string;
   status: "pending" | "settled";
+  paymentUrl: string | null;
+}
+
+/** How it was paid; the customer sees the reference. */
+export interface TopUpSettlement {
+  reference?: string | null;
 }
 
 /** A change of the wallet; charges are below 0. */
@@ -1004,6 +1178,11 @@ export interface WalletShown {
   balance: string;
   reserved: string;
   currency: string;
+}
+
+/** What to change of the wallet; null is no threshold. */
+export interface WalletUpdate {
+  lowBalanceThreshold?: string | null;
 }
 
 /** A new webhook. */

@@ -573,15 +573,39 @@ export interface GetUsageQuery {
   groupBy?: "day" | "workspace" | "number";
 }
 
+/** Query of `GET /v1/billing/invoices`. */
+export interface ListInvoicesQuery {
+  /** Counts from 1. 1 or more. Default: 1 */
+  page?: number;
+  /** Larger values than 100 count as that. 1 or more. Default: 10 */
+  limit?: number;
+}
+
 export class Billing extends Resource {
   /** Plan, minutes and wallet. Of the account, which all of its workspaces share. `GET /v1/billing` */
   get(options?: RequestOptions): Promise<models.BillingOut> {
     return this.transport.request<models.BillingOut>({ method: "GET", path: "/v1/billing" }, options);
   }
 
+  /**
+   * Go over to another plan. The first plan and a dearer one begin at once and are charged for what is left of the
+   * period, by days; a cheaper one begins with the next period. `POST /v1/billing/plan`
+   */
+  plan(body: models.PlanChoice, options?: RequestOptions): Promise<models.PlanChangeOut> {
+    return this.transport.request<models.PlanChangeOut>({ method: "POST", path: "/v1/billing/plan", body }, options);
+  }
+
   /** Get the wallet. `GET /v1/billing/wallet` */
   getWallet(options?: RequestOptions): Promise<models.WalletOut> {
     return this.transport.request<models.WalletOut>({ method: "GET", path: "/v1/billing/wallet" }, options);
+  }
+
+  /**
+   * Be told of a low balance. The event `wallet.low` comes each time the balance falls below the threshold. `PATCH
+   * /v1/billing/wallet`
+   */
+  setWallet(body: models.WalletUpdate, options?: RequestOptions): Promise<models.WalletOut> {
+    return this.transport.request<models.WalletOut>({ method: "PATCH", path: "/v1/billing/wallet", body }, options);
   }
 
   /**
@@ -614,6 +638,34 @@ export class Billing extends Resource {
       options,
     );
   }
+
+  /**
+   * List invoices. One for each period of the account in which something was charged, the newest first. `GET
+   * /v1/billing/invoices`
+   */
+  listInvoices(query?: ListInvoicesQuery, options?: RequestOptions): List<models.InvoiceOut> {
+    return new List<models.InvoiceOut>(
+      this.transport,
+      { method: "GET", path: "/v1/billing/invoices", query: query ?? {} },
+      options,
+    );
+  }
+
+  /** Get an invoice. `GET /v1/billing/invoices/{id}` */
+  getInvoice(id: string, options?: RequestOptions): Promise<models.InvoiceOut> {
+    return this.transport.request<models.InvoiceOut>(
+      { method: "GET", path: path`/v1/billing/invoices/${id}` },
+      options,
+    );
+  }
+
+  /** Get an invoice as PDF. `GET /v1/billing/invoices/{id}/pdf` */
+  getInvoicesPdf(id: string, options?: RequestOptions): Promise<Uint8Array> {
+    return this.transport.request<Uint8Array>(
+      { method: "GET", path: path`/v1/billing/invoices/${id}/pdf`, answer: "bytes" },
+      options,
+    );
+  }
 }
 
 export class Plans extends Resource {
@@ -625,6 +677,87 @@ export class Plans extends Resource {
   /** Get a plan. `GET /v1/plans/{id}` */
   get(id: string, options?: RequestOptions): Promise<models.PlanOut> {
     return this.transport.request<models.PlanOut>({ method: "GET", path: path`/v1/plans/${id}` }, options);
+  }
+}
+
+/** Query of `GET /v1/rentals`. */
+export interface ListRentalsQuery {
+  /** Counts from 1. 1 or more. Default: 1 */
+  page?: number;
+  /** Larger values than 100 count as that. 1 or more. Default: 10 */
+  limit?: number;
+  status?: "draft" | "pending_payment" | "in_review" | "changes_requested" | "active" | "rejected" | "canceled";
+}
+
+export class Rentals extends Resource {
+  /**
+   * List countries with numbers for rent. With their prices, and what they want to know of whoever rents a number
+   * there. `GET /v1/rentals/countries`
+   */
+  listCountries(options?: RequestOptions): Promise<models.CountryOut[]> {
+    return this.transport.request<models.CountryOut[]>({ method: "GET", path: "/v1/rentals/countries" }, options);
+  }
+
+  /** List rentals. `GET /v1/rentals` */
+  list(query?: ListRentalsQuery, options?: RequestOptions): List<models.RentalOut> {
+    return new List<models.RentalOut>(
+      this.transport,
+      { method: "GET", path: "/v1/rentals", query: query ?? {} },
+      options,
+    );
+  }
+
+  /**
+   * Rent a number. The first month is paid from the wallet at once. Where that does not cover it the answer is 402 with
+   * a `rentalId`: the rental waits, and `POST /v1/rentals/{id}/pay` tries again. `POST /v1/rentals`
+   */
+  create(body: models.RentalCreate, options?: RequestOptions): Promise<models.RentalOut> {
+    return this.transport.request<models.RentalOut>(
+      { method: "POST", path: "/v1/rentals", body, idempotencyKey: true },
+      options,
+    );
+  }
+
+  /** Get a rental. `GET /v1/rentals/{id}` */
+  get(id: string, options?: RequestOptions): Promise<models.RentalOut> {
+    return this.transport.request<models.RentalOut>({ method: "GET", path: path`/v1/rentals/${id}` }, options);
+  }
+
+  /**
+   * Change a rental's channels. The difference for the rest of the paid month is charged or refunded, by days. `PATCH
+   * /v1/rentals/{id}`
+   */
+  update(id: string, body: models.RentalUpdate, options?: RequestOptions): Promise<models.RentalOut> {
+    return this.transport.request<models.RentalOut>({ method: "PATCH", path: path`/v1/rentals/${id}`, body }, options);
+  }
+
+  /**
+   * Give a rental up. A live number goes at the end of the paid month. One that is not there yet is refunded. `DELETE
+   * /v1/rentals/{id}`
+   */
+  delete(id: string, options?: RequestOptions): Promise<void> {
+    return this.transport.request<void>({ method: "DELETE", path: path`/v1/rentals/${id}` }, options);
+  }
+
+  /** Pay a rental's first month. `POST /v1/rentals/{id}/pay` */
+  pay(id: string, options?: RequestOptions): Promise<models.RentalOut> {
+    return this.transport.request<models.RentalOut>({ method: "POST", path: path`/v1/rentals/${id}/pay` }, options);
+  }
+
+  /**
+   * Set fields and documents. Documents replace those with the same names; what is complete goes to review. `PUT
+   * /v1/rentals/{id}/kyc`
+   */
+  setKyc(id: string, body: models.KycIn, options?: RequestOptions): Promise<models.RentalOut> {
+    return this.transport.request<models.RentalOut>(
+      { method: "PUT", path: path`/v1/rentals/${id}/kyc`, body },
+      options,
+    );
+  }
+
+  /** Keep a rental after all. Takes back that it was given up, until its month ends. `POST /v1/rentals/{id}/resume` */
+  resume(id: string, options?: RequestOptions): Promise<models.RentalOut> {
+    return this.transport.request<models.RentalOut>({ method: "POST", path: path`/v1/rentals/${id}/resume` }, options);
   }
 }
 
@@ -984,6 +1117,7 @@ export class Resources {
   readonly recordings: Recordings;
   readonly billing: Billing;
   readonly plans: Plans;
+  readonly rentals: Rentals;
   readonly webhooks: Webhooks;
   readonly voyloml: Voyloml;
   readonly workspaces: Workspaces;
@@ -1002,6 +1136,7 @@ export class Resources {
     this.recordings = new Recordings(transport);
     this.billing = new Billing(transport);
     this.plans = new Plans(transport);
+    this.rentals = new Rentals(transport);
     this.webhooks = new Webhooks(transport);
     this.voyloml = new Voyloml(transport);
     this.workspaces = new Workspaces(transport);

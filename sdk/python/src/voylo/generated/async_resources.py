@@ -1145,12 +1145,41 @@ class AsyncBilling(AsyncResource):
         answer: models.BillingOut = await self._transport.request(request, models.BillingOut, options)
         return answer
 
+    async def plan(self, *, plan_id: str, options: RequestOptions | None = None) -> models.PlanChangeOut:
+        """Go over to another plan.
+
+        The first plan and a dearer one begin at once and are charged for what is left of the period, by days;
+        a cheaper one begins with the next period.
+
+        `POST /v1/billing/plan`
+        """
+        request = Request("POST", "/v1/billing/plan", body=encode(models.PlanChoice, {"plan_id": plan_id}))
+        answer: models.PlanChangeOut = await self._transport.request(request, models.PlanChangeOut, options)
+        return answer
+
     async def get_wallet(self, *, options: RequestOptions | None = None) -> models.WalletOut:
         """Get the wallet.
 
         `GET /v1/billing/wallet`
         """
         request = Request("GET", "/v1/billing/wallet")
+        answer: models.WalletOut = await self._transport.request(request, models.WalletOut, options)
+        return answer
+
+    async def set_wallet(
+        self, *, low_balance_threshold: str | Unset | None = UNSET, options: RequestOptions | None = None
+    ) -> models.WalletOut:
+        """Be told of a low balance.
+
+        The event `wallet.low` comes each time the balance falls below the threshold.
+
+        `PATCH /v1/billing/wallet`
+        """
+        request = Request(
+            "PATCH",
+            "/v1/billing/wallet",
+            body=encode(models.WalletUpdate, {"low_balance_threshold": low_balance_threshold}),
+        )
         answer: models.WalletOut = await self._transport.request(request, models.WalletOut, options)
         return answer
 
@@ -1204,6 +1233,39 @@ class AsyncBilling(AsyncResource):
         answer: models.UsageOut = await self._transport.request(request, models.UsageOut, options)
         return answer
 
+    def list_invoices(
+        self, *, page: int | Unset = UNSET, limit: int | Unset = UNSET, options: RequestOptions | None = None
+    ) -> AsyncItems[models.InvoiceOut]:
+        """List invoices.
+
+        One for each period of the account in which something was charged, the newest first.
+
+        `GET /v1/billing/invoices`
+
+        page: Counts from 1. 1 or more. Default: 1
+        limit: Larger values than 100 count as that. 1 or more. Default: 10
+        """
+        request = Request("GET", "/v1/billing/invoices", query={"page": page, "limit": limit})
+        return AsyncItems(self._transport, request, models.InvoiceOut, options)
+
+    async def get_invoice(self, invoice_id: str, *, options: RequestOptions | None = None) -> models.InvoiceOut:
+        """Get an invoice.
+
+        `GET /v1/billing/invoices/{id}`
+        """
+        request = Request("GET", path("/v1/billing/invoices/{}", invoice_id))
+        answer: models.InvoiceOut = await self._transport.request(request, models.InvoiceOut, options)
+        return answer
+
+    async def get_invoices_pdf(self, invoice_id: str, *, options: RequestOptions | None = None) -> bytes:
+        """Get an invoice as PDF.
+
+        `GET /v1/billing/invoices/{id}/pdf`
+        """
+        request = Request("GET", path("/v1/billing/invoices/{}/pdf", invoice_id))
+        answer: bytes = await self._transport.request(request, bytes, options)
+        return answer
+
 
 class AsyncPlans(AsyncResource):
     """`client.plans`."""
@@ -1228,6 +1290,147 @@ class AsyncPlans(AsyncResource):
         """
         request = Request("GET", path("/v1/plans/{}", plan_id))
         answer: models.PlanOut = await self._transport.request(request, models.PlanOut, options)
+        return answer
+
+
+class AsyncRentals(AsyncResource):
+    """`client.rentals`."""
+
+    async def list_countries(self, *, options: RequestOptions | None = None) -> builtins.list[models.CountryOut]:
+        """List countries with numbers for rent.
+
+        With their prices, and what they want to know of whoever rents a number there.
+
+        `GET /v1/rentals/countries`
+        """
+        request = Request("GET", "/v1/rentals/countries")
+        answer: builtins.list[models.CountryOut] = await self._transport.request(
+            request, builtins.list[models.CountryOut], options
+        )
+        return answer
+
+    def list(
+        self,
+        *,
+        page: int | Unset = UNSET,
+        limit: int | Unset = UNSET,
+        status: Literal["draft", "pending_payment", "in_review", "changes_requested", "active", "rejected", "canceled"]
+        | Unset = UNSET,
+        options: RequestOptions | None = None,
+    ) -> AsyncItems[models.RentalOut]:
+        """List rentals.
+
+        `GET /v1/rentals`
+
+        page: Counts from 1. 1 or more. Default: 1
+        limit: Larger values than 100 count as that. 1 or more. Default: 10
+        """
+        request = Request("GET", "/v1/rentals", query={"page": page, "limit": limit, "status": status})
+        return AsyncItems(self._transport, request, models.RentalOut, options)
+
+    async def create(
+        self,
+        *,
+        country: str,
+        channels: int,
+        area_code: str | Unset | None = UNSET,
+        kyc: models.KycIn | Unset | None = UNSET,
+        options: RequestOptions | None = None,
+    ) -> models.RentalOut:
+        """Rent a number.
+
+        The first month is paid from the wallet at once. Where that does not cover it the answer is 402 with a
+        `rentalId`: the rental waits, and `POST /v1/rentals/{id}/pay` tries again.
+
+        `POST /v1/rentals`
+
+        channels: 1 to 1000
+        """
+        request = Request(
+            "POST",
+            "/v1/rentals",
+            body=encode(
+                models.RentalCreate, {"country": country, "channels": channels, "area_code": area_code, "kyc": kyc}
+            ),
+            keyed=True,
+        )
+        answer: models.RentalOut = await self._transport.request(request, models.RentalOut, options)
+        return answer
+
+    async def get(self, rental_id: str, *, options: RequestOptions | None = None) -> models.RentalOut:
+        """Get a rental.
+
+        `GET /v1/rentals/{id}`
+        """
+        request = Request("GET", path("/v1/rentals/{}", rental_id))
+        answer: models.RentalOut = await self._transport.request(request, models.RentalOut, options)
+        return answer
+
+    async def update(self, rental_id: str, *, channels: int, options: RequestOptions | None = None) -> models.RentalOut:
+        """Change a rental's channels.
+
+        The difference for the rest of the paid month is charged or refunded, by days.
+
+        `PATCH /v1/rentals/{id}`
+
+        channels: 1 to 1000
+        """
+        request = Request(
+            "PATCH", path("/v1/rentals/{}", rental_id), body=encode(models.RentalUpdate, {"channels": channels})
+        )
+        answer: models.RentalOut = await self._transport.request(request, models.RentalOut, options)
+        return answer
+
+    async def delete(self, rental_id: str, *, options: RequestOptions | None = None) -> None:
+        """Give a rental up.
+
+        A live number goes at the end of the paid month. One that is not there yet is refunded.
+
+        `DELETE /v1/rentals/{id}`
+        """
+        request = Request("DELETE", path("/v1/rentals/{}", rental_id))
+        await self._transport.request(request, None, options)
+
+    async def pay(self, rental_id: str, *, options: RequestOptions | None = None) -> models.RentalOut:
+        """Pay a rental's first month.
+
+        `POST /v1/rentals/{id}/pay`
+        """
+        request = Request("POST", path("/v1/rentals/{}/pay", rental_id))
+        answer: models.RentalOut = await self._transport.request(request, models.RentalOut, options)
+        return answer
+
+    async def set_kyc(
+        self,
+        rental_id: str,
+        *,
+        fields: Mapping[str, Any] | Unset = UNSET,
+        documents: Sequence[models.DocumentIn] | Unset = UNSET,
+        options: RequestOptions | None = None,
+    ) -> models.RentalOut:
+        """Set fields and documents.
+
+        Documents replace those with the same names; what is complete goes to review.
+
+        `PUT /v1/rentals/{id}/kyc`
+        """
+        request = Request(
+            "PUT",
+            path("/v1/rentals/{}/kyc", rental_id),
+            body=encode(models.KycIn, {"fields": fields, "documents": documents}),
+        )
+        answer: models.RentalOut = await self._transport.request(request, models.RentalOut, options)
+        return answer
+
+    async def resume(self, rental_id: str, *, options: RequestOptions | None = None) -> models.RentalOut:
+        """Keep a rental after all.
+
+        Takes back that it was given up, until its month ends.
+
+        `POST /v1/rentals/{id}/resume`
+        """
+        request = Request("POST", path("/v1/rentals/{}/resume", rental_id))
+        answer: models.RentalOut = await self._transport.request(request, models.RentalOut, options)
         return answer
 
 
@@ -1811,6 +2014,7 @@ class AsyncResources:
         self.recordings = AsyncRecordings(transport)
         self.billing = AsyncBilling(transport)
         self.plans = AsyncPlans(transport)
+        self.rentals = AsyncRentals(transport)
         self.webhooks = AsyncWebhooks(transport)
         self.voyloml = AsyncVoyloml(transport)
         self.workspaces = AsyncWorkspaces(transport)

@@ -356,6 +356,20 @@ Code: TypeAlias = Literal[
 """What a diagnostic is about; the names are contract §10.9's."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountryOut:
+    """A country with numbers for rent; prices are of a month, rates of a minute."""
+
+    country: str
+    name: str
+    did_price: str
+    channel_price: str
+    local_rate: str
+    international_rate: str
+    currency: str
+    kyc: KycSpecOut
+
+
 class CredentialsIn(TypedDict, total=False):
     """What the carrier shall be challenged for; what is absent is generated."""
 
@@ -443,6 +457,27 @@ class DirectionUpdate(TypedDict, total=False):
     outbound_enabled: bool
     inbound: bool
     outbound: bool
+
+
+class DocumentIn(TypedDict):
+    """A document; its content must be what `contentType` says."""
+
+    name: str
+    filename: str
+    content_type: Literal["application/pdf", "image/jpeg", "image/png"]
+    data_base64: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentOut:
+    """A document that is there."""
+
+    id: str
+    name: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    created_at: str
 
 
 class FailoverIn(TypedDict, total=False):
@@ -623,6 +658,58 @@ class InvitationOut:
     role: Literal["owner", "admin", "developer", "billing", "viewer"]
     created_at: str
     expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceLineOut:
+    """A line; `minutes` are those of calls, refunds are below 0."""
+
+    type: Literal["plan", "rental", "call", "refund"]
+    description: str
+    quantity: int
+    minutes: int | None
+    amount: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceOut:
+    """What the account was charged in a period; everything on it is paid from the wallet."""
+
+    id: str
+    number: str
+    period_start: str
+    period_end: str
+    total: str
+    currency: str
+    status: Literal["paid"]
+    seller: dict[str, str]
+    customer: dict[str, str]
+    lines: list[InvoiceLineOut]
+    issued_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KycFieldOut:
+    """Something that the country asks for."""
+
+    name: str
+    label: str
+    required: bool
+
+
+class KycIn(TypedDict, total=False):
+    """Answers to what the country asks for."""
+
+    fields: Mapping[str, Any]
+    documents: Sequence[DocumentIn]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KycSpecOut:
+    """What the country asks for."""
+
+    fields: list[KycFieldOut]
+    documents: list[KycFieldOut]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -880,6 +967,28 @@ class PendingCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChangeOut:
+    """The account's billing after a choice of plan; `nextPlan` is that of the next period, null for the same."""
+
+    account_id: str
+    plan: PlanOut | None
+    period_start: str
+    period_end: str
+    minutes_included: int
+    minutes_used: int
+    wallet: WalletShown
+    rentals: RentalsShown
+    charged: str
+    next_plan: PlanOut | None
+
+
+class PlanChoice(TypedDict):
+    """The plan to go over to."""
+
+    plan_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOut:
     """A plan; `maxWorkspaces` null is no bound."""
 
@@ -905,6 +1014,59 @@ class RecordingOut:
     size_bytes: int
     created_at: str
     url: str
+
+
+class RentalCreateRequired(TypedDict):
+    """What RentalCreate cannot be without."""
+
+    country: str
+    channels: int
+    """1 to 1000."""
+
+
+class RentalCreate(RentalCreateRequired, total=False):
+    """What to rent."""
+
+    area_code: str | None
+    kyc: KycIn | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RentalKycOut:
+    """The answers that are there, and the names of those that are missing."""
+
+    fields: dict[str, str]
+    documents: list[DocumentOut]
+    missing: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RentalOut:
+    """A rental; `note` is what the operator said last, `numberId` and the period are there once it is live."""
+
+    id: str
+    country: str
+    area_code: str | None
+    channels: int
+    status: Literal["draft", "pending_payment", "in_review", "changes_requested", "active", "rejected", "canceled"]
+    monthly_price: str
+    currency: str
+    kyc: RentalKycOut
+    note: str | None
+    number_id: str | None
+    e164: str | None
+    period_start: str | None
+    period_end: str | None
+    released_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class RentalUpdate(TypedDict):
+    """What to change."""
+
+    channels: int
+    """1 to 1000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1051,12 +1213,13 @@ class TopUpCreate(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopUpOut:
-    """A top-up; the money is in the wallet once it is `settled`."""
+    """A top-up; the money is in the wallet once it is `settled`, which `paymentUrl` is for if there is one."""
 
     id: str
     amount: str
     currency: str
     status: Literal["pending", "settled"]
+    payment_url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1176,6 +1339,12 @@ class WalletShown:
     balance: str
     reserved: str
     currency: str
+
+
+class WalletUpdate(TypedDict, total=False):
+    """What to change of the wallet; null is no threshold."""
+
+    low_balance_threshold: str | None
 
 
 class WebhookCreateRequired(TypedDict):

@@ -180,6 +180,8 @@ class BillingOut(Output):
 class PlanChoice(Input):
     """The plan to go over to."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"planId": "7d444840-9dc0-41d1-b245-5ffdce74fad2"}]})
+
     plan_id: Uuid
 
 
@@ -198,6 +200,8 @@ class PlanChangeOut(BillingOut):
 
 class WalletUpdate(Input):
     """What to change of the wallet; null is no threshold."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"lowBalanceThreshold": "10.0000"}]})
 
     low_balance_threshold: NotNegativeMoney | None = None
 

@@ -88,6 +88,8 @@ class RentalCreate(Input):
 class RentalUpdate(Input):
     """What to change."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"channels": 4}]})
+
     channels: Channels
 
 
@@ -100,11 +102,15 @@ class RentalQuery(PageQuery):
 class RentalApproval(Input):
     """The number of an approved rental."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"e164": "+97142345678"}]})
+
     e164: PhoneNumber
 
 
 class RentalNote(Input):
     """Why; the customer sees it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "The trade licence has expired"}]})
 
     note: Note
 

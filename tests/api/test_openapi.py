@@ -101,8 +101,11 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         schema = shown["requestBody"]["content"][JSON]["schema"]
         reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
         model = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
-        if shown["operationId"] in {"setNumberDestination", "createNumber", "createCall", "redirectCall"}:
+        if shown["operationId"] in {"setNumberDestination", "createNumber", "createCall", "redirectCall", "choosePlan"}:
             continue  # needs an id that exists; is the same as another
+        if "/rentals" in name:
+            jsonschema.validate(model["examples"][0], model | {"components": document["components"]})
+            continue  # needs a price book, and a rental in the state for it: tests/api/test_rentals.py
         method, path = name.split()
         path = path.format(id=created[path.partition("/{")[0].rpartition("/")[2]]["id"]) if "{" in path else path
         for example in model["examples"]:

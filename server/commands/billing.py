@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from engine.billing.accounts import Billing
 from engine.billing.money import parse_money
 from engine.billing.prices import PriceBook
-from engine.errors import EngineError, ValidationFailed
+from engine.errors import ValidationFailed
 from engine.model import money, timestamp
-from engine.store import Store
 from engine.store.ledger import Transaction
 from server.commands.accounts import print_table
-from server.commands.console import FAILED, WRONG_USAGE, leave, log_quietly, print_json, read_config
+from server.commands.console import FAILED, WRONG_USAGE, leave, print_json
+from server.commands.operator import run_as_operator
 from server.prices import PriceFileError, read_price_book
 
 
 def import_prices(config_file: Path | None, file: Path, *, as_json: bool) -> None:
-    """Store the price book of a TOML file in place of the one before; complain about every wrong line."""
+    """Store the price book of a file in place of the one before; complain about every wrong line."""
     try:
         book = read_price_book(file)
     except PriceFileError as error:
@@ -62,11 +61,11 @@ def list_topups(config_file: Path | None, *, as_json: bool) -> None:
     _run(config_file, work)
 
 
-def settle_topup(config_file: Path | None, topup_id: str, *, as_json: bool) -> None:
+def settle_topup(config_file: Path | None, topup_id: str, reference: str | None, *, as_json: bool) -> None:
     """Put the money of a top-up into its wallet; a second time changes nothing."""
 
     async def work(billing: Billing) -> None:
-        _print_transaction(await billing.settle(topup_id), as_json=as_json)
+        _print_transaction(await billing.settle(topup_id, reference), as_json=as_json)
 
     _run(config_file, work)
 
@@ -124,25 +123,7 @@ def check_ledger(config_file: Path | None, *, as_json: bool) -> None:
 
 
 def _run(config_file: Path | None, work: Callable[[Billing], Awaitable[None]]) -> None:
-    config = read_config(config_file)
-    log_quietly(config)
-    file = config.database_file
-    if file is not None and not file.exists():
-        leave(FAILED, [f"there is no database at {file}: `voylo init` or `voylo serve` makes it"])
-
-    async def run() -> None:
-        store = await Store.open(config.database_url)
-        try:
-            await work(Billing(store))
-        finally:
-            await store.close()
-
-    try:
-        asyncio.run(run())
-    except ValidationFailed as error:
-        leave(WRONG_USAGE, [f"{wrong.field}: {wrong.message}" for wrong in error.errors])
-    except EngineError as error:
-        leave(FAILED, [error.message])
+    run_as_operator(config_file, lambda operator: work(operator.billing))
 
 
 def _print_transaction(transaction: Transaction, *, as_json: bool) -> None:

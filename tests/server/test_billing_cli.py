@@ -87,3 +87,61 @@ def test_a_ledger_that_somebody_changed_is_found(voylo: Any, tmp_path: Path) -> 
         connection.execute("UPDATE wallets SET balance = 999")
     connection.close()
     assert f"wallet of {account_id} says 0.0999, its entries 5.0000" in voylo("admin", "ledger", "check", status=1)
+
+
+def test_a_rental_is_reviewed_and_gets_its_number(voylo: Any, tmp_path: Path) -> None:
+    voylo("admin", "prices", "import", str(EXAMPLE.with_suffix(".csv")))
+    account_id, rental_id = account_of(tmp_path), "9b8a7c6d-5e4f-4a2b-9c0d-9e8f7a6b5c4d"
+    with sqlite3.connect(tmp_path / "data" / "voylo.db") as connection:
+        (workspace_id,) = connection.execute("SELECT id FROM workspaces").fetchone()
+        connection.execute(
+            "INSERT INTO rentals (id, account_id, workspace_id, country, channels, status, did_price, channel_price,"
+            " paid, fields, created_at, updated_at) VALUES (?, ?, ?, 'AE', 2, 'in_review', 60000, 120000, 0,"
+            ' \'{"companyName":"Example Ltd"}\', 0, 0)',
+            (rental_id, account_id, workspace_id),
+        )
+    connection.close()
+    assert rental_id in voylo("admin", "rentals", "list", "--status", "in_review")
+    assert "companyName: Example Ltd" in voylo("admin", "rentals", "show", rental_id)
+    asked = voylo("admin", "rentals", "request-changes", rental_id, "--note", "Another passport")
+    assert "changes_requested" in asked
+    assert "Another passport" in asked
+    assert "not possible" in voylo("admin", "rentals", "approve", rental_id, "+97142345678", status=1)
+    with sqlite3.connect(tmp_path / "data" / "voylo.db") as connection:
+        connection.execute("UPDATE rentals SET status = 'in_review'")
+    connection.close()
+    approved = json.loads(voylo("admin", "rentals", "approve", rental_id, "+971 4 234 5678", "--json"))
+    assert (approved["status"], approved["e164"], approved["monthlyPrice"]) == ("active", "+97142345678", "30.0000")
+    assert "not possible" in voylo("admin", "rentals", "reject", rental_id, "--note", "x", status=1)
+    assert "Rental not found" in voylo("admin", "rentals", "show", "x", status=1)
+    assert "must be one of" in voylo("admin", "rentals", "list", "--status", "lost", status=2)
+
+
+def test_the_details_of_an_account_are_set(voylo: Any, tmp_path: Path) -> None:
+    account_id = account_of(tmp_path)
+    options = ("--timezone", "Africa/Cairo", "--name", "Customer SAE", "--tax-id", "1-2-3")
+    shown = json.loads(voylo("admin", "account", "set", account_id, *options, "--json"))
+    assert shown == {
+        "accountId": account_id,
+        "timezone": "Africa/Cairo",
+        "customer": {"name": "Customer SAE", "taxId": "1-2-3"},
+    }
+    shown = json.loads(voylo("admin", "account", "set", account_id, "--tax-id", "", "--json"))
+    assert (shown["timezone"], shown["customer"]) == ("Africa/Cairo", {"name": "Customer SAE"})
+    assert "IANA" in voylo("admin", "account", "set", account_id, "--timezone", "Moon/Crater", status=2)
+
+
+def test_a_wrong_line_of_a_csv_file_is_named(voylo: Any, tmp_path: Path) -> None:
+    example = EXAMPLE.with_suffix(".csv").read_text()
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text(example.replace("19.0000", "nineteen"))
+    assert "wrong.csv:3: plans.starter.monthly_price must be a price" in voylo(
+        "admin", "prices", "import", str(wrong), status=2
+    )
+    wrong.write_text(example + "rate,AE,,,,,,,,,,,,,+44,0.0280,\n")
+    line = len(example.splitlines()) + 1
+    assert f"wrong.csv:{line}: countries.AE.rates.+44 is there twice, first in line 7" in voylo(
+        "admin", "prices", "import", str(wrong), status=2
+    )
+    wrong.write_text(example + "rate,AE,,,,,,,,,,,,,,0.0280,\n")
+    assert f"wrong.csv:{line}: prefix is missing" in voylo("admin", "prices", "import", str(wrong), status=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from api.operation import Operation
 from engine.model import CallOutcome
 from tests.api.client import Api, error
 from tests.api.test_recordings import a_recording
-from tests.engine.opened import a_call
+from tests.engine.billing.book import BOOK
+from tests.engine.opened import a_call, opened
 
 # Plans are the server's, the same for everybody; the operator belongs to no workspace.
 WITH_ID = [
@@ -33,7 +36,19 @@ NAMES = {
     "/v1/api-keys": "API key",
     "/v1/workspaces": "Workspace",
     "/v1/webhooks": "Webhook",
+    "/v1/rentals": "Rental",
+    "/v1/billing/invoices": "Invoice",
 }
+
+OF_ACCOUNTS = {"/v1/rentals", "/v1/billing/invoices"}
+"""What all workspaces of an account have together: foreign to those of another account."""
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    """An engine that charges, for there to be an invoice."""
+    async with opened(tmp_path, charging=True) as engine:
+        yield Api(engine)
 
 
 async def everything(api: Api) -> dict[str, dict[str, str]]:
@@ -48,6 +63,7 @@ async def everything(api: Api) -> dict[str, dict[str, str]]:
     finished = (await api.get(f"/v1/applications/{application['id']}/deliveries")).body["data"]
     invited = await api.post("/v1/members/invitations", {"email": "new@customer.example", "role": "viewer"})
     key = await api.post("/v1/api-keys", {"name": "ci"})
+    rental, invoice = await a_rental_and_an_invoice(api)
     members = await api.get("/v1/members")
     return {
         "/v1/applications": {"id": application["id"], "deliveryId": finished[0]["id"]},
@@ -62,7 +78,23 @@ async def everything(api: Api) -> dict[str, dict[str, str]]:
         "/v1/members": {"id": members.body["data"][0]["id"]},
         "/v1/api-keys": {"id": key.body["id"]},
         "/v1/workspaces": {"id": api.engine.workspace_id},
+        "/v1/rentals": {"id": rental},
+        "/v1/billing/invoices": {"id": invoice},
     }
+
+
+async def a_rental_and_an_invoice(api: Api) -> tuple[str, str]:
+    """The ids of a rental, and of the invoice that its first month is on."""
+    await api.engine.billing.import_prices(BOOK)
+    account_id = (await api.get("/v1/workspaces")).body[0]["accountId"]
+    await api.engine.billing.adjust(account_id, 1_000_000, "paid")
+    rented = await api.post("/v1/rentals", {"country": "AE", "channels": 2})
+    assert rented.status == 201, rented.body
+    await api.engine.invoices.run(api.engine.clock())
+    api.engine.clock.advance(days=40)
+    await api.engine.invoices.run(api.engine.clock())
+    invoices = (await api.get("/v1/billing/invoices")).body["data"]
+    return rented.body["id"], invoices[0]["id"]
 
 
 async def state(api: Api) -> list[Any]:
@@ -90,7 +122,7 @@ async def test_what_another_workspace_owns_is_not_found_and_stays_as_it_is(api: 
     before = await state(api)
     _, other_key = await api.engine.other_workspace()
     options: dict[str, Any] = {"key": other_key}
-    if operation.access == "account":
+    if operation.access == "account" or collection_of(operation) in OF_ACCOUNTS:
         options = await of_another_account(api)
     answer = await api.call(operation.method, path, body, **options)
     assert tuple(answer) == (404, error(404, "Not Found", f"{NAMES[collection_of(operation)]} not found"))

@@ -106,6 +106,8 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         if "/rentals" in name:
             jsonschema.validate(model["examples"][0], model | {"components": document["components"]})
             continue  # needs a price book, and a rental in the state for it: tests/api/test_rentals.py
+        if "/topups/" in name:
+            continue  # likewise: tests/api/test_billing.py
         method, path = name.split()
         path = path.format(id=created[path.partition("/{")[0].rpartition("/")[2]]["id"]) if "{" in path else path
         for example in model["examples"]:

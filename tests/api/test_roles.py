@@ -31,7 +31,16 @@ OTHERWISE: dict[str, tuple[set[Any], set[Any]]] = {
     "getWallet": (EVERYBODY - {"developer"}, EVERYBODY - {"developer"}),
     "listTransactions": (EVERYBODY - {"developer"}, EVERYBODY - {"developer"}),
     "getUsage": (EVERYBODY - {"developer"}, EVERYBODY - {"developer"}),
-    "createTopUp": ({"owner", "billing"}, {"owner", "billing"}),
+    **dict.fromkeys(
+        ("getInvoice", "getInvoicePdf", "listInvoices"), (EVERYBODY - {"developer"}, EVERYBODY - {"developer"})
+    ),
+    **dict.fromkeys(
+        (
+            *("createTopUp", "choosePlan", "updateWallet", "createRental", "payRental", "putRentalKyc"),
+            *("updateRental", "deleteRental", "resumeRental"),
+        ),
+        ({"owner", "billing"}, {"owner", "billing"}),
+    ),
     "createWorkspace": (NOBODY, {"owner"}),
     "updateWorkspace": (NOBODY, {"owner"}),
     "deleteWorkspace": (NOBODY, {"owner"}),

@@ -32,9 +32,10 @@ from media.kernel import constants as c
 from media.kernel.addresses import address_text, ip_address
 from media.kernel.core import MediaCore
 from media.kernel.keys import Keyring, SrtpError
+from media.kernel.libopus import OpusMemory, OpusSending
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
-from media.kernel.stream import StreamError, StreamParameters, start_arguments
+from media.kernel.stream import OPUS, StreamError, StreamParameters, start_arguments
 from media.kernel.tape import TapeReader, Tapes
 from media.live import LiveSource
 from media.prompt import PromptAudio
@@ -106,6 +107,7 @@ class MediaSession:
         self._source_start = 0
         self._groups = 0
         self._keyring = Keyring()
+        self._opus = OpusMemory()
         self._closing: asyncio.Future[SessionStatistics] | None = None
         random = os.urandom(10)
         # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random. The sequence number in its lower half: it
@@ -154,11 +156,13 @@ class MediaSession:
             contexts = self._keyring.use(parameters.srtp)
         except SrtpError as error:
             raise StreamError(f"srtp: {error}") from error
+        states = self._opus.use((parameters.opus or OpusSending()) if parameters.codec == OPUS else None)
         self.parameters = parameters
         # In one step, so that no frame goes out half changed, and the first one carries what was queued before.
         self._core.push(
             [
-                *self._playlist.use_codec(parameters.codec),
+                *self._playlist.use_codec(parameters.inner_codec),
+                *([] if states is None else [(c.COMMAND_OPUS, self.slot, self.generation, *states)]),
                 (c.COMMAND_START, self.slot, self.generation, *arguments, *contexts),
                 *self._playlist.take_waiting(),
             ]
@@ -167,8 +171,8 @@ class MediaSession:
 
     async def prepare(self, audio: PromptAudio) -> None:
         """Encode audio for the session's codec before it is played, on another thread where that takes long."""
-        if self.parameters is not None and audio.slow_to_encode(self.parameters.codec):
-            await asyncio.to_thread(audio.encoded, self.parameters.codec)
+        if self.parameters is not None and audio.slow_to_encode(self.parameters.inner_codec):
+            await asyncio.to_thread(audio.encoded, self.parameters.inner_codec)
 
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:
         """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
@@ -374,6 +378,7 @@ class MediaSession:
             self._source.close()
         self._forget_room()
         self._keyring.close()
+        self._opus.release()
         statistics = read_session(self._row, self.generation)
         for sock in self._sockets:
             sock.close()

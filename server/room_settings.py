@@ -13,6 +13,7 @@ from engine.http_recogniser import HttpRecogniser
 from engine.limits import Limits
 from engine.websocket import WebSocketClient
 from media import (
+    SPOKEN_CODECS,
     AudioDecoder,
     AudioLimits,
     EmbeddedSpeech,
@@ -30,9 +31,6 @@ from sip import MessageLimits, TlsConfig, UserAgentConfig
 from sip.sdp import codecs_named
 
 logger = structlog.get_logger(__name__)
-
-SPOKEN_CODECS = frozenset({"PCMU", "PCMA", "G722"})
-"""What the media plane speaks; other configured codecs are not offered."""
 
 
 class SettingError(ValueError):

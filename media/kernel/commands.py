@@ -23,6 +23,7 @@ from media.kernel.layout import (
 )
 from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
+from media.kernel.opus import use_opus
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
@@ -92,6 +93,10 @@ JOIN_FLAGS = 5
 TONE_ADDRESS = 3
 TONE_SAMPLES = 4
 
+# Opus, before the start that it is for; without addresses another codec follows:
+OPUS_DECODER = 3
+OPUS_ENCODER = 4
+
 # Live:
 LIVE_POSITION = 4
 
@@ -133,6 +138,7 @@ def _open(
     row.hears = -1
     row.room = -1
     row.packet_samples = c.TICK_SAMPLES
+    row.clock_steps = 1
     prepare_jitter(row)
     group = 0
     for other in range(1, c.GROUPS):
@@ -305,6 +311,9 @@ def _obey(
         return
     if kind == c.COMMAND_START:
         _start(row, core, command)
+    elif kind == c.COMMAND_OPUS:
+        reset_jitter(row)
+        use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER])
     elif kind == c.COMMAND_PLAY:
         if not append_item(
             row,

@@ -37,6 +37,9 @@ PCMA_SILENCE = 0xD5
 G722_SILENCE = 0xFC
 # What a coder or decoder remembers of its stream.
 CODEC_STATE_WORDS = 72
+# Opus is PCMU inside; its clock of 48 kHz takes six steps for one sample of ours. Packets hold up to 60 ms.
+OPUS_CLOCK_STEPS = 6
+OPUS_SAMPLES = 480
 COMFORT_NOISE = 13  # static payload type, RFC 3551 §6; RFC 3389
 
 PTIME_MIN_MS = 10
@@ -253,6 +256,7 @@ COMMAND_JOIN = 11
 COMMAND_LEAVE = 12
 COMMAND_LIVE = 13
 COMMAND_TAPE = 14
+COMMAND_OPUS = 15
 # The slot and generation of these are a room's.
 COMMAND_ROOM_OPEN = 32
 COMMAND_ROOM_TONE = 33

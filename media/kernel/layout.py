@@ -50,6 +50,11 @@ class SessionRow:
     timestamp_base: int
     marker_due: int
     packet_samples: int
+    # Of the stream's clock, to a sample at 8 kHz.
+    clock_steps: int
+    # libopus's states, 0 for another codec.
+    opus_decoder: int
+    opus_encoder: int
     pending_samples: int
     remote: Address
     remote_length: int
@@ -311,6 +316,7 @@ class CoreRow:
     packet: Annotated[Octets, (c.PACKET_BYTES,)]
     frame: Annotated[Octets, (c.TICK_SAMPLES,)]
     samples: Annotated[Samples, (c.TICK_SAMPLES,)]
+    speech: Annotated[Samples, (c.OPUS_SAMPLES,)]
     datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
     protected: Annotated[Octets, (c.DATAGRAM_BYTES,)]
 
@@ -371,6 +377,7 @@ CONTROLS_AT = _place(CoreRow, "controls")
 PACKET_AT = _place(CoreRow, "packet")
 FRAME_AT = _place(CoreRow, "frame")
 SAMPLES_AT = _place(CoreRow, "samples")
+SPEECH_AT = _place(CoreRow, "speech")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
 PROTECTED_AT = _place(CoreRow, "protected")
 SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")

@@ -13,6 +13,7 @@ from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
 from media.kernel.layout import FRAME_AT, OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, RoomRow, SessionRow, SocketRow
 from media.kernel.live import fill_live
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, fill_octets, sendto
+from media.kernel.opus import encode_packet
 from media.kernel.player import fill_audio, plays_nothing
 from media.kernel.record import tape_sent
 from media.kernel.ring import post_frame
@@ -26,7 +27,7 @@ _FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 @compiled
 def timestamp_at(row: SessionRow, tick: int) -> int:
     """Return the RTP timestamp of the frame that belongs to a tick."""
-    return (row.timestamp_base + tick * c.TICK_SAMPLES) & 0xFFFFFFFF
+    return (row.timestamp_base + tick * c.TICK_SAMPLES * row.clock_steps) & 0xFFFFFFFF
 
 
 @compiled
@@ -126,6 +127,11 @@ def send_tick(
     _tap_sent(row, core, tick, target)
     if whole:
         write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)
-        _send_packet(row, sock, core, c.RTP_HEADER_BYTES + c.TICK_SAMPLES)
+        octets = encode_packet(row, core) if row.opus_encoder else c.TICK_SAMPLES
+        if octets:
+            _send_packet(row, sock, core, c.RTP_HEADER_BYTES + octets)
+        else:
+            row.send_errors += 1
+            core.send_errors += 1
     else:
         _send_frames(row, sock, core, timestamp)

@@ -193,6 +193,7 @@ def parameters(audio: NegotiatedAudio) -> StreamParameters:
         receive_payload_type=audio.receive_payload_type,
         dtmf_send_pt=audio.dtmf_send_pt,
         dtmf_receive_pt=audio.dtmf_receive_pt,
+        dtmf_clock=audio.dtmf_clock,
     )
 
 

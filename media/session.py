@@ -163,6 +163,7 @@ class MediaSession:
             [
                 *self._playlist.use_codec(parameters.inner_codec),
                 *([] if states is None else [(c.COMMAND_OPUS, self.slot, self.generation, *states)]),
+                (c.COMMAND_INBAND, self.slot, self.generation, int(parameters.inband_keys)),
                 (c.COMMAND_START, self.slot, self.generation, *arguments, *contexts),
                 *self._playlist.take_waiting(),
             ]
@@ -213,9 +214,11 @@ class MediaSession:
     def send_digits(
         self, digits: str, *, duration_ms: int = c.DIGIT_DEFAULT_MS, gap_ms: int = c.GAP_DEFAULT_MS
     ) -> "asyncio.Future[bool]":
-        """Send keys as telephone events, `w` and `W` as pauses of 0.5 and 1 s, after those given before.
+        """Send keys as telephone events, as tones where none were negotiated, `w` and `W` as pauses of 0.5 and 1 s.
 
-        The result is whether all were sent: not where no payload type for events was negotiated, or sending is off.
+        They follow those given before.
+
+        The result is whether all were sent: not where sending is off.
         A key lasts from 100 ms to 5 s, a gap from 60 ms to 5 s, both rounded up to whole ticks. What plays is not
         heard meanwhile but goes on. Raises ValueError for what is no key.
         """
@@ -413,7 +416,7 @@ class MediaSession:
             self._playlist.ended(first, second, third)
         elif kind == c.EVENT_DIGIT_STARTED:
             self._playlist.key_down()
-            self._tell(DigitStarted(self, c.KEYS[first], when / c.NANOSECONDS))
+            self._tell(DigitStarted(self, c.KEYS[first], when / c.NANOSECONDS, inband=bool(second)))
         elif kind == c.EVENT_DIGIT_ENDED:
             self._tell(DigitEnded(self, c.KEYS[first], second, when / c.NANOSECONDS))
         elif kind == c.EVENT_LATCHED:

@@ -209,6 +209,8 @@ def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
         rtcp_mux=audio.rtcp_mux,
         srtp=_srtp_parameters(audio.srtp) if audio.srtp is not None else None,
         opus=_opus_sending(audio.codec) if audio.codec.name == OPUS.name else None,
+        # Contract §14.1: only where nothing else was negotiated.
+        inband_keys=audio.dtmf_receive_pt is None,
     )
 
 

@@ -9,6 +9,7 @@ from media.kernel.arrays import Words
 from media.kernel.bridge import start_hearing, stop_hearing
 from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
+from media.kernel.inband import listen_for_keys
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
 from media.kernel.layout import (
@@ -100,7 +101,7 @@ OPUS_ENCODER = 4
 # Live:
 LIVE_POSITION = 4
 
-# Stop, tap, a room's tap, live and close:
+# Stop, tap, a room's tap, live, in-band keys and close:
 ARGUMENT = 3
 
 
@@ -191,6 +192,7 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
         reset_codec(row.tap_decoder)
+        reset_codec(row.inband_decoder)
         reset_codec(row.tape_received_decoder)
         reset_codec(row.tape_sent_decoder)
     if row.sent_tapped and row.send_codec != command[START_CODEC]:
@@ -314,6 +316,8 @@ def _obey(
     elif kind == c.COMMAND_OPUS:
         reset_jitter(row)
         use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER])
+    elif kind == c.COMMAND_INBAND:
+        listen_for_keys(row, command[ARGUMENT])
     elif kind == c.COMMAND_PLAY:
         if not append_item(
             row,

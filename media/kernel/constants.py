@@ -62,12 +62,14 @@ RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 
-# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room it speaks in, a tape.
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room it speaks in, a tape,
+# keys that are looked for.
 
 TAPPED_LISTENER = 1
 TAPPED_BRIDGE = 2
 TAPPED_ROOM = 4
 TAPPED_RECORDER = 8
+TAPPED_KEYS = 16
 
 # Tapes: so many frames go round, 5 s; a tape's number and count share a word, which is published as a whole.
 TAPE_FRAMES = 250
@@ -257,6 +259,7 @@ COMMAND_LEAVE = 12
 COMMAND_LIVE = 13
 COMMAND_TAPE = 14
 COMMAND_OPUS = 15
+COMMAND_INBAND = 16
 # The slot and generation of these are a room's.
 COMMAND_ROOM_OPEN = 32
 COMMAND_ROOM_TONE = 33

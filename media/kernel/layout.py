@@ -164,6 +164,12 @@ class SessionRow:
     digits_payload_type: int
     digits_key: int
 
+    # The key that is heard in the audio (or -1), how long so far, what the last frame held and how many before it did.
+    inband_key: int
+    inband_ticks: int
+    inband_last: int
+    inband_frames: int
+
     # Things that happen once in a while.
     signalled: Address
     rtcp_signalled: Address
@@ -238,6 +244,8 @@ class SessionRow:
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    inband_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    inband_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     taped: Annotated[Words, (1,)]
     tape_received_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     tape_sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]

@@ -31,6 +31,7 @@ class StreamParameters:
     `rtcp_address` is the `a=rtcp` address, else the next port; `rtcp_mux` puts RTCP on the RTP port (RFC 5761).
     Opus has a clock of 48 kHz and is sent in packets of 20 ms, whatever `ptime` says, as
     the far end asked for in `opus`.
+    With `inband_keys` tones of keys are looked for in what is received; without `dtmf_send_pt` keys are sent as tones.
     With `srtp` both ways are SRTP and SRTCP, and nothing else is taken.
     """
 
@@ -49,6 +50,7 @@ class StreamParameters:
     rtcp_mux: bool = False
     srtp: SrtpParameters | None = None
     opus: OpusSending | None = None
+    inband_keys: bool = False
 
     @property
     def inner_codec(self) -> str:

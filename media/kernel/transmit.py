@@ -10,6 +10,7 @@ from media.kernel.bridge import fill_heard
 from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
+from media.kernel.inband import write_tones
 from media.kernel.layout import FRAME_AT, OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, RoomRow, SessionRow, SocketRow
 from media.kernel.live import fill_live
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, fill_octets, sendto
@@ -110,8 +111,10 @@ def send_tick(
         fill_audio(row, target)
     timestamp = timestamp_at(row, tick)
     if row.digits_phase != c.DIGITS_NONE:
-        if row.sending == 0 or row.digits_payload_type < 0:
+        if row.sending == 0:
             stop_digits(row)
+        elif row.digits_payload_type < 0:
+            write_tones(row, core, target)
         elif write_digits(row, core, timestamp):
             row.pending_samples = 0
             _tap_sent(row, core, tick, c.NONE)

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
         RtcpBye,
     )
     from media.kernel.keys import SRTP_SUITES, SrtpParameters
+    from media.kernel.libopus import OpusSending
     from media.kernel.playlist import Playback, PlaybackResult
     from media.kernel.ports import PortsExhausted
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
-    from media.kernel.stream import StreamError, StreamParameters
+    from media.kernel.stream import SPOKEN_CODECS, StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
     from media.live import LiveSource
     from media.machine import detect
@@ -66,10 +67,11 @@ _HOMES = {
         "RtcpBye",
     ),
     "media.kernel.keys": ("SRTP_SUITES", "SrtpParameters"),
+    "media.kernel.libopus": ("OpusSending",),
     "media.kernel.playlist": ("Playback", "PlaybackResult"),
     "media.kernel.ports": ("PortsExhausted",),
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
-    "media.kernel.stream": ("StreamError", "StreamParameters"),
+    "media.kernel.stream": ("SPOKEN_CODECS", "StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
     "media.machine": ("detect",),
     "media.live": ("LiveSource",),
@@ -102,6 +104,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "FRAME_SAMPLES",
     "L16_RATES",
+    "SPOKEN_CODECS",
     "SRTP_SUITES",
     "ActivityDetectors",
     "AudioDecoder",
@@ -123,6 +126,7 @@ __all__ = [
     "MediaTimeout",
     "NoRecogniser",
     "NoSpeech",
+    "OpusSending",
     "PlaneStatistics",
     "Playback",
     "PlaybackResult",

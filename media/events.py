@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DigitStarted:
-    """A key went down: "0" to "9", "*", "#", "A" to "D". Exactly once for each press."""
+    """A key went down: "0" to "9", "*", "#", "A" to "D". Exactly once for each press; `inband`: heard as tones."""
 
     session: MediaSession
     key: str
     at: float
+    inband: bool = False
 
 
 @dataclass(frozen=True, slots=True)

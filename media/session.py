@@ -32,9 +32,10 @@ from media.kernel import constants as c
 from media.kernel.addresses import address_text, ip_address
 from media.kernel.core import MediaCore
 from media.kernel.keys import Keyring, SrtpError
+from media.kernel.libopus import OpusMemory, OpusSending
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
-from media.kernel.stream import StreamError, StreamParameters, start_arguments
+from media.kernel.stream import OPUS, StreamError, StreamParameters, start_arguments
 from media.kernel.tape import TapeReader, Tapes
 from media.live import LiveSource
 from media.prompt import PromptAudio
@@ -106,6 +107,7 @@ class MediaSession:
         self._source_start = 0
         self._groups = 0
         self._keyring = Keyring()
+        self._opus = OpusMemory()
         self._closing: asyncio.Future[SessionStatistics] | None = None
         random = os.urandom(10)
         # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random. The sequence number in its lower half: it
@@ -154,11 +156,14 @@ class MediaSession:
             contexts = self._keyring.use(parameters.srtp)
         except SrtpError as error:
             raise StreamError(f"srtp: {error}") from error
+        states = self._opus.use((parameters.opus or OpusSending()) if parameters.codec == OPUS else None)
         self.parameters = parameters
         # In one step, so that no frame goes out half changed, and the first one carries what was queued before.
         self._core.push(
             [
-                *self._playlist.use_codec(parameters.codec),
+                *self._playlist.use_codec(parameters.inner_codec),
+                *([] if states is None else [(c.COMMAND_OPUS, self.slot, self.generation, *states)]),
+                (c.COMMAND_INBAND, self.slot, self.generation, int(parameters.inband_keys)),
                 (c.COMMAND_START, self.slot, self.generation, *arguments, *contexts),
                 *self._playlist.take_waiting(),
             ]
@@ -167,8 +172,8 @@ class MediaSession:
 
     async def prepare(self, audio: PromptAudio) -> None:
         """Encode audio for the session's codec before it is played, on another thread where that takes long."""
-        if self.parameters is not None and audio.slow_to_encode(self.parameters.codec):
-            await asyncio.to_thread(audio.encoded, self.parameters.codec)
+        if self.parameters is not None and audio.slow_to_encode(self.parameters.inner_codec):
+            await asyncio.to_thread(audio.encoded, self.parameters.inner_codec)
 
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:
         """Queue audio after everything queued before, without a gap; `loops` 0 repeats until stopped.
@@ -209,9 +214,11 @@ class MediaSession:
     def send_digits(
         self, digits: str, *, duration_ms: int = c.DIGIT_DEFAULT_MS, gap_ms: int = c.GAP_DEFAULT_MS
     ) -> "asyncio.Future[bool]":
-        """Send keys as telephone events, `w` and `W` as pauses of 0.5 and 1 s, after those given before.
+        """Send keys as telephone events, as tones where none were negotiated, `w` and `W` as pauses of 0.5 and 1 s.
 
-        The result is whether all were sent: not where no payload type for events was negotiated, or sending is off.
+        They follow those given before.
+
+        The result is whether all were sent: not where sending is off.
         A key lasts from 100 ms to 5 s, a gap from 60 ms to 5 s, both rounded up to whole ticks. What plays is not
         heard meanwhile but goes on. Raises ValueError for what is no key.
         """
@@ -374,6 +381,7 @@ class MediaSession:
             self._source.close()
         self._forget_room()
         self._keyring.close()
+        self._opus.release()
         statistics = read_session(self._row, self.generation)
         for sock in self._sockets:
             sock.close()
@@ -408,7 +416,7 @@ class MediaSession:
             self._playlist.ended(first, second, third)
         elif kind == c.EVENT_DIGIT_STARTED:
             self._playlist.key_down()
-            self._tell(DigitStarted(self, c.KEYS[first], when / c.NANOSECONDS))
+            self._tell(DigitStarted(self, c.KEYS[first], when / c.NANOSECONDS, inband=bool(second)))
         elif kind == c.EVENT_DIGIT_ENDED:
             self._tell(DigitEnded(self, c.KEYS[first], second, when / c.NANOSECONDS))
         elif kind == c.EVENT_LATCHED:

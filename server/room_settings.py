@@ -17,6 +17,7 @@ from engine.limits import Limits
 from engine.model import NumberSip, SipOutbound, SipTransport
 from engine.websocket import WebSocketClient
 from media import (
+    SPOKEN_CODECS,
     AudioDecoder,
     AudioLimits,
     EmbeddedSpeech,
@@ -34,9 +35,6 @@ from sip import MessageLimits, SipUri, TlsConfig, UserAgentConfig
 from sip.sdp import codecs_named
 
 logger = structlog.get_logger(__name__)
-
-SPOKEN_CODECS = frozenset({"PCMU", "PCMA", "G722"})
-"""What the media plane speaks; other configured codecs are not offered."""
 
 
 class SettingError(ValueError):

@@ -9,7 +9,7 @@ import ipaddress
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -18,6 +18,7 @@ from media import (
     MediaEvent,
     MediaPlane,
     MediaSession,
+    OpusSending,
     SessionStatistics,
     SrtpParameters,
     StreamError,
@@ -25,6 +26,7 @@ from media import (
 )
 from sip import Confirmed, IncomingCall, Offer, OfferAnswered, OutgoingCall, SipParseError
 from sip.sdp import (
+    OPUS,
     SUITES,
     Codec,
     LocalAudio,
@@ -36,6 +38,7 @@ from sip.sdp import (
     accept_answer,
     answer_offer,
     make_offer,
+    opus_parameters,
     parse_sdp,
     same_session,
 )
@@ -45,6 +48,9 @@ log = structlog.get_logger(__name__)
 # Warning codes of RFC 3261 §20.43
 INCOMPATIBLE_ADDRESS = 301
 MISCELLANEOUS = 399
+
+# What we like to receive (RFC 7587 §6.1): the media plane hears 4 kHz, and uses copies of what was lost.
+_OPUS_FMTP = "maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1"
 
 # In the order in which we offer them; of an offer the peer's order counts (RFC 4568 §5.1.2).
 _SUITES = tuple(suite for suite in SUITES if suite.name in SRTP_SUITES)
@@ -163,7 +169,7 @@ class AudioLeg(ABC):
         return LocalAudio(
             address=address,
             port=port,
-            codecs=self._settings.codecs,
+            codecs=tuple(_with_parameters(codec) for codec in self._settings.codecs),
             media_encryption=self._settings.media_encryption,
             srtp=_SUITES,
             session_id=secrets.randbits(31),
@@ -202,7 +208,19 @@ def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
         rtcp_address=audio.remote_rtcp,
         rtcp_mux=audio.rtcp_mux,
         srtp=_srtp_parameters(audio.srtp) if audio.srtp is not None else None,
+        opus=_opus_sending(audio.codec) if audio.codec.name == OPUS.name else None,
+        # Contract §14.1: only where nothing else was negotiated.
+        inband_keys=audio.dtmf_receive_pt is None,
     )
+
+
+def _with_parameters(codec: Codec) -> Codec:
+    return replace(codec, fmtp=_OPUS_FMTP) if codec == OPUS else codec
+
+
+def _opus_sending(codec: Codec) -> OpusSending:
+    wanted = opus_parameters(codec.fmtp)
+    return OpusSending(wanted.inband_fec, wanted.max_average_bitrate, wanted.constant_bitrate)
 
 
 def _srtp_parameters(keys: SrtpKeys) -> SrtpParameters:

@@ -461,7 +461,7 @@ class Call:
         """Events of the leg's audio session."""
         match event:
             case DigitStarted():
-                self._press(event.key, "event")
+                self._press(event.key, "inband" if event.inband else "event")
             case MediaTimeout() if self.answered and not self.leg.held:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)

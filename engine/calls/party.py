@@ -225,7 +225,7 @@ class DialledParty:
     def _on_media(self, leg: OutboundLeg, event: MediaEvent) -> None:
         match event:
             case DigitStarted():
-                self._press(leg, event.key, "event")
+                self._press(leg, event.key, "inband" if event.inband else "event")
             case MediaTimeout() if not leg.held:
                 self._lost(leg, outcome.MEDIA_TIMEOUT)
             case _:

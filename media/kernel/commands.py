@@ -9,6 +9,7 @@ from media.kernel.arrays import Words
 from media.kernel.bridge import start_hearing, stop_hearing
 from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
+from media.kernel.inband import listen_for_keys
 from media.kernel.jitter import prepare_jitter, reset_jitter
 from media.kernel.latch import AF_INET, expect_source, same_address, set_address
 from media.kernel.layout import (
@@ -23,6 +24,7 @@ from media.kernel.layout import (
 )
 from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
+from media.kernel.opus import use_opus
 from media.kernel.player import append_item, flush_items, recode_item
 from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
@@ -92,10 +94,14 @@ JOIN_FLAGS = 5
 TONE_ADDRESS = 3
 TONE_SAMPLES = 4
 
+# Opus, before the start that it is for; without addresses another codec follows:
+OPUS_DECODER = 3
+OPUS_ENCODER = 4
+
 # Live:
 LIVE_POSITION = 4
 
-# Stop, tap, a room's tap, live and close:
+# Stop, tap, a room's tap, live, in-band keys and close:
 ARGUMENT = 3
 
 
@@ -133,6 +139,7 @@ def _open(
     row.hears = -1
     row.room = -1
     row.packet_samples = c.TICK_SAMPLES
+    row.clock_steps = 1
     prepare_jitter(row)
     group = 0
     for other in range(1, c.GROUPS):
@@ -185,6 +192,7 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
         reset_codec(row.tap_decoder)
+        reset_codec(row.inband_decoder)
         reset_codec(row.tape_received_decoder)
         reset_codec(row.tape_sent_decoder)
     if row.sent_tapped and row.send_codec != command[START_CODEC]:
@@ -305,6 +313,11 @@ def _obey(
         return
     if kind == c.COMMAND_START:
         _start(row, core, command)
+    elif kind == c.COMMAND_OPUS:
+        reset_jitter(row)
+        use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER])
+    elif kind == c.COMMAND_INBAND:
+        listen_for_keys(row, command[ARGUMENT])
     elif kind == c.COMMAND_PLAY:
         if not append_item(
             row,

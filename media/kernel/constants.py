@@ -37,6 +37,9 @@ PCMA_SILENCE = 0xD5
 G722_SILENCE = 0xFC
 # What a coder or decoder remembers of its stream.
 CODEC_STATE_WORDS = 72
+# Opus is PCMU inside; its clock of 48 kHz takes six steps for one sample of ours. Packets hold up to 60 ms.
+OPUS_CLOCK_STEPS = 6
+OPUS_SAMPLES = 480
 COMFORT_NOISE = 13  # static payload type, RFC 3551 §6; RFC 3389
 
 PTIME_MIN_MS = 10
@@ -59,12 +62,14 @@ RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 
-# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room it speaks in, a tape.
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room it speaks in, a tape,
+# keys that are looked for.
 
 TAPPED_LISTENER = 1
 TAPPED_BRIDGE = 2
 TAPPED_ROOM = 4
 TAPPED_RECORDER = 8
+TAPPED_KEYS = 16
 
 # Tapes: so many frames go round, 5 s; a tape's number and count share a word, which is published as a whole.
 TAPE_FRAMES = 250
@@ -253,6 +258,8 @@ COMMAND_JOIN = 11
 COMMAND_LEAVE = 12
 COMMAND_LIVE = 13
 COMMAND_TAPE = 14
+COMMAND_OPUS = 15
+COMMAND_INBAND = 16
 # The slot and generation of these are a room's.
 COMMAND_ROOM_OPEN = 32
 COMMAND_ROOM_TONE = 33

@@ -71,7 +71,7 @@ class MediaCore:
         self._events: Words = self.row["events"]
         self._tap_heads: Words = self.row["tap_heads"]
         self._tap_frames: Samples = self.row["tap_frames"]
-        self._staged = np.zeros((c.ITEMS + 1, c.COMMAND_WORDS), np.int64)
+        self._staged = np.zeros((c.ITEMS + 3, c.COMMAND_WORDS), np.int64)
         self._taken = np.zeros((_EVENTS_AT_ONCE, c.EVENT_WORDS), np.int64)
         self._waiting: deque[list[Command]] = deque()
         self._retry: asyncio.TimerHandle | None = None

@@ -41,6 +41,14 @@ def _write_event(row: SessionRow, core: CoreRow, marker: int, end: int) -> None:
 
 
 @compiled
+def advance_symbols(row: SessionRow) -> bool:
+    """Begin the next key or pause where the last is over; False where nothing is left. For keys sent as tones."""
+    if row.digits_phase == c.DIGITS_NEXT:
+        _next_symbol(row, c.NONE)
+    return row.digits_phase in (c.DIGITS_EVENT, c.DIGITS_GAP)
+
+
+@compiled
 def write_digits(row: SessionRow, core: CoreRow, timestamp: int) -> bool:
     """Advance the digits by one tick; True where the packet of this tick is an event, written to `core.packet`."""
     if row.digits_phase == c.DIGITS_NEXT:

@@ -3,7 +3,8 @@
 Packets wait in slots by sequence number and are played by timestamp, so payloads of 10 to 60 ms, loss, reordering,
 silence suppression and wraps are one case. The target delay follows the largest recent delay over the fastest packet;
 an empty buffer starts again with the next packet, and a frame is left out or put in where the delay and its target
-drift apart. Without a listener only the bookkeeping is done, for the statistics. Loss is not concealed: it is silence.
+drift apart. Without a listener only the bookkeeping is done, for the statistics. Loss is silence, but for Opus, whose
+decoder conceals it.
 """
 
 from media.kernel import constants as c
@@ -11,11 +12,14 @@ from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.layout import DATAGRAMS_AT, FRAME_AT, JB_PAYLOADS_AT, CoreRow, SessionRow
 from media.kernel.native import copy_octets, fill_octets
+from media.kernel.opus import conceal, decode_packet
 
 _SEQUENCE = 0
 _TIMESTAMP = 1
 _SAMPLES = 2
+# Octets of the payload, 0 where it was not kept, or what says that they are samples by now.
 _KEPT = 3
+_DECODED = -1
 
 # The estimate of the fastest transit rises one sample in this many packets, to follow a slower clock of the sender
 # (200 ppm at 50 packets a second). The peak delay, kept in fractions as small, falls by 1/512 of what it is too high
@@ -72,9 +76,17 @@ def _follow_delay(row: SessionRow, sequence: int, transit: int) -> None:
 
 @compiled
 def put_packet(
-    row: SessionRow, core: CoreRow, sequence: int, timestamp: int, arrival: int, arrival_ns: int, at: int, length: int
+    row: SessionRow,
+    core: CoreRow,
+    sequence: int,
+    timestamp: int,
+    arrival: int,
+    arrival_ns: int,
+    at: int,
+    octets: int,
+    length: int,
 ) -> None:
-    """Store one packet of `length` octets, one per sample, that lies at `core.datagrams[at]`.
+    """Store one packet of so many octets and samples (`length`) that lies at `core.datagrams[at]`.
 
     Sequence and timestamp are extended ones; the arrival is in samples and in monotonic ns. A packet whose time has
     passed is counted as late; one that is next in order tells in `row.next_due` when its follower can come.
@@ -111,9 +123,9 @@ def put_packet(
     slot[_SEQUENCE] = sequence + 1
     slot[_TIMESTAMP] = timestamp
     slot[_SAMPLES] = length
-    slot[_KEPT] = row.tapped
+    slot[_KEPT] = octets if row.tapped else 0
     if row.tapped:
-        copy_octets(row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES, core.address + DATAGRAMS_AT + at, length)
+        copy_octets(row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES, core.address + DATAGRAMS_AT + at, octets)
 
 
 @compiled
@@ -173,9 +185,16 @@ def _play(row: SessionRow, core: CoreRow) -> None:
         if gap > 0:
             silent = min(gap, c.TICK_SAMPLES - filled)
             row.concealed += silent
+            if row.opus_decoder and row.tapped:
+                # The copy of the last 20 ms or so, which only the packet right behind it has.
+                copied = slot[_KEPT] if silent == gap else 0
+                conceal(row, core, filled, silent, place, copied)
             filled += silent
             continue
         count = min(slot[_SAMPLES] + gap, c.TICK_SAMPLES - filled)
+        if slot[_KEPT] > 0 and row.opus_decoder:
+            decode_packet(row, core, place, slot[_KEPT], slot[_SAMPLES])
+            slot[_KEPT] = _DECODED
         if slot[_KEPT] and row.tapped:
             copy_octets(
                 core.address + FRAME_AT + filled, row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES - gap, count

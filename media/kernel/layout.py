@@ -50,6 +50,11 @@ class SessionRow:
     timestamp_base: int
     marker_due: int
     packet_samples: int
+    # Of the stream's clock, to a sample at 8 kHz.
+    clock_steps: int
+    # libopus's states, 0 for another codec.
+    opus_decoder: int
+    opus_encoder: int
     pending_samples: int
     remote: Address
     remote_length: int
@@ -159,6 +164,12 @@ class SessionRow:
     digits_payload_type: int
     digits_key: int
 
+    # The key that is heard in the audio (or -1), how long so far, what the last frame held and how many before it did.
+    inband_key: int
+    inband_ticks: int
+    inband_last: int
+    inband_frames: int
+
     # Things that happen once in a while.
     signalled: Address
     rtcp_signalled: Address
@@ -233,6 +244,8 @@ class SessionRow:
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    inband_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    inband_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     taped: Annotated[Words, (1,)]
     tape_received_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     tape_sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
@@ -311,6 +324,7 @@ class CoreRow:
     packet: Annotated[Octets, (c.PACKET_BYTES,)]
     frame: Annotated[Octets, (c.TICK_SAMPLES,)]
     samples: Annotated[Samples, (c.TICK_SAMPLES,)]
+    speech: Annotated[Samples, (c.OPUS_SAMPLES,)]
     datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
     protected: Annotated[Octets, (c.DATAGRAM_BYTES,)]
 
@@ -371,6 +385,7 @@ CONTROLS_AT = _place(CoreRow, "controls")
 PACKET_AT = _place(CoreRow, "packet")
 FRAME_AT = _place(CoreRow, "frame")
 SAMPLES_AT = _place(CoreRow, "samples")
+SPEECH_AT = _place(CoreRow, "speech")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
 PROTECTED_AT = _place(CoreRow, "protected")
 SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")

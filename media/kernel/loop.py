@@ -11,6 +11,7 @@ from media.kernel.bridge import keep_heard
 from media.kernel.commands import detach, obey_commands, report_closed
 from media.kernel.compiled import compiled, compiled_without_gil
 from media.kernel.digits import report_digits
+from media.kernel.inband import hear_keys
 from media.kernel.jitter import pull_frame
 from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow
 from media.kernel.live import report_live
@@ -64,6 +65,8 @@ def _play_out(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int,
             post_frame(core, row, c.TRACK_RECEIVED, row.last_tick - (frames - 1 - frame))
         if row.tapped & c.TAPPED_BRIDGE:
             keep_heard(row, core)
+        if row.tapped & c.TAPPED_KEYS:
+            hear_keys(row, core)
         if row.tapped & c.TAPPED_RECORDER:
             tape_received(row, core, tick - (frames - 1 - frame))
     if row.tapped & c.TAPPED_ROOM:

@@ -19,6 +19,7 @@ from media.kernel.layout import (
     SocketRow,
 )
 from media.kernel.native import EAGAIN, EINTR, MSG_DONTWAIT, MSG_TRUNC, errno, recvmmsg, recvmsg
+from media.kernel.opus import samples_of
 from media.kernel.reception import (
     DUPLICATE,
     REFUSED,
@@ -151,11 +152,25 @@ def _take_stream_packet(row: SessionRow, core: CoreRow, is_event: bool, arrival:
         return
     if core.rtp[PAYLOAD_TYPE] != row.receive_payload_type or core.rtp[PAYLOAD_LENGTH] == 0:
         return
-    timestamp = extend_timestamp(row, core.rtp[TIMESTAMP])
+    length = core.rtp[PAYLOAD_LENGTH]
+    if row.opus_decoder:
+        length = samples_of(core, core.rtp[PAYLOAD_AT], length)
+        if length == 0:
+            _drop(row, core, c.DROP_MALFORMED)
+            return
+    timestamp = extend_timestamp(row, core.rtp[TIMESTAMP]) // row.clock_steps
     samples = arrival // 1000 * c.CLOCK_RATE // 1_000_000
     measure_jitter(row, samples, timestamp)
     put_packet(
-        row, core, row.this_sequence, timestamp, samples, arrival, core.rtp[PAYLOAD_AT], core.rtp[PAYLOAD_LENGTH]
+        row,
+        core,
+        row.this_sequence,
+        timestamp,
+        samples,
+        arrival,
+        core.rtp[PAYLOAD_AT],
+        core.rtp[PAYLOAD_LENGTH],
+        length,
     )
 
 

@@ -104,7 +104,7 @@ def _write_our_block(row: SessionRow, core: CoreRow, at: int, now: int) -> int:
         fraction,
         expected - received,
         row.max_sequence - FIRST_CYCLE,
-        row.jitter >> 4,
+        (row.jitter >> 4) * row.clock_steps,
         row.sender_report_middle,
         delay,
     )

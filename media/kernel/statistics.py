@@ -97,7 +97,7 @@ def read_session(row: Any, generation: int) -> SessionStatistics:
     expected: int = _plain(expected_packets)(fields)
     received: int = _plain(counted_packets)(fields)
     playing = fields.jb_state == c.JITTER_PLAYING
-    depth = fields.max_timestamp - fields.jb_play_timestamp if playing else 0
+    depth = fields.max_timestamp // max(fields.clock_steps, 1) - fields.jb_play_timestamp if playing else 0
     reported = fields.reports_received > 0
     dropped = dict(zip(c.DROP_NAMES, row["drops"].tolist(), strict=True))
     source = row["source"].tolist()
@@ -121,7 +121,7 @@ def read_session(row: Any, generation: int) -> SessionStatistics:
         rtt_ms=fields.round_trip_ns / 1e6 if fields.round_trip_known else None,
         remote_lost=fields.remote_lost if reported else None,
         remote_fraction_lost=fields.remote_fraction_lost / 256 if reported else None,
-        remote_jitter_ms=fields.remote_jitter / per_ms if reported else None,
+        remote_jitter_ms=fields.remote_jitter / per_ms / max(fields.clock_steps, 1) if reported else None,
     )
 
 

@@ -7,9 +7,15 @@ from media.kernel import constants as c
 from media.kernel.addresses import address_words, ip_address
 from media.kernel.codecs import CODECS, SILENCE
 from media.kernel.keys import SRTP_SUITES, SUITES, SrtpParameters
+from media.kernel.libopus import AVAILABLE, OpusSending
+
+OPUS = "opus"
 
 # RFC 4568 §6.1.
 MKI_LIMIT = 128
+
+
+SPOKEN_CODECS = (*CODECS, OPUS) if AVAILABLE else tuple(CODECS)
 
 
 class StreamError(ValueError):
@@ -23,6 +29,9 @@ class StreamParameters:
     `payload_type` and `dtmf_send_pt` are what the far end asked for, `receive_payload_type` and `dtmf_receive_pt` what
     we did; without telephone-event they are None. `ptime` is the far end's, in ms; any from 10 to 60 is received.
     `rtcp_address` is the `a=rtcp` address, else the next port; `rtcp_mux` puts RTCP on the RTP port (RFC 5761).
+    Opus has a clock of 48 kHz and is sent in packets of 20 ms, whatever `ptime` says, as
+    the far end asked for in `opus`.
+    With `inband_keys` tones of keys are looked for in what is received; without `dtmf_send_pt` keys are sent as tones.
     With `srtp` both ways are SRTP and SRTCP, and nothing else is taken.
     """
 
@@ -40,6 +49,13 @@ class StreamParameters:
     rtcp_address: tuple[str, int] | None = None
     rtcp_mux: bool = False
     srtp: SrtpParameters | None = None
+    opus: OpusSending | None = None
+    inband_keys: bool = False
+
+    @property
+    def inner_codec(self) -> str:
+        """The codec that the session has inside: PCMU for Opus, the same for all others."""
+        return "PCMU" if self.codec == OPUS else self.codec
 
 
 def _check_payload_types(parameters: StreamParameters) -> None:
@@ -84,8 +100,8 @@ def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ..
 
     Towards port 0 or no address at all (a hold of RFC 2543) nothing is sent. The words of a keyring follow them.
     """
-    if parameters.codec not in CODECS:
-        raise StreamError(f"codec: {parameters.codec} is none of {', '.join(CODECS)}")
+    if parameters.codec not in SPOKEN_CODECS:
+        raise StreamError(f"codec: {parameters.codec} is none of {', '.join(SPOKEN_CODECS)}")
     if not c.PTIME_MIN_MS <= parameters.ptime <= c.PTIME_MAX_MS:
         raise StreamError(f"ptime: {parameters.ptime} ms is not from {c.PTIME_MIN_MS} to {c.PTIME_MAX_MS}")
     if not 8000 <= parameters.dtmf_clock <= 192_000:
@@ -98,7 +114,8 @@ def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ..
     if parameters.rtcp_address is not None:
         reports = _words("rtcp_address", *parameters.rtcp_address, version)
     reachable = parameters.remote_port != 0 and not ip_address(parameters.remote_address).is_unspecified
-    codec = CODECS[parameters.codec]
+    codec = CODECS[parameters.inner_codec]
+    ptime = c.TICK_MS if parameters.codec == OPUS else parameters.ptime
     arguments = {
         at.START_CODEC: codec,
         at.START_SILENCE: SILENCE[codec],
@@ -107,7 +124,7 @@ def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ..
         at.START_EVENT_SEND_TYPE: -1 if parameters.dtmf_send_pt is None else parameters.dtmf_send_pt,
         at.START_EVENT_RECEIVE_TYPE: -1 if parameters.dtmf_receive_pt is None else parameters.dtmf_receive_pt,
         at.START_EVENT_CLOCK: parameters.dtmf_clock,
-        at.START_PACKET_SAMPLES: parameters.ptime * c.SAMPLES_PER_MS,
+        at.START_PACKET_SAMPLES: ptime * c.SAMPLES_PER_MS,
         at.START_SEND: int(parameters.send and reachable),
         at.START_RECEIVE: int(parameters.receive),
         at.START_RTCP_MUX: int(parameters.rtcp_mux),

@@ -10,9 +10,11 @@ from media.kernel.bridge import fill_heard
 from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.digits import EVENT_PACKET_BYTES, stop_digits, write_digits
+from media.kernel.inband import write_tones
 from media.kernel.layout import FRAME_AT, OUTGOING_AT, PACKET_AT, REMOTE_AT, CoreRow, RoomRow, SessionRow, SocketRow
 from media.kernel.live import fill_live
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, fill_octets, sendto
+from media.kernel.opus import encode_packet
 from media.kernel.player import fill_audio, plays_nothing
 from media.kernel.record import tape_sent
 from media.kernel.ring import post_frame
@@ -26,7 +28,7 @@ _FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 @compiled
 def timestamp_at(row: SessionRow, tick: int) -> int:
     """Return the RTP timestamp of the frame that belongs to a tick."""
-    return (row.timestamp_base + tick * c.TICK_SAMPLES) & 0xFFFFFFFF
+    return (row.timestamp_base + tick * c.TICK_SAMPLES * row.clock_steps) & 0xFFFFFFFF
 
 
 @compiled
@@ -109,8 +111,10 @@ def send_tick(
         fill_audio(row, target)
     timestamp = timestamp_at(row, tick)
     if row.digits_phase != c.DIGITS_NONE:
-        if row.sending == 0 or row.digits_payload_type < 0:
+        if row.sending == 0:
             stop_digits(row)
+        elif row.digits_payload_type < 0:
+            write_tones(row, core, target)
         elif write_digits(row, core, timestamp):
             row.pending_samples = 0
             _tap_sent(row, core, tick, c.NONE)
@@ -126,6 +130,11 @@ def send_tick(
     _tap_sent(row, core, tick, target)
     if whole:
         write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)
-        _send_packet(row, sock, core, c.RTP_HEADER_BYTES + c.TICK_SAMPLES)
+        octets = encode_packet(row, core) if row.opus_encoder else c.TICK_SAMPLES
+        if octets:
+            _send_packet(row, sock, core, c.RTP_HEADER_BYTES + octets)
+        else:
+            row.send_errors += 1
+            core.send_errors += 1
     else:
         _send_frames(row, sock, core, timestamp)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from media import SPOKEN_CODECS
 from server.config import Config
 from server.doctor.finding import Finding, fail, ok
-from server.room_settings import SPOKEN_CODECS
 
 
 def check_codecs(config: Config) -> Finding:
@@ -15,5 +15,5 @@ def check_codecs(config: Config) -> Finding:
         known = ", ".join(f'"{name}"' for name in sorted(SPOKEN_CODECS))
         what = f"media.codecs has none that this version speaks ({', '.join(others)}): every call would be refused"
         return fail("codecs", what, f"put {known} into media.codecs")
-    left_out = f"; not in this version, and left out: {', '.join(others)}" if others else ""
+    left_out = f"; not spoken here, and left out: {', '.join(others)}" if others else ""
     return ok("codecs", f"offered: {', '.join(offered)}{left_out}")

@@ -279,9 +279,10 @@ async def test_a_key_lasts_whole_ticks_within_its_limits(
     assert units[-3:] == [sent * 8] * 3
 
 
-async def test_digits_without_a_payload_type_are_told_as_unsent(leg: Leg) -> None:
+async def test_digits_without_a_payload_type_are_sent_as_tones(leg: Leg) -> None:
     leg.start(dtmf_send_pt=None)
-    assert await leg.session.send_digits("12") is False
+    assert await leg.session.send_digits("12") is True
+    assert {packet.payload_type for packet in leg.phone.heard} == {0}
 
 
 async def test_a_waiter_that_gives_up_does_not_stop_the_digits(leg: Leg) -> None:

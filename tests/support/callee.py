@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.calls.audio_leg import stream_parameters
 from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio
 from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
-from sip.sdp import SUITES, LocalAudio, answer_offer, parse_sdp
+from sip.sdp import SUITES, Codec, LocalAudio, answer_offer, parse_sdp
 from tests.support.phone import PCMA, PCMU
 from tests.support.tones import seconds_of, sine
 
@@ -20,7 +20,8 @@ from tests.support.tones import seconds_of, sine
 class CalleeCall:
     """One call to the phone."""
 
-    def __init__(self, incoming: IncomingCall, plane: MediaPlane) -> None:
+    def __init__(self, incoming: IncomingCall, plane: MediaPlane, codecs: tuple[Codec, ...]) -> None:
+        self._codecs = codecs
         self.incoming = incoming
         self.events: list[CallEvent] = []
         self.session: MediaSession | None = None
@@ -70,7 +71,7 @@ class CalleeCall:
             local = LocalAudio(
                 "127.0.0.1",
                 self.session.local[1],
-                (PCMU, PCMA),
+                self._codecs,
                 session_id=1,
                 session_version=1,
                 srtp=SUITES if srtp else (),
@@ -114,6 +115,7 @@ class Callee:
     """A phone at an address of its own; `on_call` says what it does with a call: it rings unless told otherwise."""
 
     def __init__(self, plane: MediaPlane) -> None:
+        self.codecs: tuple[Codec, ...] = (PCMU, PCMA)
         self.calls: list[CalleeCall] = []
         self.on_call: Callable[[CalleeCall], None] = lambda call: call.incoming.ring()
         self.agent = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),)), self._arrived)
@@ -121,7 +123,7 @@ class Callee:
         self._arrival = asyncio.Event()
 
     def _arrived(self, incoming: IncomingCall) -> None:
-        call = CalleeCall(incoming, self._plane)
+        call = CalleeCall(incoming, self._plane, self.codecs)
         self.calls.append(call)
         self.on_call(call)
         self._arrival.set()

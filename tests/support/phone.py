@@ -45,14 +45,16 @@ PCMA = Codec("PCMA", 8000, 8)
 class PhoneCall:
     """One call of a test phone. `heard` is what came through the jitter buffer, from the answer on."""
 
-    def __init__(self, plane: MediaPlane, host: str, codecs: tuple[Codec, ...]) -> None:
+    def __init__(
+        self, plane: MediaPlane, host: str, codecs: tuple[Codec, ...], *, telephone_event: bool = True
+    ) -> None:
         self.events: list[CallEvent] = []
         self.late = False
         self.outgoing: OutgoingCall
         self.negotiated: NegotiatedAudio | None = None
         self.keys = ""
         self.session: MediaSession = plane.open(host, self._on_media)
-        self.local = LocalAudio(host, self.session.local[1], codecs, session_id=1, session_version=1)
+        self.local = LocalAudio(host, self.session.local[1], codecs, telephone_event, session_id=1, session_version=1)
         self.offer = make_offer(self.local)
         self._heard: list[NDArray[np.int16]] = []
         self._changed = asyncio.Event()
@@ -162,10 +164,11 @@ class Phone:
         codecs: tuple[Codec, ...] = (PCMU, PCMA),
         body: bytes | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        telephone_event: bool = True,
     ) -> PhoneCall:
         """Sends an INVITE for `number` to the engine at `sip`; `body` replaces the phone's own offer, an
         empty one leaves the offer to the engine."""
-        call = PhoneCall(self.plane, self.host, codecs)
+        call = PhoneCall(self.plane, self.host, codecs, telephone_event=telephone_event)
         call.late = body == b""
         self._calls.append(call)
         call.outgoing = self.agent.place_call(
@@ -193,6 +196,8 @@ def parameters(audio: NegotiatedAudio) -> StreamParameters:
         receive_payload_type=audio.receive_payload_type,
         dtmf_send_pt=audio.dtmf_send_pt,
         dtmf_receive_pt=audio.dtmf_receive_pt,
+        dtmf_clock=audio.dtmf_clock,
+        inband_keys=audio.dtmf_receive_pt is None,
     )
 
 

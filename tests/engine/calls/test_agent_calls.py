@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
     limits = {**MANY_REQUESTS, "auth_failures": 100}  # all from one address
-    async with running_engine(tmp_path_factory.mktemp("data"), limits=limits) as started:
+    async with running_engine(tmp_path_factory.mktemp("data"), limits=limits, sip={"ws": "127.0.0.1:0"}) as started:
         yield started
 
 
@@ -259,6 +259,7 @@ async def test_short_lived_credentials_register_and_call_beside_the_agents_own(
     )
     line = answer.json()
     assert (line["sipUri"], line["callerNumbers"]) == ("sip:anna@127.0.0.1", [NUMBER])
+    assert line["wsUri"] == f"ws://127.0.0.1:{engine.process.user_agent.bound['ws'][0][1]}"
     short = Credentials(line["username"], line["password"])
     path = f"/v1/agents/{anna.id}"
     # registered as the agent, and under the name of the credentials; both ring

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from engine.model import Call, CallLogEntry, EventType, GeneralEventType, RoutingAttempt, money, timestamp
+from engine.model import Call, CallLogEntry, EventType, GeneralEventType, Recording, RoutingAttempt, money, timestamp
 
 
 def event_payload(event: EventType, event_id: str, created_at: datetime, call: Call) -> dict[str, object]:
@@ -45,6 +45,16 @@ def event_payload(event: EventType, event_id: str, created_at: datetime, call: C
         "variables": call.variables,
         "cost": money(call.cost),
         "currency": call.currency,
+    }
+
+
+def recording_payload(event_id: str, created_at: datetime, call: Call, recording: Recording) -> dict[str, object]:
+    """The payload of `recording.completed`: that of an event about the call, and which recording it is about."""
+    return event_payload("recording.completed", event_id, created_at, call) | {
+        "recording_id": recording.id,
+        "recording_source": recording.source,
+        "recording_channels": recording.channels,
+        "recording_duration_s": recording.duration_s,
     }
 
 

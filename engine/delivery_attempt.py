@@ -30,7 +30,10 @@ ERROR_KEPT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an attempt came to; `error` is None for a delivery that arrived, `made` false when nothing was sent."""
+    """What an attempt came to; `error` is None for a delivery that arrived, `made` false when nothing was sent.
+
+    `payload` is what was sent, where it is not the payload of the event.
+    """
 
     error: str | None
     url: str
@@ -39,6 +42,7 @@ class Attempt:
     status: int | None = None
     body: str | None = field(default=None, repr=False)
     made: bool = True
+    payload: str | None = field(default=None, repr=False)
 
 
 def request_of(delivery: DueDelivery, target: Target, at: datetime, seconds: float) -> HttpRequest:

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,11 +21,11 @@ from engine.delivery_attempt import Attempt, answered, request_of, retry_seconds
 from engine.errors import EngineError
 from engine.masking import masked
 from engine.model import TargetKind
-from engine.outbox import TargetKey
+from engine.outbox import RECORDING_COMPLETED, TargetKey
 from engine.store import Store
 from engine.store import deliveries as queries
 from engine.store.deliveries import SET_ATTEMPTED, DueDelivery
-from engine.store.json_text import dump_json
+from engine.store.json_text import dump_json, load_json
 from engine.store.tables import TERMINAL_EVENTS
 from engine.store.times import from_ms, to_ms
 from engine.webhook_directory import WebhookDirectory
@@ -58,11 +58,11 @@ CLOSE_SECONDS: Final = 3.0
 """How long requests under way may take when the engine stops."""
 
 Exchange = Callable[[HttpRequest], Awaitable[HttpReply]]
-RecordingUrl = Callable[[str], Awaitable[str | None]]
-"""A link to the recording of a call, by its UUID, signed for this attempt."""
+RecordingUrl = Callable[[str, str | None], Awaitable[str | None]]
+"""A link, signed for this attempt, to one recording of a call, by the UUIDs of both; for None to its first one."""
 
 
-async def no_recording(_call_id: str) -> str | None:
+async def no_recording(_call_id: str, _recording_id: str | None) -> str | None:
     """The link of an engine that keeps no recordings."""
     return None
 
@@ -181,13 +181,20 @@ class DeliverySender:
         began = self._clock()
         if target is None:
             return Attempt("The target takes no deliveries any more", delivery.target_url, {}, began, made=False)
-        if delivery.event_type in TERMINAL_EVENTS and delivery.call_id is not None:
-            delivery = with_recording(delivery, await self._recording_url(delivery.call_id))
-        request = request_of(delivery, target, began, self._settings.seconds)
+        signed = with_recording(delivery, await self._link(delivery))
+        request = request_of(signed, target, began, self._settings.seconds)
         try:
-            return answered(request, began, await self._exchange(request))
+            attempt = answered(request, began, await self._exchange(request))
         except HttpFailure as failure:
-            return unanswered(request, began, failure.message)
+            attempt = unanswered(request, began, failure.message)
+        return attempt if signed is delivery else replace(attempt, payload=signed.payload)
+
+    async def _link(self, delivery: DueDelivery) -> str | None:
+        if delivery.call_id is None:
+            return None
+        if delivery.event_type == RECORDING_COMPLETED:
+            return await self._recording_url(delivery.call_id, load_json(delivery.payload)["recording_id"])
+        return await self._recording_url(delivery.call_id, None) if delivery.event_type in TERMINAL_EVENTS else None
 
     async def store(self, delivery: DueDelivery, attempt: Attempt) -> None:
         """Stores what an attempt came to. Raises Unavailable."""
@@ -212,6 +219,7 @@ class DeliverySender:
             "new_target_url": attempt.url,
             "new_request_headers": dump_json(masked(attempt.headers) if self._settings.mask else attempt.headers),
             "new_response_body": attempt.body,
+            "new_payload": attempt.payload,
         }
         await self._store.write_rows([(SET_ATTEMPTED, parameters)])
 

@@ -52,9 +52,12 @@ AnsweredBy = Literal["human", "machine", "unknown"]
 AttemptResult = Literal[
     "answered", "no_answer", "busy", "rejected", "failed", "latency_exceeded", "skipped_down", "skipped_disabled"
 ]
-EventType = Literal["call.placed", "call.received", "call.answered", "call.completed", "call.failed"]
+EventType = Literal[
+    "call.placed", "call.received", "call.answered", "call.completed", "call.failed", "recording.completed"
+]
+"""Events about a call (contract §13.2)."""
+
 GeneralEventType = Literal[
-    "recording.completed",
     "trunk.destination.down",
     "trunk.destination.up",
     "trunk.registered",
@@ -64,7 +67,7 @@ GeneralEventType = Literal[
     "wallet.low",
     "webhook.test",
 ]
-"""Events that are not a change of a call's state (contract §13.2)."""
+"""Events that are not about a call (contract §13.2)."""
 
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 TargetKind = Literal["webhook", "application"]

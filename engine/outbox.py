@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from engine.call_events import event_payload, general_payload
+from engine.call_events import event_payload, general_payload, recording_payload
 from engine.ids import new_event_id, new_uuid
-from engine.model import Call, EventType, GeneralEventType, TargetKind
+from engine.model import Call, EventType, GeneralEventType, Recording, TargetKind
 from engine.store import Row
 from engine.store.calls import INSERT_EVENT
 from engine.store.deliveries import INSERT_DELIVERY
 from engine.store.json_text import dump_json
 from engine.store.times import to_ms
 from engine.webhook_directory import Target
+
+RECORDING_COMPLETED: Final = "recording.completed"
 
 TargetKey = tuple[TargetKind, str]
 ToldOf = Callable[[str, str, str | None], Sequence[Target]]
@@ -50,6 +53,13 @@ class Outbox:
         payload = event_payload(event, event_id, at, call)
         targets = self._told_of(call.workspace_id, event, call.application_id)
         return _stored(event, event_id, call.workspace_id, call.id, payload, at, targets)
+
+    def recording_event(self, recording: Recording, call: Call, at: datetime) -> StoredEvent:
+        """`recording.completed`, about a recording that became available after the terminal event of its call."""
+        event_id = new_event_id()
+        payload = recording_payload(event_id, at, call, recording)
+        targets = self._told_of(call.workspace_id, RECORDING_COMPLETED, call.application_id)
+        return _stored(RECORDING_COMPLETED, event_id, call.workspace_id, call.id, payload, at, targets)
 
     def event(
         self,
@@ -116,6 +126,7 @@ def _stored(
                 "target_url": target.url,
                 "request_headers": "{}",
                 "response_body": None,
+                "payload": None,
             },
         )
         for delivery_id, target in zip(ids, targets, strict=True)

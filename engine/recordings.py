@@ -22,7 +22,7 @@ from engine.errors import Forbidden, NotFound
 from engine.ids import new_uuid
 from engine.model import Recording, RecordingSource
 from engine.secrets import open_key_file
-from engine.store import Store
+from engine.store import Row, Store
 from engine.store import recordings as queries
 from engine.store.recordings import INSERT_RECORDING, recording_values
 
@@ -60,7 +60,12 @@ class Recordings:
     def new_file(self, workspace_id: str) -> tuple[str, Path]:
         """The id of a recording that is to be made, and where its file belongs."""
         recording_id = new_uuid()
-        return recording_id, self._data_dir / FOLDER / workspace_id / f"{recording_id}.wav"
+        return recording_id, self.folder / workspace_id / f"{recording_id}.wav"
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of all workspaces are, each in a folder of its own."""
+        return self._data_dir / FOLDER
 
     async def add(
         self,
@@ -73,8 +78,13 @@ class Recordings:
         seconds: float,
         channels: int,
         size_bytes: int,
+        created_at: datetime | None = None,
+        rows_with: Callable[[Recording], Sequence[Row]] = lambda _recording: (),
     ) -> Recording:
-        """Stores a recording whose file is whole. Raises Unavailable, and Conflict when its call is unknown."""
+        """Stores a recording whose file is whole, and what goes into the same write.
+
+        Raises Unavailable, and Conflict when its call is unknown.
+        """
         recording = Recording(
             id=recording_id,
             call_id=call_id,
@@ -84,10 +94,10 @@ class Recordings:
             channels=channels,
             format="wav",
             size_bytes=size_bytes,
-            created_at=self._clock(),
+            created_at=created_at or self._clock(),
             path=path.relative_to(self._data_dir).as_posix(),
         )
-        await self._store.write_rows([(INSERT_RECORDING, recording_values(recording))])
+        await self._store.write_rows([(INSERT_RECORDING, recording_values(recording)), *rows_with(recording)])
         return recording
 
     async def get(self, workspace_id: str, recording_id: str) -> Recording:
@@ -116,7 +126,7 @@ class Recordings:
 
     async def delete_files_of(self, workspace_id: str) -> None:
         """Deletes the files of a workspace whose rows are gone."""
-        await asyncio.to_thread(shutil.rmtree, self._data_dir / FOLDER / workspace_id, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.folder / workspace_id, ignore_errors=True)
 
     def path(self, recording: Recording) -> Path:
         """Where the file of a recording lies."""
@@ -139,9 +149,12 @@ class Recordings:
             raise Forbidden(BAD_LINK)
         return await self._get(None, recording_id)
 
-    async def payload_link(self, call_id: str) -> str | None:
-        """`recording_url` of what is sent about a call, signed anew; None when it has no recording."""
-        recording = main_recording(await self.of_call(call_id))
+    async def payload_link(self, call_id: str, recording_id: str | None = None) -> str | None:
+        """`recording_url` of what is sent about a call, or about one recording of it, signed anew; None when there is
+        none."""
+        found = await self.of_call(call_id)
+        named = next((recording for recording in found if recording.id == recording_id), None)
+        recording = main_recording(found) if recording_id is None else named
         return None if recording is None else self.link(recording.id, PAYLOAD_LINK_SECONDS)
 
     async def _get(self, workspace_id: str | None, recording_id: str) -> Recording:

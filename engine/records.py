@@ -30,6 +30,7 @@ from engine.model import (
     NewCall,
     Outcome,
     Page,
+    Recording,
     RoutingAttempt,
 )
 from engine.outbox import Outbox, StoredEvent
@@ -120,6 +121,19 @@ class CallRecords:
             self._live.pop(call_id, None)
         finally:
             self._closing.discard(call_id)
+
+    async def find(self, call_id: str) -> Call | None:
+        """A call of any workspace by its UUID."""
+        return await self._find(call_id)
+
+    def recording_completed(self, call: Call, recording: Recording, at: datetime) -> StoredEvent:
+        """The event that a recording became available after the end of its call; to be stored together with it, and
+        then given to `tell`."""
+        return self._outbox.recording_event(recording, call, at)
+
+    def tell(self, event: StoredEvent) -> None:
+        """Has an event that is committed sent to whoever wants it."""
+        self._outbox.wake(event)
 
     def abandon(self, call_id: str) -> None:
         """Forgets a call whose end cannot be stored; the next start closes its record."""

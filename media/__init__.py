@@ -27,14 +27,30 @@ if TYPE_CHECKING:
     from media.kernel.stream import StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
     from media.live import LiveSource
+    from media.machine import detect
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
-    from media.recording import RecordedFile, SessionRecording
+    from media.recording import SessionRecording
     from media.room import Room
     from media.session import MediaSession
-    from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechUnavailable
+    from media.speech import (
+        ActivityDetectors,
+        EmbeddedSpeech,
+        NoRecogniser,
+        NoSpeech,
+        Recogniser,
+        RecogniserUnavailable,
+        SpeechEngine,
+        SpeechListener,
+        SpeechUnavailable,
+        Understood,
+        grammar_recogniser,
+        vosk_recogniser,
+    )
     from media.stream_audio import FRAME_SAMPLES, L16_RATES, L16Audio, StreamAudio, UlawAudio
     from media.tones import beep, entry_tone, exit_tone, ringback
+    from media.two_way_recording import TwoWayRecording
+    from media.wav_file import RecordedFile, finish_left_behind
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -55,15 +71,31 @@ _HOMES = {
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
+    "media.machine": ("detect",),
     "media.live": ("LiveSource",),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
-    "media.recording": ("RecordedFile", "SessionRecording"),
+    "media.recording": ("SessionRecording",),
     "media.room": ("Room",),
     "media.stream_audio": ("FRAME_SAMPLES", "L16_RATES", "L16Audio", "StreamAudio", "UlawAudio"),
     "media.tones": ("beep", "entry_tone", "exit_tone", "ringback"),
     "media.session": ("MediaSession",),
-    "media.speech": ("EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechUnavailable"),
+    "media.two_way_recording": ("TwoWayRecording",),
+    "media.wav_file": ("RecordedFile", "finish_left_behind"),
+    "media.speech": (
+        "ActivityDetectors",
+        "EmbeddedSpeech",
+        "NoRecogniser",
+        "NoSpeech",
+        "Recogniser",
+        "RecogniserUnavailable",
+        "SpeechEngine",
+        "SpeechListener",
+        "SpeechUnavailable",
+        "Understood",
+        "grammar_recogniser",
+        "vosk_recogniser",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -71,6 +103,7 @@ __all__ = [
     "FRAME_SAMPLES",
     "L16_RATES",
     "SRTP_SUITES",
+    "ActivityDetectors",
     "AudioDecoder",
     "AudioError",
     "AudioLimits",
@@ -88,6 +121,7 @@ __all__ = [
     "MediaPlane",
     "MediaSession",
     "MediaTimeout",
+    "NoRecogniser",
     "NoSpeech",
     "PlaneStatistics",
     "Playback",
@@ -95,23 +129,32 @@ __all__ = [
     "PortsExhausted",
     "PromptAudio",
     "PromptLibrary",
+    "Recogniser",
+    "RecogniserUnavailable",
     "RecordedFile",
     "Room",
     "RtcpBye",
     "SessionRecording",
     "SessionStatistics",
     "SpeechEngine",
+    "SpeechListener",
     "SpeechUnavailable",
     "SrtpParameters",
     "Stored",
     "StreamAudio",
     "StreamError",
     "StreamParameters",
+    "TwoWayRecording",
     "UlawAudio",
+    "Understood",
     "beep",
+    "detect",
     "entry_tone",
     "exit_tone",
+    "finish_left_behind",
+    "grammar_recogniser",
     "ringback",
+    "vosk_recogniser",
 ]
 
 

@@ -11,9 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -22,10 +19,10 @@ import numpy.typing as npt
 
 from media.room import Room
 from media.session import MediaSession
+from media.wav_file import PART_SUFFIX, RATE, SAMPLE_BYTES, RecordedFile, WavWriter
 
 _log = logging.getLogger(__name__)
 
-RATE: Final = 8000
 FRAMES_PER_SECOND: Final = 50
 """Frames that a session's tap gives in a second, of 160 samples each."""
 
@@ -39,72 +36,9 @@ SILENCE_RMS: Final = 200.0
 MARGIN_FRAMES: Final = 5
 """What trimming leaves before and after sound, 100 ms: words begin and end more quietly than they are."""
 
-PART_SUFFIX: Final = ".part"
-HEADER_BYTES: Final = 44
-_SAMPLE_BYTES: Final = 2
-_FRAME_BYTES: Final = RATE // FRAMES_PER_SECOND * _SAMPLE_BYTES
-_MOVED_AT_ONCE: Final = 1 << 20
+_FRAME_BYTES: Final = RATE // FRAMES_PER_SECOND * SAMPLE_BYTES
 
 Tapped: TypeAlias = MediaSession | Room
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedFile:
-    """A recording that is whole: its length after trimming in seconds, and its size in bytes."""
-
-    path: Path
-    seconds: float
-    size_bytes: int
-
-
-class WavWriter:
-    """A WAV file that grows. Everything here blocks: it is for another thread than asyncio's. Raises OSError."""
-
-    def __init__(self, path: Path) -> None:
-        """Creates `path`, which must not exist, and its folder."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = path
-        self._file = path.open("x+b")
-        self._octets = 0
-        self._write_header(0)
-
-    def append(self, samples: npt.NDArray[np.int16]) -> None:
-        """Adds `(n,) int16` samples, and then says so in the header."""
-        data = samples.astype("<i2", copy=False).tobytes()
-        self._file.seek(HEADER_BYTES + self._octets)
-        self._file.write(data)
-        self._file.flush()
-        self._octets += len(data)
-        self._write_header(self._octets)
-
-    def finish(self, path: Path, first: int, count: int) -> int:
-        """Keeps `count` octets of the samples from `first` on and gives the file its own name; returns its size."""
-        if first:
-            self._move_down(first, count)
-        # The header first: at no moment does it promise more than there is.
-        self._write_header(count)
-        self._file.truncate(HEADER_BYTES + count)
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self.path.rename(path)
-        return HEADER_BYTES + count
-
-    def discard(self) -> None:
-        """Deletes the file."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def _move_down(self, first: int, count: int) -> None:
-        for at in range(0, count, _MOVED_AT_ONCE):
-            self._file.seek(HEADER_BYTES + first + at)
-            data = self._file.read(min(_MOVED_AT_ONCE, count - at))
-            self._file.seek(HEADER_BYTES + at)
-            self._file.write(data)
-
-    def _write_header(self, octets: int) -> None:
-        self._file.seek(0)
-        self._file.write(_header(octets))
-        self._file.flush()
 
 
 class SessionRecording:
@@ -127,13 +61,15 @@ class SessionRecording:
         session.tap(self._hear)
 
     @classmethod
-    async def begin(cls, session: Tapped, path: Path, *, silence: float = 0.0) -> SessionRecording:
-        """Starts to record to `path`, in whose folder the unfinished file lies too.
+    async def begin(
+        cls, session: Tapped, path: Path, *, silence: float = 0.0, part: Path | None = None
+    ) -> SessionRecording:
+        """Starts to record to `path`; until it is whole the file is `part`, else beside it.
 
         After `silence` seconds of silence in a row `silent` returns; 0: never. Raises OSError when the file cannot
         be created.
         """
-        part = path.with_name(path.name + PART_SUFFIX)
+        part = part or path.with_name(path.name + PART_SUFFIX)
         opening = asyncio.ensure_future(asyncio.to_thread(WavWriter, part))
         try:
             writer = await asyncio.shield(opening)
@@ -237,23 +173,3 @@ class SessionRecording:
 def _discard(opened: asyncio.Future[WavWriter]) -> None:
     if not opened.cancelled() and opened.exception() is None:
         opened.result().discard()
-
-
-def _header(octets: int) -> bytes:
-    """The header of a WAV file with so many octets of samples ("Multimedia Programming Interface", RIFF WAVE)."""
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF",
-        HEADER_BYTES - 8 + octets,
-        b"WAVE",
-        b"fmt ",
-        16,
-        1,
-        1,
-        RATE,
-        RATE * _SAMPLE_BYTES,
-        _SAMPLE_BYTES,
-        8 * _SAMPLE_BYTES,
-        b"data",
-        octets,
-    )

@@ -35,6 +35,7 @@ from media.kernel.keys import Keyring, SrtpError
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import StreamError, StreamParameters, start_arguments
+from media.kernel.tape import TapeReader, Tapes
 from media.live import LiveSource
 from media.prompt import PromptAudio
 from media.room import Room
@@ -95,6 +96,7 @@ class MediaSession:
         self._on_event = on_event
         self._on_closed = on_closed
         self._playlist = Playlist(slot, generation, core.push, self._playback_ended)
+        self._tapes = Tapes(slot, generation, self._row["taped"], core.push)
         self._digits: deque[_Digits] = deque()
         self._digits_busy = False
         self._room: Room | None = None
@@ -291,6 +293,14 @@ class MediaSession:
         self._source_start = source.tail
         self._command(c.COMMAND_LIVE, 0, source.tail)
 
+    def tape(self) -> TapeReader:
+        """Keep what is received and what is sent from the next tick on, side by side, for whoever takes it in time.
+
+        From the first start on there is a frame of both for each 20 ms, silence where there was none; before, and after
+        `close`, there are none.
+        """
+        return self._tapes.open()
+
     def hear(self, other: "MediaSession | None") -> None:
         """Send what another session of the same plane receives, from the next tick on; None ends it.
 
@@ -359,6 +369,7 @@ class MediaSession:
             _resolve(digits.sent, False)
         self._digits.clear()
         self._listeners = ((), ())
+        self._tapes.release()
         if self._source is not None:
             self._source.close()
         self._forget_room()
@@ -408,6 +419,8 @@ class MediaSession:
             self._tell(MediaTimeout(self, when / c.NANOSECONDS))
         elif kind == c.EVENT_BYE:
             self._tell(RtcpBye(self, when / c.NANOSECONDS))
+        elif kind == c.EVENT_TAPE_ENDED:
+            self._tapes.ended(first)
         elif kind == c.EVENT_LIVE_REACHED:
             if self._source is not None:
                 self._source.reached(first)

@@ -36,6 +36,7 @@ from engine.calls import (
     PromptSources,
     Switchboard,
 )
+from engine.calls.listening import Hearing
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.destination_health import DestinationProbes
@@ -51,6 +52,7 @@ from engine.numbers import Numbers
 from engine.outbound_trunks import OutboundTrunks
 from engine.outbox import Outbox
 from engine.prompts import PromptFiles
+from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
 from engine.refusals import RefusalLog
@@ -127,6 +129,8 @@ class EngineProcess:
         self._build_calls()
         await self._open_sip()
         await self._open_http()
+        # What waits has links to recordings: only from here on can anybody follow them.
+        await self.delivery_sender.start()
         self.bound = Bound(
             http=config.http.base_url(self._http_port),
             sip={name: join_address(addresses[0]) for name, addresses in self.user_agent.bound.items() if addresses},
@@ -169,6 +173,9 @@ class EngineProcess:
         charges = CallCharges(self.store, enabled=self.config.billing.enabled)
         self.records = CallRecords(self.store, self.outbox, charges)
         self._exit.push_async_callback(_within_limits, self.records.close)
+        finished = await RecordingFiles(self.recordings, self.records).finish_parts(datetime.now(UTC))
+        if finished:
+            logger.warning("recordings.finished_after_crash", recordings=finished)
         closed = await self.records.close_orphans(datetime.now(UTC))
         if closed:
             logger.warning("calls.closed_after_crash", calls=closed)
@@ -187,7 +194,6 @@ class EngineProcess:
             recording_url=self.recordings.payload_link,
         )
         self.outbox.on_commit = self.delivery_sender.wake
-        await self.delivery_sender.start()
         self._exit.push_async_callback(_within_limits, self.delivery_sender.close)
 
     async def _open_media(self) -> None:
@@ -205,6 +211,9 @@ class EngineProcess:
         self._exit.push_async_callback(self.decoder.close)
         self.speech = room_settings.speech_engine(config)
         self._exit.push_async_callback(self.speech.close)
+        recogniser = room_settings.recogniser(config)
+        self._exit.push_async_callback(recogniser.close)
+        self.hearing = Hearing(recogniser)
         # In the background: nobody waits for speech at the start, and the first caller does not wait for its process.
         self._warming = asyncio.create_task(self._warm_speech(), name="speech")
         self.plane = MediaPlane(room_settings.media_config(config))
@@ -239,6 +248,7 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            hearing=self.hearing,
             conferences=self.conferences,
             queues=self.queues,
             streams=room_settings.stream_services(config, self.stream_client),

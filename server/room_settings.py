@@ -9,9 +9,21 @@ import structlog
 from engine.calls import LegSettings, StreamServices
 from engine.delivery_sender import SenderSettings
 from engine.http import OutboundHttpConfig
+from engine.http_recogniser import HttpRecogniser
 from engine.limits import Limits
 from engine.websocket import WebSocketClient
-from media import AudioDecoder, AudioLimits, EmbeddedSpeech, MediaConfig, NoSpeech, SpeechEngine
+from media import (
+    AudioDecoder,
+    AudioLimits,
+    EmbeddedSpeech,
+    MediaConfig,
+    NoRecogniser,
+    NoSpeech,
+    Recogniser,
+    SpeechEngine,
+    grammar_recogniser,
+    vosk_recogniser,
+)
 from server.config import Config
 from server.config.values import Bind
 from sip import MessageLimits, TlsConfig, UserAgentConfig
@@ -109,6 +121,17 @@ def speech_engine(config: Config) -> SpeechEngine:
     if config.speech.tts == "none":
         return NoSpeech()
     return EmbeddedSpeech(speech_cache(config))
+
+
+def recogniser(config: Config) -> Recogniser:
+    """The engine that recognises what callers say."""
+    speech = config.speech
+    if speech.stt == "none":
+        return NoRecogniser()
+    if speech.stt == "http":
+        assert speech.stt_url is not None
+        return HttpRecogniser(speech.stt_url, speech.stt_key.get_secret_value() if speech.stt_key else None)
+    return grammar_recogniser() if speech.vosk_model is None else vosk_recogniser(speech.vosk_model)
 
 
 def speech_cache(config: Config) -> Path:

@@ -299,3 +299,6 @@ class Referrer(Protocol):
 
     async def refer(self, uri: str) -> Referred:
         """Sends REFER on the caller's leg and waits for what NOTIFY says. Accepted: the leg is over."""
+
+    def referred(self) -> Referred:
+        """What is known of the last REFER; for a wait that the caller's hang-up has cancelled."""

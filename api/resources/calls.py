@@ -36,7 +36,9 @@ async def create_call(request: ApiRequest) -> CallPlaced:
         variables=body.variables,
         timeout=body.timeout,
         time_limit=body.time_limit,
+        record=body.record,
         sip_headers=body.sip_headers,
+        machine_detection=body.machine_detection,
     )
     placed = await request.services.calls_out.place(request.workspace_id, order, request.idempotency_key)
     if placed.replayed:

@@ -115,8 +115,16 @@ class CallCreate(Input):
     variables: Variables = Field(default_factory=dict)
     timeout: RingSeconds = Field(45, description="Seconds to ring")
     time_limit: CallSeconds = Field(14400, description="Seconds after the answer")
-    record: Literal[False] = Field(False, description="Recording of whole calls is not offered by this version")
-    machine_detection: Literal["none"] = Field("none", description="Not offered by this version")
+    record: bool = Field(
+        False, description="Record the call from its answer on, where the application leaves that to its calls"
+    )
+    machine_detection: Literal["none", "enable", "detectMessageEnd"] = Field(
+        "none",
+        description=(
+            "Finds out who answered before the application runs, for 30 s at most; `detectMessageEnd` also waits until "
+            "a machine has ended its message. It is in `answeredBy`, and in `AnsweredBy` of the first request"
+        ),
+    )
     sip_headers: SipHeaders = Field(default_factory=dict)
 
 

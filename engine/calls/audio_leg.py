@@ -90,6 +90,11 @@ class AudioLeg(ABC):
         return self._session is not None
 
     @property
+    def held(self) -> bool:
+        """Whether the far end has put us on hold: it need not send anything then."""
+        return self.negotiated is not None and self.negotiated.held
+
+    @property
     @abstractmethod
     def call_id(self) -> str:
         """The Call-ID of the leg, for logs."""

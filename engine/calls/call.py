@@ -22,16 +22,28 @@ from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
+from engine.calls.listening import Hearing
+from engine.calls.media_report import media_report
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
 from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
-from engine.model import Application, CallOutcome, EventType, NewCall, Number, RoutingAttempt
+from engine.model import (
+    AnsweredBy,
+    Application,
+    CallOutcome,
+    EventType,
+    NewCall,
+    Number,
+    RecordingMode,
+    RoutingAttempt,
+)
+from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted, SessionStatistics
+from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
 from sip import (
     CallEvent,
     Cancelled,
@@ -72,6 +84,7 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    hearing: Hearing
     conferences: ConferenceRooms
     queues: CallQueues
     streams: StreamServices
@@ -96,7 +109,8 @@ class Call:
         self.routing_attempts: list[RoutingAttempt] = []
         self._application = application
         self._services = services
-        self.recordings = CallRecordings(self, services.recordings, services.exchange)
+        files = RecordingFiles(services.recordings, services.records)
+        self.recordings = CallRecordings(self, services.recordings, files, services.exchange)
         self._control = LegControl(
             self,
             services.sources,
@@ -105,6 +119,7 @@ class Call:
             services.conferences,
             services.queues,
             CallStreams(self, services.streams, services.exchange),
+            services.hearing,
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
@@ -114,6 +129,7 @@ class Call:
         self._running = False
         self._began = time.monotonic()
         self._answered_at: float | None = None
+        self.answered_by: AnsweredBy | None = None
         self._answer_stored: asyncio.Task[None] | None = None
         self._ringing_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
@@ -143,6 +159,21 @@ class Call:
     def answered(self) -> bool:
         """True from our 200 on."""
         return self._answered_at is not None
+
+    @property
+    def recording_mode(self) -> RecordingMode:
+        """Whether the application has every call recorded, none, or leaves it to the call."""
+        return "per_call" if self._application is None else self._application.recording
+
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the call is recorded from its answer to its end without being asked to."""
+        return self.recording_mode == "always"
+
+    def record_whole(self) -> None:
+        """Records both sides of the call's leg from now until the call ends, once, unless the application forbids it:
+        left the party of the leg, right what it hears. The leg has audio."""
+        self.recordings.record_whole()
 
     def attach(self, leg: InboundLeg) -> None:
         """Binds the leg; its SIP events arrive here from now on."""
@@ -184,6 +215,8 @@ class Call:
             self._services.records.answered(self.new.id, self._services.now(), tuple(self.routing_attempts)),
             name=f"answered {self.new.public_id}",
         )
+        if self.recorded_whole:
+            self.record_whole()
 
     def _rings(self) -> None:
         """The far end of a call out rings; stored once."""
@@ -284,7 +317,7 @@ class Call:
                 direction=new.direction,
                 status=self._status,
                 variables=new.variables,
-                answered_by=None,
+                answered_by=self.answered_by,
             ),
             script=ApplicationScript(
                 action_url=application.action_url,
@@ -327,11 +360,12 @@ class Call:
         try:
             statistics = await self.leg.close()
             if statistics is not None:
-                self.log("media", _media_report(statistics))
+                self.log("media", media_report(statistics))
         except Exception:
             self._log.exception("call.audio_not_closed")
         self.on_released()
         await self._store_end(self._outcome(end, answered_at, ended_at, ended))
+        self.recordings.call_closed()
         logger.info(
             "call.ended",
             call=self.new.public_id,
@@ -377,6 +411,7 @@ class Call:
             ended_at=ended,
             ring_seconds=(answered_at if answered_at is not None else ended_at) - self._began,
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
+            answered_by=self.answered_by,
             routing_attempts=tuple(self.routing_attempts),
         )
 
@@ -424,23 +459,8 @@ class Call:
         match event:
             case DigitStarted():
                 self._press(event.key, "event")
-            case MediaTimeout() if self.answered:
+            case MediaTimeout() if self.answered and not self.leg.held:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
             case _:
                 pass
-
-
-def _media_report(statistics: SessionStatistics) -> dict[str, object]:
-    """What the call's log says of its audio: how much, how well, what was dropped for which reason."""
-    return {
-        "packetsIn": statistics.packets_in,
-        "packetsOut": statistics.packets_out,
-        "lost": statistics.lost,
-        "late": statistics.late,
-        "jitterMs": round(statistics.jitter_ms, 2),
-        "concealedMs": round(statistics.concealed_ms),
-        "dropped": {reason: count for reason, count in statistics.dropped.items() if count},
-        "roundTripMs": statistics.rtt_ms,
-        "remoteLost": statistics.remote_lost,
-    }

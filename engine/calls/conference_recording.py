@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from engine.recording_files import RecordingFile
 from media import Room, SessionRecording
 from voyloml.capabilities import Recorded
 
@@ -21,14 +22,14 @@ class ConferenceRecording:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._for: list[Member] = []
-        self._running: tuple[str, SessionRecording] | None = None
+        self._running: tuple[RecordingFile, SessionRecording] | None = None
         self._beginning = asyncio.Lock()
 
     async def ordered(self, member: Member) -> None:
         """A member wants the room recorded; one whose application forbids it gets no recording."""
         async with self._beginning:
             if self._running is None or not member.call.recordings.allowed:
-                begun = await member.call.recordings.begin(self._room)
+                begun = await member.call.recordings.begin(self._room, "conference")
                 if begun is None:
                     return
                 self._running = begun
@@ -55,9 +56,9 @@ class ConferenceRecording:
     def _finish(self, owner: Member) -> asyncio.Task[Recorded | None]:
         assert self._running is not None
         running, self._running = self._running, None
-        return asyncio.create_task(_keep(owner, *running), name=f"recording {running[0]}")
+        return asyncio.create_task(_keep(owner, *running), name=f"recording {running[0].id}")
 
 
-async def _keep(owner: Member, recording_id: str, audio: SessionRecording) -> Recorded | None:
+async def _keep(owner: Member, made: RecordingFile, audio: SessionRecording) -> Recorded | None:
     file = await audio.stop()
-    return None if file is None else await owner.call.recordings.keep(recording_id, file, "conference")
+    return None if file is None else await owner.call.recordings.keep(made, file)

@@ -105,7 +105,7 @@ class ConnectedCall(Call):
     def _order_recording(self) -> None:
         """The caller and the party are about to hear each other: where a recording of the call begins."""
         if self._record:
-            self.log("recording_unavailable", {"trunkId": self.new.trunk_id, "warning": "calls are not recorded"})
+            self.record_whole()
 
 
 def _end_of(party: DialledParty, unreached: Unreached) -> End:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from engine.calls.conference import ConferenceRooms, Member
 from engine.calls.dialling import CallingOut, Dialling, NoSound
 from engine.calls.keys import KeyBuffer
+from engine.calls.listening import Hearing
 from engine.calls.outcome import BUSY, REJECTED
 from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
@@ -20,6 +22,7 @@ from voyloml.capabilities import (
     Bridge,
     ConferenceOrder,
     DialTarget,
+    Listening,
     Membership,
     Party,
     RecordingOrder,
@@ -47,15 +50,17 @@ class LegControl:
         conferences: ConferenceRooms,
         queues: CallQueues,
         streams: CallStreams,
+        hearing: Hearing,
     ) -> None:
         self._call = call
         self._recordings = recordings
         self._streams = streams
+        self._hearing = hearing
         self._conferences = conferences
         self._queues = queues
         self._member: Member | None = None
         self._waiting: WaitingCaller | None = None
-        self._dialling = Dialling(call, sources, calling, queues)
+        self._dialling = Dialling(call, sources, calling, queues, recordings)
         self._referral: Referral | None = None
         self._sources = sources
         self._keys = KeyBuffer()
@@ -111,6 +116,10 @@ class LegControl:
         if self._waiting is not None:
             self._waiting.press(key)
 
+    def listen(self, *, language: str, hints: str | None, end_silence: float) -> Listening:
+        """See `Hearing.listen`."""
+        return self._hearing.listen(self._call, language=language, hints=hints, end_silence=end_silence)
+
     async def pre_answer(self) -> None:
         """Opens early media; without an offer of the caller there is none, and the call's log says so."""
         await self._call.open_early_media()
@@ -153,16 +162,20 @@ class LegControl:
         self._referral = Referral()
         return await self._referral.outcome(self._call.leg.sip, uri)
 
+    def referred(self) -> Referred:
+        """What is known of the last REFER."""
+        return Referred(accepted=False, code=0) if self._referral is None else self._referral.so_far
+
     def refer_told(self, event: ReferEvent) -> None:
         """What the caller's phone says of our REFER."""
         if self._referral is not None:
             self._referral.told(event)
 
     async def close(self) -> None:
-        """Ends every stream, every leg that a Dial has made, and the recordings that run."""
+        """Ends every stream, every leg that a Dial has made, and finishes the recordings that run."""
         self._streams.close()
-        await self._recordings.close(self._member)
-        await self._dialling.close()
+        # At the same time: nobody stays on the line until a file is whole.
+        await asyncio.gather(self._recordings.close(self._member), self._dialling.close())
 
     def release(self) -> None:
         """Stops whatever plays, and leaves conference and queue; the call is over."""

@@ -3,24 +3,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
-from engine.calls.outbound_leg import Destination, header_lines
+from engine.calls.leg import InboundLeg
+from engine.calls.outbound_leg import Destination, OutboundLeg, header_lines
 from engine.calls.party import UNREACHABLE, DialledParty
 from engine.calls.queues import CallQueues, QueuedParty
+from engine.calls.recording import CallRecordings, KeptRecording
 from engine.calls.trunk_party import TrunkParty
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.model import InboundTrunk, Number
 from engine.phone import PhoneNumberError, normalise
 from engine.sip_accounts import SipAccountDirectory
-from media import MediaPlane, MediaSession, PromptAudio, ringback
+from media import MediaPlane, MediaSession, PortsExhausted, PromptAudio, ringback
 from sip import Binding, Credentials, LocalProtocolError, SipParseError, SipUri, UserAgent
-from voyloml.capabilities import DialRefused, DialTarget, Unreached
+from sip.sdp import SdpRejected
+from voyloml.capabilities import DialRefused, DialTarget, Recorded, Unreached
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
@@ -94,14 +98,74 @@ class Ringback:
 AnyParty = DialledParty | QueuedParty
 
 
-class LegBridge:
-    """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys."""
+class RealRinging:
+    """What the first party with early media lets hear, until stopped; the tone while there is none.
 
-    def __init__(self, dialling: Dialling, caller: MediaSession, party: AnyParty) -> None:
+    A caller who is not answered hears it as early media too.
+    """
+
+    interrupted = False
+
+    def __init__(self, call: Call, tone: PromptAudio, parties: Sequence[AnyParty]) -> None:
+        self._call = call
+        self._sound = tone
+        self._tone = self._ring()
+        self._heard: OutboundLeg | None = None
+        self._stopped = asyncio.Event()
+        for party in parties:
+            if isinstance(party, DialledParty):
+                party.on_progress = self._progressed
+
+    async def wait(self) -> None:
+        """Returns when it was stopped."""
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """Silence with the next tick."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._tone.stop()
+        if self._heard is not None:
+            self._call.leg.session.hear(None)
+
+    def _ring(self) -> NoSound | Ringback:
+        return Ringback(self._call.leg.session, self._sound) if self._call.leg.answered else NoSound()
+
+    def _progressed(self, leg: OutboundLeg, _status: int) -> None:
+        if self._stopped.is_set() or (self._heard is not None and not self._heard.over):
+            return
+        if leg.negotiated is not None and self._caller_hears():
+            self._tone.stop()
+            self._heard = leg
+            self._call.leg.session.hear(leg.session)
+        elif self._heard is not None:
+            # It has ended, and the next party only rings.
+            self._heard = None
+            self._call.leg.session.hear(None)
+            self._tone = self._ring()
+
+    def _caller_hears(self) -> bool:
+        caller = self._call.leg
+        if isinstance(caller, InboundLeg) and not caller.has_audio:
+            try:
+                caller.open_early_media()
+            except (PortsExhausted, SdpRejected) as error:
+                self._call.log("early_media_unavailable", {"warning": str(error)})
+        return caller.has_audio
+
+
+class LegBridge:
+    """voyloml's `Bridge`: the caller and a party hear each other, and each other's keys; `recording` is of both."""
+
+    def __init__(
+        self, dialling: Dialling, caller: MediaSession, party: AnyParty, recording: KeptRecording | None
+    ) -> None:
         self._dialling = dialling
         self._caller = caller
         self._party = party
         self._session = party.session
+        self._recording = recording
         self._caller.hear(self._session)
         self._session.hear(self._caller)
         dialling.on_caller_key = self._session.send_digits
@@ -110,9 +174,10 @@ class LegBridge:
         if isinstance(party, QueuedParty):
             party.on_part = self.part
 
-    async def stop(self) -> None:
-        """Parts them. There is no recording."""
+    async def stop(self) -> Recorded | None:
+        """Parts them; their recording once it can be fetched, where there is one."""
         self.part()
+        return None if self._recording is None else await self._recording.stop()
 
     def part(self) -> None:
         """Parts them once: a caller out of a queue may hear somebody else when the Dial comes to stop the bridge."""
@@ -127,13 +192,22 @@ class LegBridge:
 class Dialling:
     """The Dials of one call; voyloml's `Dialler`, without the call's own prompts."""
 
-    def __init__(self, call: Call, sources: PromptSources, calling: CallingOut, queues: CallQueues) -> None:
+    def __init__(
+        self,
+        call: Call,
+        sources: PromptSources,
+        calling: CallingOut,
+        queues: CallQueues,
+        recordings: CallRecordings,
+    ) -> None:
         self.on_caller_key: Callable[[str], object] = lambda _key: None
         self._call = call
         self._sources = sources
         self._calling = calling
         self._queues = queues
+        self._recordings = recordings
         self._parties: list[AnyParty] = []
+        self._dialled: Sequence[AnyParty] = ()
 
     def party(
         self, target: DialTarget, number: Number | None, *, shown: str | None = None, name: str | None = None
@@ -154,22 +228,24 @@ class Dialling:
             for target in targets
         ]
         self._parties += parties
+        self._dialled = parties
         return parties
 
-    def ringback(self, *, real: bool) -> NoSound | Ringback:
-        """A tone for a caller who is answered; the caller's phone makes its own before (180 has been sent)."""
+    def ringback(self, *, real: bool) -> NoSound | Ringback | RealRinging:
+        """A tone for a caller who is answered; the caller's phone makes its own before (180 has been sent). With `real`
+        what the parties of the Dial let hear as early media."""
         if real:
-            self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "dialMusic", "value": "real"})
+            return RealRinging(self._call, self._calling.tone, self._dialled)
         if not self._call.leg.answered:
             return NoSound()
         return Ringback(self._call.leg.session, self._calling.tone)
 
     def bridge(self, party: AnyParty, *, record: bool) -> LegBridge:
-        """Lets the caller and the party hear each other; a recording that is ordered is not made, the log says so."""
-        if record:
-            self._call.log("verb_unavailable", {"verb": "Dial", "attribute": "record"})
+        """Lets the caller and the party hear each other; `record` keeps what they say, unless the application forbids
+        it."""
         self._call.log("dial_bridged", {"leg": party.sid, "to": party.address})
-        return LegBridge(self, self._call.leg.session, party)
+        recording = self._recordings.record_dialled() if record else None
+        return LegBridge(self, self._call.leg.session, party, recording)
 
     async def close(self) -> None:
         """Ends every party's legs; the call is over."""

@@ -75,7 +75,13 @@ class InboundLeg(AudioLeg):
         if self.answered:
             return
         # What early media was agreed on is the answer (RFC 3261 §13.2.1)
-        sent = bytes(self._sent) if self.has_audio and self._sent is not None else self._open()
+        if self.has_audio and self._sent is not None:
+            sent = bytes(self._sent)
+            if self.negotiated is not None:
+                # From here on silence counts (contract §14.1), whatever was or was not heard before.
+                self._start(self.negotiated)
+        else:
+            sent = self._open()
         self.answered = True
         self.incoming.answer(sent)
 

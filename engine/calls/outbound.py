@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from engine.calls import outcome
 from engine.calls.call import Call, CallServices
@@ -11,22 +12,30 @@ from engine.calls.carriers import end_of
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
 from engine.model import Application, NewCall, Number
-from media import PortsExhausted
+from media import PortsExhausted, detect
 from sip import Answered, CallEvent, LocalProtocolError, Progress, Rejected, RemoteHangup
+
+MachineDetection = Literal["none", "enable", "detectMessageEnd"]
+DETECTION_SECONDS: Final = 30.0
+"""How long it may take to tell who answered (contract §10.6)."""
 
 RINGING_STATUSES = frozenset({180, 183})
 
 
 @dataclass(frozen=True, slots=True)
 class RingOrder:
-    """How a party is called: where, for how many seconds it may ring, for how many it may then last.
+    """How a party is called: where, for how many seconds it may ring, for how many it may then last, and whether that
+    is recorded.
 
-    `destination` None: the number has no way out, and the call fails without a try.
+    `destination` None: the number has no way out, and the call fails without a try. `detection`: whether it is found
+    out who answered before the application runs.
     """
 
     destination: Destination | None
     timeout: float
     time_limit: float
+    record: bool = False
+    detection: MachineDetection = "none"
 
 
 class OutboundCall(Call):
@@ -41,6 +50,11 @@ class OutboundCall(Call):
         super().__init__(new, number, application, services)
         self._order = order
         self._picked_up = asyncio.Event()
+
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the call is recorded from its answer to its end without being asked to."""
+        return super().recorded_whole or self._order.record
 
     def call_by(self, leg: OutboundLeg) -> None:
         """Binds the leg, which is placed when the call runs."""
@@ -62,6 +76,10 @@ class OutboundCall(Call):
         finally:
             ring.cancel()
         self._limit_to(min(self._order.time_limit, self._services.call_seconds))
+        if self._order.detection != "none":
+            message_end = self._order.detection == "detectMessageEnd"
+            self.answered_by = await detect(self.leg.session, message_end=message_end, timeout=DETECTION_SECONDS)
+            self.log("machine_detection", {"answeredBy": self.answered_by})
 
     def _place(self) -> None:
         if self._order.destination is None:

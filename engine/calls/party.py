@@ -17,10 +17,11 @@ from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import end_of
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyBuffer, KeyWays
+from engine.calls.media_report import media_report
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import CallLog, LegPrompting, PromptSources
-from media import DigitStarted, MediaEvent, MediaPlane, MediaSession, MediaTimeout, PortsExhausted
+from media import DigitStarted, MediaEvent, MediaPlane, MediaSession, MediaTimeout, PortsExhausted, detect
 from sip import (
     Answered,
     CallEvent,
@@ -74,7 +75,7 @@ class DialledParty:
         self._winner: OutboundLeg | None = None
         self._open = 0
         self._rang = self._refused = False
-        self._ended = False
+        self._ended = self._reported = False
         self._reached: asyncio.Future[Unreached | None] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
         self._left: End = outcome.CALLEE_HUNG_UP
@@ -118,9 +119,11 @@ class DialledParty:
         return await self._keys.next()
 
     async def detect(self, *, message_end: bool, timeout: float) -> AnsweredBy:
-        """Says `unknown` at once: this engine does not tell machines from people, and the call's log says so."""
-        self.log("verb_unavailable", {"verb": "Dial", "attribute": "machineDetection"})
-        return "unknown"
+        """Who answered (contract §10.6), which the call's log keeps. With `message_end`, for a machine, returns when
+        its message is over."""
+        answered_by = await detect(self.session, message_end=message_end, timeout=timeout)
+        self.log("machine_detection", {"answeredBy": answered_by})
+        return answered_by
 
     async def gone(self) -> None:
         """Returns when the party has hung up, or its audio or signalling has failed."""
@@ -136,7 +139,10 @@ class DialledParty:
             self.log("dial_leg_ended", {"answered": self._winner is not None})
         self._hang_up(keep=None)
         for leg in self._legs:
-            await leg.close()
+            statistics = await leg.close()
+            if statistics is not None and leg.answered and not self._reported:
+                self._reported = True
+                self.log("media", media_report(statistics))
 
     def log(self, kind: str, data: Mapping[str, object]) -> None:
         """One entry in the call's log that names this leg."""
@@ -220,7 +226,7 @@ class DialledParty:
         match event:
             case DigitStarted():
                 self._press(leg, event.key, "event")
-            case MediaTimeout():
+            case MediaTimeout() if not leg.held:
                 self._lost(leg, outcome.MEDIA_TIMEOUT)
             case _:
                 pass

@@ -16,7 +16,7 @@ from engine.calls import outcome
 from engine.calls.call import Call, CallServices
 from engine.calls.carriers import legs_of, through_number, to_uri, voylo_headers
 from engine.calls.leg import LegSettings
-from engine.calls.outbound import OutboundCall, RingOrder
+from engine.calls.outbound import MachineDetection, OutboundCall, RingOrder
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.pacing import Pacing
 from engine.calls.switchboard import Switchboard
@@ -46,7 +46,9 @@ class CallOrder:
     variables: Mapping[str, VariableValue] = field(default_factory=dict)
     timeout: int = 45
     time_limit: int = 14400
+    record: bool = False
     sip_headers: Mapping[str, str] = field(default_factory=dict)
+    machine_detection: MachineDetection = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class OutgoingCalls:
 
     def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder) -> None:
         destination = self._destination(new, number, order)
-        ring = RingOrder(destination, order.timeout, order.time_limit)
+        ring = RingOrder(destination, order.timeout, order.time_limit, order.record, order.machine_detection)
         call = OutboundCall(new, number, application, self._services, ring)
         call.call_by(OutboundLeg(self._user_agent, self._plane, legs_of(number, self._legs), call.on_media))
         logger.info("call.placed", call=new.public_id, number=number.e164, application=application.id)

@@ -1,12 +1,15 @@
-"""`Record` on a live call: voyloml's `Recorder` on the caller's audio (contract §10.7).
+"""The recordings of a live call: of the caller by `Record`, of both sides by `Dial` and as a whole (contract §6.6, §7,
+§10.6, §10.7).
 
-What was said is in the store, and its link works, before the interpreter hears that the recording is over. A call that
-ends finishes its recording first, within a bound.
+What was said is in the store, and its link works, before anybody hears that a recording is over. A call that ends
+finishes its recordings first, within a bound; what is slower tells of itself by `recording.completed`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +18,9 @@ import structlog
 from engine.calls.status_callback import StatusCallbacks
 from engine.errors import EngineError
 from engine.model import RecordingSource
+from engine.recording_files import RecordingFile, RecordingFiles
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
-from media import MediaSession, RecordedFile, Room, SessionRecording, beep
+from media import MediaSession, RecordedFile, Room, SessionRecording, TwoWayRecording, beep
 from voyloml import HttpExchange
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
 
@@ -27,9 +31,7 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 FINISH_SECONDS: Final = 10.0
-"""How long the end of a call waits for its recording (contract §11.6)."""
-
-CHANNELS: Final = 1
+"""How long the end of a call waits for its recordings (contract §11.6)."""
 
 
 class NothingRecorded:
@@ -43,115 +45,178 @@ class NothingRecorded:
         return None
 
 
-class LegRecording:
-    """voyloml's `RecordingRun`: a recording of the caller that is kept once it is over."""
+class KeptRecording:
+    """A recording under way, which is kept once it is over. `finish` ends it and gives its file."""
 
     def __init__(
-        self, recordings: CallRecordings, recording_id: str, audio: SessionRecording, order: RecordingOrder
+        self,
+        recordings: CallRecordings,
+        made: RecordingFile,
+        finish: Callable[[], Awaitable[RecordedFile | None]],
+        status_callback: str | None = None,
     ) -> None:
         self._recordings = recordings
-        self._id = recording_id
-        self._audio = audio
-        self._order = order
+        self._made = made
+        self._finish = finish
+        self._status_callback = status_callback
         self._stopping: asyncio.Task[Recorded | None] | None = None
+
+    async def stop(self) -> Recorded | None:
+        """Ends the recording; the same result each time, which cancelling the wait does not lose."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name=f"recording {self._made.id}")
+        return await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> Recorded | None:
+        whole = await self._finish()
+        recorded = None if whole is None else await self._recordings.keep(self._made, whole, self._status_callback)
+        self._recordings.over(self)
+        return recorded
+
+
+class LegRecording(KeptRecording):
+    """voyloml's `RecordingRun`: a recording of the caller."""
+
+    def __init__(
+        self, recordings: CallRecordings, made: RecordingFile, audio: SessionRecording, order: RecordingOrder
+    ) -> None:
+        super().__init__(
+            recordings, made, lambda: audio.stop(trim=order.trim, least=AUDIBLE_SECONDS), order.status_callback
+        )
+        self._audio = audio
 
     async def silent(self) -> None:
         """Returns when there was as much silence as ordered."""
         await self._audio.silent()
 
-    async def stop(self) -> Recorded | None:
-        """Ends the recording; the same result each time, which cancelling the wait does not lose."""
-        if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop(), name=f"recording {self._id}")
-        return await asyncio.shield(self._stopping)
-
-    async def _stop(self) -> Recorded | None:
-        file = await self._audio.stop(trim=self._order.trim, least=AUDIBLE_SECONDS)
-        return None if file is None else await self._recordings.keep(self._id, file, "record", self._order)
-
 
 class CallRecordings:
-    """The recordings of one call, one after the other."""
+    """The recordings of one call; several may run at a time."""
 
-    def __init__(self, call: Call, recordings: Recordings, exchange: HttpExchange) -> None:
+    def __init__(self, call: Call, recordings: Recordings, files: RecordingFiles, exchange: HttpExchange) -> None:
         self._call = call
         self._recordings = recordings
+        self._files = files
         self._callbacks = StatusCallbacks(exchange)
-        self._running: LegRecording | None = None
+        self._running: set[KeptRecording] = set()
+        self._whole = False
+        self._late = False
+        self._closed = asyncio.Event()
 
     async def record(self, order: RecordingOrder) -> RecordingRun:
         """Begins a recording of the caller after the tone; nothing is recorded where `begin` gives nothing."""
         if self.allowed and order.beep:
             await _sound_tone(self._call.leg.session)
-        begun = await self.begin(self._call.leg.session, silence=order.silence)
+        begun = await self.begin(self._call.leg.session, "record", silence=order.silence)
         if begun is None:
             return NothingRecorded()
-        self._running = LegRecording(self, *begun, order)
-        return self._running
+        run = LegRecording(self, *begun, order)
+        self._running.add(run)
+        return run
 
     @property
     def allowed(self) -> bool:
         """Whether the application lets its calls be recorded."""
-        return self._call.application.recording != "never"
+        return self._call.recording_mode != "never"
 
-    async def begin(self, heard: MediaSession | Room, *, silence: float = 0.0) -> tuple[str, SessionRecording] | None:
-        """Begins to record what is received or said there: the recording's id, and its audio. None where the
+    async def begin(
+        self, heard: MediaSession | Room, source: RecordingSource, *, silence: float = 0.0
+    ) -> tuple[RecordingFile, SessionRecording] | None:
+        """Begins to record what is received or said there, on one channel, until its audio is stopped. None where the
         application forbids it, or where the file cannot be created, and the call's log says so."""
-        if not self.allowed:
-            self._call.log("recording_off", {"applicationId": self._call.application.id})
+        if self._forbidden():
             return None
-        recording_id, path = self._recordings.new_file(self._call.new.workspace_id)
+        made = self._new(source)
         try:
-            return recording_id, await SessionRecording.begin(heard, path, silence=silence)
+            return made, await SessionRecording.begin(heard, made.path, silence=silence, part=made.part)
         except OSError as error:
             logger.error("recording.not_begun", call=self._call.new.public_id, reason=str(error))  # noqa: TRY400
             self._call.log("recording_failed", {"warning": "the file could not be created"})
             return None
 
+    def record_whole(self) -> None:
+        """Records both sides of the call's leg from now until the call ends, once; not where the application forbids
+        it. The leg has audio."""
+        if not self._whole and not self._forbidden():
+            self._whole = True
+            self._begin("call")
+
+    def record_dialled(self) -> KeptRecording | None:
+        """Records both sides of the call's leg from now until it is stopped; None where the application forbids it."""
+        return None if self._forbidden() else self._begin("dial")
+
+    def _begin(self, source: RecordingSource) -> KeptRecording:
+        made = self._new(source)
+        audio = TwoWayRecording(self._call.leg.session, made.path, made.part)
+
+        async def finish() -> RecordedFile | None:
+            whole = await audio.stop()
+            if audio.failed:
+                self._call.log("recording_failed", {"warning": "the audio could not be written", "source": source})
+            return whole
+
+        run = KeptRecording(self, made, finish)
+        self._running.add(run)
+        return run
+
+    def _forbidden(self) -> bool:
+        if self.allowed:
+            return False
+        self._call.log("recording_off", {"applicationId": self._call.new.application_id})
+        return True
+
+    def _new(self, source: RecordingSource) -> RecordingFile:
+        return self._files.new(self._call.new.id, self._call.new.workspace_id, source)
+
     async def keep(
-        self, recording_id: str, file: RecordedFile, source: RecordingSource, order: RecordingOrder | None = None
+        self, made: RecordingFile, whole: RecordedFile, status_callback: str | None = None
     ) -> Recorded | None:
-        """Stores a recording whose file is whole; None, and no file, where the store does not take it."""
-        call = self._call.new
+        """Stores a recording whose file is whole as one of this call; None where the store does not take it, which the
+        next start tries again."""
+        call = self._call
+        made = replace(made, call_id=call.new.id)
+        if self._late:
+            # Events of a call are stored in their order.
+            await self._closed.wait()
         try:
-            await self._recordings.add(
-                recording_id,
-                file.path,
-                call_id=call.id,
-                workspace_id=call.workspace_id,
-                source=source,
-                seconds=file.seconds,
-                channels=CHANNELS,
-                size_bytes=file.size_bytes,
-            )
+            await self._files.keep(made, whole, after_end=call.now() if self._late else None)
         except EngineError as error:
-            logger.error("recording.not_stored", call=call.public_id, reason=error.message)  # noqa: TRY400
-            self._call.log("recording_failed", {"warning": "the recording could not be stored"})
-            await asyncio.to_thread(Path.unlink, file.path, missing_ok=True)
+            logger.error("recording.not_stored", call=call.new.public_id, reason=error.message)  # noqa: TRY400
+            call.log("recording_failed", {"warning": "the recording could not be stored"})
+            await asyncio.to_thread(Path.rename, whole.path, made.part)
             return None
-        recorded = Recorded(recording_id, self._recordings.link(recording_id, PAYLOAD_LINK_SECONDS), file.seconds)
-        if order is not None and order.status_callback is not None:
+        recorded = Recorded(made.id, self._recordings.link(made.id, PAYLOAD_LINK_SECONDS), whole.seconds)
+        if status_callback is not None:
             form = {
                 "RecordingSid": recorded.sid,
                 "RecordingUrl": recorded.url,
                 "RecordingDuration": str(round(recorded.seconds)),
                 "RecordingStatus": "completed",
             }
-            self._callbacks.tell(self._call, "recording", order.status_callback, form)
+            self._callbacks.tell(call, "recording", status_callback, form)
         return recorded
 
+    def over(self, run: KeptRecording) -> None:
+        """A recording is kept, or lost."""
+        self._running.discard(run)
+
     async def close(self, member: Member | None = None) -> None:
-        """Finishes the recording that runs, and that of the conference of a member which ends with it; waits
-        FINISH_SECONDS at most, after which they finish by themselves."""
-        try:
-            async with asyncio.timeout(FINISH_SECONDS):
-                if self._running is not None:
-                    await self._running.stop()
-                if member is not None:
-                    await member.leave()
-        except TimeoutError:
-            logger.error("recording.slow", call=self._call.new.public_id)  # noqa: TRY400
-            self._call.log("recording_failed", {"warning": "the recording was not whole when the call was closed"})
+        """Finishes what runs, and the recording of the conference of a member which ends with it; waits FINISH_SECONDS
+        at most, after which they finish by themselves."""
+        stopping = [asyncio.ensure_future(run.stop()) for run in self._running]
+        if member is not None:
+            stopping.append(asyncio.ensure_future(member.leave()))
+        if not stopping:
+            return
+        _, late = await asyncio.wait(stopping, timeout=FINISH_SECONDS)
+        if late:
+            self._late = True
+            logger.error("recording.slow", call=self._call.new.public_id, recordings=len(late))
+            self._call.log("recording_late", {"warning": "a recording was not whole when the call was closed"})
+
+    def call_closed(self) -> None:
+        """The record of the call is closed, and its terminal event stored."""
+        self._closed.set()
 
 
 async def _sound_tone(session: MediaSession) -> None:

@@ -25,6 +25,7 @@ class Referral:
 
     def __init__(self) -> None:
         self._code = 0
+        self._taken = False
         self._done: asyncio.Future[Referred] = asyncio.get_running_loop().create_future()
 
     async def outcome(self, call: IncomingCall | OutgoingCall, uri: str) -> Referred:
@@ -38,11 +39,19 @@ class Referral:
             return Referred(accepted=False, code=0)
         return await self._done
 
+    @property
+    def so_far(self) -> Referred:
+        """What is known of it: a phone that has taken it and then hangs up has gone where it was sent, unless it said
+        that it could not."""
+        if self._done.done() and not self._done.cancelled():
+            return self._done.result()
+        return Referred(accepted=self._taken and self._code < 300, code=self._code)
+
     def told(self, event: ReferEvent) -> None:
         """An event of the call that this REFER was sent in."""
         match event:
             case ReferAccepted():
-                return
+                self._taken = True
             case ReferProgress():
                 self._code = event.status
             case ReferFailed():

@@ -41,6 +41,7 @@ SET_ATTEMPTED: Final = RowStatement(
         target_url=bindparam("new_target_url"),
         request_headers=bindparam("new_request_headers"),
         response_body=bindparam("new_response_body"),
+        payload=bindparam("new_payload"),
     ),
 )
 """What an attempt came to: parameters `delivery`, `claimed` (its `next_attempt_at`), and the new values."""
@@ -71,7 +72,7 @@ _NEXT: Final = PreparedQuery(
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """A delivery to be attempted; `payload` is the body as it is stored, `next_attempt_at` in milliseconds."""
+    """A delivery to be attempted; `payload` is the body of its event as stored, `next_attempt_at` in milliseconds."""
 
     id: str
     event_id: str
@@ -126,12 +127,12 @@ async def page_of_deliveries(
 async def get_delivery(connection: AsyncConnection, target_id: str, delivery_id: str) -> Delivery | None:
     """One delivery to a target, with its payload."""
     query = (
-        select(deliveries, call_events.c.payload)
+        select(deliveries, func.coalesce(deliveries.c.payload, call_events.c.payload).label("sent"))
         .outerjoin(call_events, call_events.c.id == deliveries.c.event_id)
         .where(deliveries.c.id == delivery_id, deliveries.c.target_id == target_id)
     )
     row = (await connection.execute(query)).first()
-    return None if row is None else _delivery(row, row.payload)
+    return None if row is None else _delivery(row, row.sent)
 
 
 async def send_again(connection: AsyncConnection, target_id: str, delivery_id: str, now: int) -> bool:

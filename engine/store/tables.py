@@ -399,6 +399,8 @@ deliveries: Final = Table(
     Column("target_url", Text, nullable=False),
     Column("request_headers", Text, nullable=False),
     Column("response_body", Text),
+    # As sent, where that differs from the event's.
+    Column("payload", Text),
     Index(None, "target_id", "created_at", "id"),
 )
 _PENDING: Final = text("status = 'pending'")

@@ -24,6 +24,7 @@ from media.kernel.layout import (
 from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.player import append_item, flush_items, recode_item
+from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
 from media.kernel.rooms import join_room, leave_room, open_room, play_tone
@@ -76,6 +77,11 @@ DIGITS_SYMBOLS = 7
 # Hear:
 HEAR_SLOT = 3
 HEAR_GENERATION = 4
+
+# Tape; without an address it ends:
+TAPE_NUMBER = 3
+TAPE_ADDRESS = 4
+TAPE_FRAMES = 5
 
 # Join:
 JOIN_ROOM = 3
@@ -179,6 +185,8 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
         reset_codec(row.tap_decoder)
+        reset_codec(row.tape_received_decoder)
+        reset_codec(row.tape_sent_decoder)
     if row.sent_tapped and row.send_codec != command[START_CODEC]:
         reset_codec(row.sent_decoder)
     if row.receive_codec != command[START_CODEC] or row.receive_payload_type != command[START_RECEIVE_PAYLOAD_TYPE]:
@@ -193,10 +201,10 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
     row.event_clock = command[START_EVENT_CLOCK]
     row.packet_samples = command[START_PACKET_SAMPLES]
     row.sending = command[START_SEND]
+    # The time-out counts from here, not from the last packet before a hold or before the answer to early media.
+    row.alive_since = core.now
+    row.timed_out = 0
     if moved or row.receiving != command[START_RECEIVE]:
-        # The time-out counts from here, not from the last packet before a hold.
-        row.alive_since = core.now
-        row.timed_out = 0
         reset_jitter(row)
     row.receiving = command[START_RECEIVE]
     if command[START_SRTP_NUMBER] != row.srtp_number:
@@ -323,6 +331,11 @@ def _obey(
             stop_hearing(sessions, row)
         else:
             start_hearing(sessions, row, command[HEAR_SLOT], command[HEAR_GENERATION])
+    elif kind == c.COMMAND_TAPE:
+        if command[TAPE_ADDRESS] == 0:
+            stop_taping(row, core)
+        else:
+            start_taping(row, command[TAPE_NUMBER], command[TAPE_ADDRESS], command[TAPE_FRAMES])
     elif kind == c.COMMAND_JOIN:
         stop_hearing(sessions, row)
         join_room(rooms[command[JOIN_ROOM]], row, command[JOIN_GENERATION], command[JOIN_FLAGS])

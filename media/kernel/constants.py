@@ -59,11 +59,16 @@ RTP_SSRC_AT = 8
 # 60 ms of G.711; an encoded frame of any codec of contract §14.1 fits as well.
 PAYLOAD_BYTES = 512
 
-# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room that it speaks in.
+# Why the payloads of a session are kept: a listener of asyncio, sessions that hear it, a room it speaks in, a tape.
 
 TAPPED_LISTENER = 1
 TAPPED_BRIDGE = 2
 TAPPED_ROOM = 4
+TAPPED_RECORDER = 8
+
+# Tapes: so many frames go round, 5 s; a tape's number and count share a word, which is published as a whole.
+TAPE_FRAMES = 250
+TAPE_COUNT_BITS = 32
 
 # Rooms.
 
@@ -247,6 +252,7 @@ COMMAND_HEAR = 10
 COMMAND_JOIN = 11
 COMMAND_LEAVE = 12
 COMMAND_LIVE = 13
+COMMAND_TAPE = 14
 # The slot and generation of these are a room's.
 COMMAND_ROOM_OPEN = 32
 COMMAND_ROOM_TONE = 33
@@ -263,6 +269,7 @@ EVENT_DIGITS_SENT = 8
 EVENT_CLOSED = 9
 EVENT_STARTED = 10
 EVENT_KEYS_DROPPED = 11
+EVENT_TAPE_ENDED = 12
 
 # Statistics.
 

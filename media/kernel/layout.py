@@ -82,6 +82,12 @@ class SessionRow:
     hearers: int
     heard_codec: int
     heard_frames: int
+    # Where what is received and sent is kept for a recording; its first tick.
+    tape_number: int
+    tape_address: int
+    tape_frames: int
+    tape_first: int
+    tape_untold: int
     # The room that this session is in (or -1), how it is there, and how loud it speaks.
     room: int
     room_generation: int
@@ -227,6 +233,9 @@ class SessionRow:
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    taped: Annotated[Words, (1,)]
+    tape_received_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
+    tape_sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     # Written by asyncio.
     live_samples: Annotated[Samples, (c.LIVE_SAMPLES,)]
 

@@ -23,6 +23,7 @@ from media.kernel.native import (
 )
 from media.kernel.player import report_items
 from media.kernel.receive import prepare_receiving, receive_reports, receive_tick
+from media.kernel.record import clear_taped, publish_taped, tape_received, tell_tape
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post, post_frame
 from media.kernel.rooms import speak
@@ -46,6 +47,7 @@ def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> N
         core, row, c.EVENT_KEYS_DROPPED, core.now, row.srtp_send_number, row.srtp_oldest, c.NONE, c.NONE
     ):
         row.srtp_untold = 0
+    tell_tape(row, core)
     if row.receiving and row.timed_out == 0 and core.now - row.alive_since > row.timeout_ns:
         row.timed_out = 1
         if not post(core, row, c.EVENT_MEDIA_TIMEOUT, core.now, c.NONE, c.NONE, c.NONE, c.EVENT_RESERVE):
@@ -62,6 +64,8 @@ def _play_out(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int,
             post_frame(core, row, c.TRACK_RECEIVED, row.last_tick - (frames - 1 - frame))
         if row.tapped & c.TAPPED_BRIDGE:
             keep_heard(row, core)
+        if row.tapped & c.TAPPED_RECORDER:
+            tape_received(row, core, tick - (frames - 1 - frame))
     if row.tapped & c.TAPPED_ROOM:
         speak(rooms[row.room], row, core, tick)
 
@@ -73,9 +77,13 @@ def advance_session(
     """Do what is due of a started session in one tick: play out, send, and report what has happened."""
     missed = tick - row.last_tick - 1 if row.last_tick >= 0 else 0
     row.last_tick = tick
+    if row.tapped & c.TAPPED_RECORDER:
+        clear_taped(row, tick, missed)
     if row.receiving:
         _play_out(rooms, row, core, tick, 1 + min(missed, _CATCH_UP_FRAMES))
     send_tick(sessions, rooms, row, sock, core, tick, missed)
+    if row.tapped & c.TAPPED_RECORDER:
+        publish_taped(row, tick)
     give_up_event(row, core, core.now)
     report_items(row, core)
     if row.live:

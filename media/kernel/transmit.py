@@ -14,6 +14,7 @@ from media.kernel.layout import FRAME_AT, OUTGOING_AT, PACKET_AT, REMOTE_AT, Cor
 from media.kernel.live import fill_live
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, copy_octets, fill_octets, sendto
 from media.kernel.player import fill_audio, plays_nothing
+from media.kernel.record import tape_sent
 from media.kernel.ring import post_frame
 from media.kernel.rooms import fill_mix
 from media.kernel.rtp import write_rtp_header
@@ -120,6 +121,8 @@ def send_tick(
         row.pending_samples = 0
         _tap_sent(row, core, tick, c.NONE)
         return
+    if row.tapped & c.TAPPED_RECORDER:
+        tape_sent(row, core, tick, target)
     _tap_sent(row, core, tick, target)
     if whole:
         write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)

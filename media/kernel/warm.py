@@ -17,6 +17,7 @@ from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
 from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocate
 from media.kernel.live import publish, push_samples
 from media.kernel.loop import run
+from media.kernel.record import frames_taped
 from media.kernel.ring import push_rows, take_frames, take_rows
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def warm_up() -> None:
     take_rows(cursors, core["events"], c.CURSOR_EVENT_TAIL, c.CURSOR_EVENT_HEAD, events)
     heads, audio = np.zeros((1, c.TAP_WORDS), np.int64), np.zeros((1, c.TICK_SAMPLES), np.int16)
     encode(np.zeros(c.TICK_SAMPLES, np.int16), "G722")
+    frames_taped(sessions[0]["taped"], 0)
     take_frames(cursors, core["tap_heads"], core["tap_frames"], heads, audio)
     live = sessions[0]["live_cursors"]
     push_samples(live, sessions[0]["live_samples"], np.zeros(c.TICK_SAMPLES, np.int16), 0)

@@ -1,10 +1,35 @@
-"""Text to speech behind one small interface (contract §10.4): the embedded engine, or none.
+"""Text to speech and speech to text, each behind one small interface (contract §10.4, §10.5).
 
 An engine is any object that fits `SpeechEngine`. `text` cuts a text into pieces that are rendered one by one, so that a
 long text is heard from its first sentence; `store` keeps rendered pieces on disk.
 """
 
+from media.speech.activity import ActivityDetectors
 from media.speech.embedded import EmbeddedSpeech, SpeechLimits
 from media.speech.interface import NoSpeech, SpeechEngine, SpeechUnavailable, Voice
+from media.speech.listener import SpeechListener
+from media.speech.recogniser import (
+    NoRecogniser,
+    Recogniser,
+    RecogniserUnavailable,
+    Understood,
+    grammar_recogniser,
+    vosk_recogniser,
+)
 
-__all__ = ["EmbeddedSpeech", "NoSpeech", "SpeechEngine", "SpeechLimits", "SpeechUnavailable", "Voice"]
+__all__ = [
+    "ActivityDetectors",
+    "EmbeddedSpeech",
+    "NoRecogniser",
+    "NoSpeech",
+    "Recogniser",
+    "RecogniserUnavailable",
+    "SpeechEngine",
+    "SpeechLimits",
+    "SpeechListener",
+    "SpeechUnavailable",
+    "Understood",
+    "Voice",
+    "grammar_recogniser",
+    "vosk_recogniser",
+]

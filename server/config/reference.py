@@ -26,7 +26,6 @@ WITHOUT_EFFECT = frozenset(
         "rentals.carrier_username",
         "rentals.carrier_password",
         "rentals.carrier_source_ips",
-        "speech.stt",
     }
 )
 _WITHOUT_EFFECT_NOTE = " Without effect in this version."

@@ -263,10 +263,28 @@ class SpeechSection(_Section):
     tts: Annotated[Literal["embedded", "none"], _Word] = Field(
         default="embedded", description="Engine that speaks <Say>: embedded, or none, which skips <Say> with a warning."
     )
-    stt: Annotated[Literal["embedded", "none"], _Word] = Field(
+    stt: Annotated[Literal["embedded", "http", "none"], _Word] = Field(
         default="embedded",
-        description="Engine that recognises speech in <Gather>: embedded, or none, which never yields a result.",
+        description=(
+            "Engine that recognises speech in <Gather>: embedded (phrases in English, or vosk with speech.vosk_model), "
+            "http, or none, which never yields a result."
+        ),
     )
+    vosk_model: Annotated[Path | None, BeforeValidator(read_optional_path)] = Field(
+        default=None, description="Folder of a vosk model for the embedded engine; needs the package vosk."
+    )
+    stt_url: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="Where the http engine posts what was said, as WAV in a form (docs/speech.md)."
+    )
+    stt_key: Annotated[SecretStr | None, BeforeValidator(read_secret)] = Field(
+        default=None, description="Bearer token for speech.stt_url."
+    )
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        if self.stt == "http" and (self.stt_url is None or not self.stt_url.startswith(("http://", "https://"))):
+            _refuse([("speech.stt_url", "must be an http or https URL, because speech.stt is http")])
+        return self
 
 
 class LimitsSection(_Section):

@@ -56,7 +56,7 @@ async def _heard(config: Config) -> list[Finding]:
     # The rooms are the heaviest import of all, and an install in which they cannot be loaded is itself a finding.
     try:
         from server.doctor.codecs import check_codecs
-        from server.doctor.speech import check_speech
+        from server.doctor.speech import check_recogniser, check_speech
     except ImportError as error:
         return [fail("codecs", f"the engine's rooms cannot be loaded: {error}", "reinstall voylo-engine with pip")]
-    return [check_codecs(config), await check_speech(config)]
+    return [check_codecs(config), await check_speech(config), await check_recogniser(config)]

@@ -54,6 +54,7 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         call_seconds=1,
         calling=unused,
         recordings=engine.recordings,
+        hearing=unused,
         conferences=unused,
         queues=unused,
         streams=unused,

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import MediaSession, SessionRecording, recording
-from media.recording import HEADER_BYTES, PART_SUFFIX, WAITING_FRAMES, WavWriter
+from media import MediaSession, SessionRecording, recording, wav_file
+from media.recording import WAITING_FRAMES
+from media.wav_file import HEADER_BYTES, PART_SUFFIX, WavWriter
 from tests.support.tones import level, read_wav, sine
 
 FRAME = 160
@@ -120,7 +121,7 @@ class TestTrimming:
     async def test_a_recording_longer_than_a_block_is_trimmed_whole(
         self, line: Line, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(recording, "_MOVED_AT_ONCE", 1000)
+        monkeypatch.setattr(wav_file, "_MOVED_AT_ONCE", 1000)
         started = await begin(line, path)
         sound = sine(440, 2.0)
         line.hear(np.concatenate([silence(1), sound]))

@@ -207,6 +207,20 @@ class TestSpeech:
         assert failed.change is not None
         assert "speech.tts" in failed.change
 
+    async def test_the_embedded_recogniser_starts(self) -> None:
+        found = await speech.check_recogniser(Config())
+        assert (found.status, found.what) == ("ok", "recognition works (embedded)")
+
+    async def test_a_recogniser_without_its_model_fails(self, tmp_path: Path) -> None:
+        found = await speech.check_recogniser(config(speech={"vosk_model": str(tmp_path)}))
+        assert found.status == "fail"
+        assert "speech.vosk_model" in (found.change or "")
+
+    async def test_recognition_that_is_switched_off_or_elsewhere_is_not_tried(self) -> None:
+        assert "switched off" in (await speech.check_recogniser(config(speech={"stt": "none"}))).what
+        elsewhere = config(speech={"stt": "http", "stt_url": "http://127.0.0.1:1/inference"})
+        assert "was not asked" in (await speech.check_recogniser(elsewhere)).what
+
     async def test_speech_that_is_switched_off_is_not_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(speech, "EmbeddedSpeech", None)
         assert (await speech.check_speech(config(speech={"tts": "none"}))).status == "ok"
@@ -338,7 +352,7 @@ class TestExamine:
             sip={"udp": "127.0.0.1:0", "tcp": ""},
             media={"rtp_ports": "21600-21999"},
             storage={"data_dir": str(tmp_path / "data")},
-            speech={"tts": "none"},
+            speech={"tts": "none", "stt": "none"},
         )
 
     async def test_every_check_is_made_and_nothing_is_left(self, setting: Config, tmp_path: Path) -> None:

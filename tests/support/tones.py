@@ -35,6 +35,14 @@ def read_wav(path: Path) -> tuple[NDArray[np.int16], int]:
     return wav_samples(path.read_bytes())
 
 
+def wav_channels(data: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Left and right of the octets of a 16-bit WAV file at 8 kHz with two channels."""
+    with wave.open(io.BytesIO(data), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, RATE)
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    return samples[::2], samples[1::2]
+
+
 def wav_samples(data: bytes) -> tuple[NDArray[np.int16], int]:
     """The same of the octets of a file."""
     with wave.open(io.BytesIO(data), "rb") as file:

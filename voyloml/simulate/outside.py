@@ -89,6 +89,10 @@ class SimulatedCall(Phone):
         await asyncio.sleep(script.after)
         return Referred(200 <= script.code < 300, script.code)
 
+    def referred(self) -> Referred:
+        """The caller has left before the script said what becomes of the transfer."""
+        return Referred(accepted=False, code=0)
+
 
 class Ringing:
     """A ringing tone."""

@@ -134,17 +134,6 @@ class TestBridge:
             await rung.session.send_digits("5")
             await call.hears(880)
 
-    async def test_a_recording_that_is_not_made_is_said_in_the_log(self, engine: TestEngine, phone: Phone) -> None:
-        async with callees(1) as (callee,), Flow(dial(callee.uri, 'record="true"')) as flow:
-            call = await calling(engine, phone, flow)
-            rung = await callee.call()
-            rung.answer(880)
-            await call.hears(880)
-            rung.incoming.hangup()
-            assert "RecordingUrl" not in (await flow.wait_for("/done")).form
-            (entry,) = await log_of(engine, "verb_unavailable")
-            assert entry["data"]["attribute"] == "record"
-
 
 class TestRinging:
     async def test_busy(self, engine: TestEngine, phone: Phone) -> None:
@@ -154,13 +143,15 @@ class TestRinging:
             form = (await flow.wait_for("/done")).form
             assert (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"]) == ("busy", "486", "busy")
 
-    async def test_a_refusal_is_told_with_its_code_and_cause(self, engine: TestEngine, phone: Phone) -> None:
+    @pytest.mark.parametrize(
+        ("code", "cause"), [(404, "unallocated_number"), (603, "rejected"), (503, "network_error")]
+    )
+    async def test_a_refusal_is_told_as_it_came(self, engine: TestEngine, phone: Phone, code: int, cause: str) -> None:
         async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
-            callee.on_call = lambda call: call.incoming.reject(404)
+            callee.on_call = lambda call: call.incoming.reject(code)
             await calling(engine, phone, flow)
             form = (await flow.wait_for("/done")).form
-            told = (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"])
-            assert told == ("failed", "404", "unallocated_number")
+            assert (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"]) == ("failed", str(code), cause)
 
     async def test_no_answer_is_cancelled_after_the_timeout(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (callee,), Flow(dial(callee.uri, 'timeout="1"')) as flow:
@@ -251,6 +242,24 @@ class TestRefer:
             form = (await flow.wait_for("/done")).form
             assert (form["ReferStatus"], form["ReferSipCode"]) == ("accepted", "200")
             await call.hung_up()
+
+    @pytest.mark.parametrize("taken", [True, False])
+    async def test_a_phone_that_hangs_up_before_it_says_what_came_of_it(
+        self, engine: TestEngine, phone: Phone, taken: bool
+    ) -> None:
+        async with Flow(REFER) as flow:
+            call = await calling(engine, phone, flow)
+            await call._until(lambda: call.has(Referred), 10)
+            asked = referral(call.events)
+            assert asked is not None
+            if taken:
+                asked.respond.accept()
+                asked.respond.notify(100)
+            call.outgoing.hangup()
+            form = (await flow.wait_for("/done")).form
+            assert form["ReferStatus"] == ("accepted" if taken else "failed")
+            assert form["CallStatus"] == "completed"
+            await engine.ended_call()
 
     async def test_failed(self, engine: TestEngine, phone: Phone) -> None:
         async with Flow(REFER) as flow:

@@ -15,8 +15,9 @@ from tests.support.callee import Callee, CalleeCall, callees
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone, PhoneCall, a_phone
+from tests.support.recordings import channels_at
 from tests.support.shared_engine import MANY_REQUESTS, clear
-from tests.support.tones import level
+from tests.support.tones import level, seconds_of
 
 NUMBER = "+15550100"
 CALLER = "+15550123"
@@ -179,18 +180,26 @@ class TestBridge:
             record = await engine.ended_call()
         assert results(record) == [(1, "no_answer", None), (2, "answered", 200)]
 
-    async def test_a_trunks_order_to_record_is_said_to_be_unmet(self, engine: TestEngine, phone: Phone) -> None:
+    async def test_a_trunk_that_orders_it_has_its_calls_recorded_on_two_channels(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
         async with callees(1) as (desk,):
-            desk.on_call = lambda call: call.answer()
+            desk.on_call = lambda call: call.answer(880)
             await trunk(engine, desk, record=True)
             call = call_of(engine, phone)
             await call.answered()
+            call.say(1200)
+            await call.hears(880)
             call.outgoing.hangup()
             record = await engine.ended_call()
             log = (await engine.client.get(f"/v1/calls/{record['publicId']}/events")).json()
-        kinds = [entry["type"] for entry in log]
-        assert "recording_unavailable" in kinds
-        assert "routing_attempt" in kinds
+            left, right = await channels_at(record["recordingUrl"])
+        (shown,) = record["recordings"]
+        assert (shown["source"], shown["channels"]) == ("call", 2)
+        assert seconds_of(left, 1200) >= 0.3
+        assert seconds_of(right, 880) >= 0.45
+        assert seconds_of(left, 880) == seconds_of(right, 1200) == 0
+        assert "routing_attempt" in [entry["type"] for entry in log]
 
 
 class TestFailover:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone, a_phone
-from tests.support.tones import seconds_of, wav_samples
+from tests.support.recordings import fetch, files, samples_of
+from tests.support.tones import seconds_of
 from voyloml import verify_signature
 
 NUMBER = "+15550100"
@@ -34,25 +33,6 @@ async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
 async def phone() -> AsyncIterator[Phone]:
     async with a_phone() as started:
         yield started
-
-
-async def fetch(url: str, **options: Any) -> httpx.Response:
-    """A request without any key."""
-    async with httpx.AsyncClient() as client:
-        return await client.get(url, **options)
-
-
-def samples_of(response: httpx.Response) -> NDArray[np.int16]:
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"] == "audio/wav"
-    samples, rate = wav_samples(response.content)
-    assert rate == 8000
-    return samples
-
-
-def files(engine: TestEngine) -> list[Path]:
-    folder = engine.process.config.storage.data_dir / "recordings"
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 async def engine_hears(engine: TestEngine, seconds: float) -> None:

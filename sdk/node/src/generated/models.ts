@@ -188,10 +188,13 @@ export interface CallCreate {
   timeout?: number;
   /** Seconds after the answer. 1 to 14400. Default: 14400 */
   timeLimit?: number;
-  /** Recording of whole calls is not offered by this version. Default: false */
-  record?: false;
-  /** Not offered by this version. Default: "none" */
-  machineDetection?: "none";
+  /** Record the call from its answer on, where the application leaves that to its calls. Default: false */
+  record?: boolean;
+  /**
+   * Finds out who answered before the application runs, for 30 s at most; `detectMessageEnd` also waits until a machine
+   * has ended its message. It is in `answeredBy`, and in `AnsweredBy` of the first request. Default: "none"
+   */
+  machineDetection?: "none" | "enable" | "detectMessageEnd";
   sipHeaders?: Record<string, string>;
 }
 

@@ -948,8 +948,8 @@ class AsyncCalls(AsyncResource):
         variables: Mapping[str, str | float | bool] | Unset = UNSET,
         timeout: int | Unset = UNSET,
         time_limit: int | Unset = UNSET,
-        record: Literal[False] | Unset = UNSET,
-        machine_detection: Literal["none"] | Unset = UNSET,
+        record: bool | Unset = UNSET,
+        machine_detection: Literal["none", "enable", "detectMessageEnd"] | Unset = UNSET,
         sip_headers: Mapping[str, str] | Unset = UNSET,
         options: RequestOptions | None = None,
     ) -> models.CallPlaced:
@@ -962,8 +962,11 @@ class AsyncCalls(AsyncResource):
         from_: A number of this workspace
         timeout: Seconds to ring. 5 to 120. Default: 45
         time_limit: Seconds after the answer. 1 to 14400. Default: 14400
-        record: Recording of whole calls is not offered by this version. Default: False
-        machine_detection: Not offered by this version. Default: 'none'
+        record: Record the call from its answer on, where the application leaves that to its calls. Default:
+            False
+        machine_detection: Finds out who answered before the application runs, for 30 s at most;
+            `detectMessageEnd` also waits until a machine has ended its message. It is in `answeredBy`, and in
+            `AnsweredBy` of the first request. Default: 'none'
         """
         request = Request(
             "POST",

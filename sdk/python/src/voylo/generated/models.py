@@ -233,10 +233,13 @@ class CallCreate(CallCreateRequired, total=False):
     """Seconds to ring. 5 to 120. Default: 45."""
     time_limit: int
     """Seconds after the answer. 1 to 14400. Default: 14400."""
-    record: Literal[False]
-    """Recording of whole calls is not offered by this version. Default: False."""
-    machine_detection: Literal["none"]
-    """Not offered by this version. Default: 'none'."""
+    record: bool
+    """Record the call from its answer on, where the application leaves that to its calls. Default: False."""
+    machine_detection: Literal["none", "enable", "detectMessageEnd"]
+    """Finds out who answered before the application runs, for 30 s at most; `detectMessageEnd` also waits until
+    a machine has ended its message. It is in `answeredBy`, and in `AnsweredBy` of the first request. Default:
+    'none'.
+    """
     sip_headers: Mapping[str, str]
 
 

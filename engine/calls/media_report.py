@@ -1,0 +1,20 @@
+"""What a call's log says of the audio of a leg once that is over."""
+
+from __future__ import annotations
+
+from media import SessionStatistics
+
+
+def media_report(statistics: SessionStatistics) -> dict[str, object]:
+    """How much there was, how well it arrived, what was dropped for which reason."""
+    return {
+        "packetsIn": statistics.packets_in,
+        "packetsOut": statistics.packets_out,
+        "lost": statistics.lost,
+        "late": statistics.late,
+        "jitterMs": round(statistics.jitter_ms, 2),
+        "concealedMs": round(statistics.concealed_ms),
+        "dropped": {reason: count for reason, count in statistics.dropped.items() if count},
+        "roundTripMs": statistics.rtt_ms,
+        "remoteLost": statistics.remote_lost,
+    }

@@ -20,6 +20,7 @@ from api.openapi import openapi_operations
 from api.operation import Operation
 from api.rate_limit import RateLimiter
 from api.resources import (
+    agent_widget,
     agents,
     api_keys,
     applications,
@@ -55,6 +56,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
     *inbound_trunks.OPERATIONS,
     *outbound_trunks.OPERATIONS,
     *agents.OPERATIONS,
+    *agent_widget.OPERATIONS,
     *calls.OPERATIONS,
     *recordings.OPERATIONS,
     *billing.OPERATIONS,

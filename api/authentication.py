@@ -27,6 +27,8 @@ async def authenticate(services: ApiServices, headers: Mapping[str, str], operat
     if operation.access == "operator":
         return _operator(services.admin_token, headers)
     named = headers.get(WORKSPACE_HEADER.lower())
+    if operation.access == "widget":
+        return await _of_widget(services, headers, named)
     token = _session_token(headers.get("cookie", ""))
     if token is not None and "authorization" not in headers:
         return await _of_session(services, token, named, operation)
@@ -42,6 +44,16 @@ async def authenticate(services: ApiServices, headers: Mapping[str, str], operat
     elif named != key.workspace_id:
         raise Forbidden("The API key does not belong to this workspace")
     return Principal(workspace_id=key.workspace_id, id=key.id, role=key.role)
+
+
+async def _of_widget(services: ApiServices, headers: Mapping[str, str], named: str | None) -> Principal:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized("The token of a widget session is required: Authorization: Bearer voywt_…")
+    session = await services.widget_sessions.find(token.strip(" "))
+    if named is not None and named != session.workspace_id:
+        raise Forbidden("The widget token does not belong to this workspace")
+    return Principal(workspace_id=session.workspace_id, id=session.id, role="viewer", widget=session)
 
 
 def _operator(admin_token: str | None, headers: Mapping[str, str]) -> Principal:
@@ -81,7 +93,7 @@ def session_cookie(token: str, seconds: int, *, secure: bool) -> tuple[bytes, by
 
 def authorize(operation: Operation, principal: Principal) -> None:
     """Raises Forbidden when the caller may not do this."""
-    if operation.access == "operator":
+    if operation.access in {"operator", "widget"}:
         return
     if principal.user is None and (operation.access == "account" or operation.name in SIGNED_IN):
         raise Forbidden("Only a signed-in user may do this, no API key")

@@ -120,6 +120,11 @@ def openapi_document(operations: Sequence[Operation], public_url: str) -> dict[s
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: vlx_live_…"},
                 "adminToken": {"type": "http", "scheme": "bearer", "description": "`security.admin_token`"},
+                "widgetToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token of a widget session: voywt_…",
+                },
                 "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
                 "workspace": {"type": "apiKey", "in": "header", "name": "X-Workspace-Id"},
             },
@@ -181,6 +186,8 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
         return []
     if operation.access == "operator":
         return [{"adminToken": []}]
+    if operation.access == "widget":
+        return [{"widgetToken": []}]
     by_key: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "workspace": []}]
     if operation.access == "account":
         return [{"session": [], "workspace": []}]

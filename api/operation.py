@@ -17,6 +17,7 @@ from engine.errors import FieldError
 from engine.idempotency import RequestKey
 from engine.limits import JSON_BODY_BYTES
 from engine.model import Role, User
+from engine.widget_sessions import WidgetSession
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,9 +33,11 @@ Access = Literal[
     "billing",
     "change_billing",
     "operator",
+    "widget",
 ]
 """Who may call it (contract §16). `public`: anybody; `user`: whoever is signed in, without a workspace; `account`: who
-is signed in and owns the account; `operator`: who has the admin token. The others are names of rows in ROLES."""
+is signed in and owns the account; `operator`: who has the admin token; `widget`: who has the token of a widget session.
+The others are names of rows in ROLES."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 PathKind = Literal["uuid", "call", "workspace", "account"]
@@ -64,14 +67,15 @@ ROLES: Final[Mapping[Access, frozenset[Role]]] = {
 class Principal:
     """Who makes a request: a key acting in its workspace, or a user in the workspace that the header names.
 
-    `id` is that of the key or session. For operations with the access `user`, which name no workspace, a user's
-    `workspace_id` is empty and the role that of a viewer.
+    `id` is that of the key or session, which may be that of a `widget`. For operations with the access `user`, which
+    name no workspace, a user's `workspace_id` is empty and the role that of a viewer.
     """
 
     workspace_id: str
     id: str
     role: Role
     user: User | None = None
+    widget: WidgetSession | None = None
 
 
 @dataclass(slots=True)

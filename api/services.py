@@ -28,6 +28,7 @@ from engine.records import CallRecords
 from engine.sessions import Sessions
 from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
 from engine.webhooks import Webhooks
+from engine.widget_sessions import WidgetSessions
 from engine.workspaces import Workspaces
 
 
@@ -48,6 +49,7 @@ class ApiServices:
     applications: Applications
     numbers: Numbers
     agents: Agents
+    widget_sessions: WidgetSessions
     inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords

@@ -113,6 +113,10 @@ class Agents:
             raise NotFound("Agent not found")
         return agent
 
+    async def by_email(self, workspace_id: str, email: str) -> Agent | None:
+        """The agent with this e-mail address, in whatever case; None when this workspace has none."""
+        return await self._store.read(lambda connection: queries.agent_by_email(connection, workspace_id, email))
+
     async def page(self, workspace_id: str, page: int, limit: int, search: str | None = None) -> Page[Agent]:
         """A page of agents, newest first."""
         return await self._store.read(

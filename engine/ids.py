@@ -13,6 +13,7 @@ from typing import Final
 
 KEY_PREFIX: Final = "vlx_live_"
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a format, not a secret
+WIDGET_PREFIX: Final = "voywt_"
 SECRET_LENGTH: Final = 40
 KEY_DISPLAY_LENGTH: Final = 13
 """Characters of an API key that are kept readable (contract §2)."""
@@ -22,6 +23,7 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-f
 _WORKSPACE: Final = re.compile(r"ws_[0-9a-f]{12}")
 _PUBLIC_CALL: Final = re.compile(r"cl_[0-9a-f]{12}")
 _API_KEY: Final = re.compile(r"vlx_live_[A-Za-z0-9]{40}")
+_WIDGET_TOKEN: Final = re.compile(r"voywt_[A-Za-z0-9]{40}")
 
 
 def new_uuid() -> str:
@@ -84,6 +86,11 @@ def new_session_token() -> str:
     return _random_text(SECRET_LENGTH)
 
 
+def new_widget_token() -> str:
+    """The token of a widget session, `voywt_` + 40 letters and digits (238 random bits)."""
+    return WIDGET_PREFIX + _random_text(SECRET_LENGTH)
+
+
 def new_invitation_token() -> str:
     """The token that accepts an invitation, 40 letters and digits (238 random bits)."""
     return _random_text(SECRET_LENGTH)
@@ -112,6 +119,11 @@ def is_public_call_id(text: str) -> bool:
 def is_api_key(text: str) -> bool:
     """Whether `text` has the form `vlx_live_` + 40 letters and digits."""
     return _API_KEY.fullmatch(text) is not None
+
+
+def is_widget_token(text: str) -> bool:
+    """Whether `text` has the form `voywt_` + 40 letters and digits."""
+    return _WIDGET_TOKEN.fullmatch(text) is not None
 
 
 def _random_text(length: int) -> str:

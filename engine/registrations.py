@@ -86,13 +86,10 @@ class AccountRegistrations:
         An unknown user is challenged like a known one, so that nobody learns which names exist.
         """
         username = asking.aor.user or ""
-        account = self._accounts.lookup(username)
+        account = self._accounts.authenticating(username)
         realm = self._domain.host()
         source = asking.source.host
-        result = asking.check_credentials(
-            realm,
-            lambda name: Credentials(name, account.password) if account is not None and name == username else None,
-        )
+        result = asking.check_credentials(realm, lambda name: self._credentials(name, username, account))
         if result.outcome in _CHALLENGED:
             asking.challenge(realm, stale=result.stale)
         elif result.outcome is DigestOutcome.MALFORMED:
@@ -106,6 +103,13 @@ class AccountRegistrations:
             asking.reject(403)
         else:
             asking.accept(account.id)
+
+    def _credentials(self, name: str, username: str, account: SipAccount | None) -> Credentials | None:
+        """Those of the account that registers: under its own name, or with temporary ones under the agent's."""
+        if account is None:
+            return None
+        shown = account if name == username else self._accounts.authenticating(name)
+        return Credentials(name, shown.password) if shown is not None and shown.id == account.id else None
 
     def _account_changed(self, before: SipAccount, after: SipAccount | None) -> None:
         """Who could not register any more as it is registered is not registered any more."""

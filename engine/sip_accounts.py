@@ -6,8 +6,9 @@ API asks.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
@@ -23,6 +24,7 @@ from engine.store.agents import load_agents
 from engine.store.config import Changes, ConfigFollower
 from engine.store.outbound_trunks import load_trunks
 from engine.trusted_sources import TrustedSources
+from engine.widget_credentials import owner_of, temporary_password
 
 logger = structlog.get_logger(__name__)
 
@@ -71,12 +73,18 @@ def nobody_registered(account_id: str) -> None:
     """The lookup of an engine without a registrar."""
 
 
+def _no_websocket() -> None:
+    """An engine without SIP over WebSocket."""
+
+
 @dataclass(frozen=True, slots=True)
 class SipDomain:
-    """Where accounts register: `host` is also the realm of challenges (contract §22.2 `sip.domain`)."""
+    """Where accounts register: `host` is also the realm of challenges (contract §22.2 `sip.domain`); `websocket` gives
+    the URI for SIP over WebSocket, where there is some."""
 
     host: Callable[[], str]
     port: Callable[[], int]
+    websocket: Callable[[], str | None] = _no_websocket
 
     def uri(self, username: str) -> str:
         """The SIP URI of an account, an IPv6 host in brackets. The port is not part of an address of record."""
@@ -95,7 +103,9 @@ def _watched_by_nobody(before: SipAccount, after: SipAccount | None) -> None:
 class SipAccountDirectory:
     """`start` loads everything and keeps it fresh; the look-ups are plain dictionary accesses."""
 
-    def __init__(self, store: Store, secrets: SecretBox) -> None:
+    def __init__(self, store: Store, secrets: SecretBox, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds of the epoch."""
+        self._clock = clock
         self._store = store
         self._secrets = secrets
         self._follower = ConfigFollower(store, self._load)
@@ -124,6 +134,17 @@ class SipAccountDirectory:
     def lookup(self, username: str) -> SipAccount | None:
         """The account with this username in just this case, of whatever workspace, disabled ones included."""
         return self._by_username.get(username)
+
+    def authenticating(self, username: str) -> SipAccount | None:
+        """As `lookup`; an agent also under temporary credentials of its widget that hold, which are then the username
+        and the password of what is returned."""
+        account = self.lookup(username)
+        if account is not None:
+            return account
+        owner = self.lookup(owner_of(username, self._clock()) or "")
+        if owner is None or owner.kind != "agent":
+            return None
+        return replace(owner, username=username, password=temporary_password(username, owner.password))
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent with this id, of whatever workspace."""

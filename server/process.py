@@ -72,6 +72,7 @@ from engine.store import Store
 from engine.webhook_directory import WebhookDirectory
 from engine.webhooks import Webhooks
 from engine.websocket import WebSocketClient
+from engine.widget_sessions import WidgetSessions
 from engine.workspaces import Workspaces
 from media import MediaPlane, SpeechUnavailable
 from server import room_settings
@@ -166,6 +167,7 @@ class EngineProcess:
         await self.sip_accounts.start()
         self._exit.push_async_callback(self.sip_accounts.close)
         self.agents = Agents(self.store, secrets, self.sip_accounts)
+        self.widget_sessions = WidgetSessions(self.store, self.agents, self.sip_accounts, self.directory)
         self.outbound_trunks = OutboundTrunks(self.store, secrets, self.sip_accounts)
         self.webhook_directory = WebhookDirectory(self.store, secrets, self.directory.application)
         await self.webhook_directory.start()
@@ -292,7 +294,7 @@ class EngineProcess:
         )
         self.incoming.bind(self.user_agent)
         self.outgoing.bind(self.user_agent)
-        self.sip_domain = SipDomain(host=self.realm, port=self.sip_port)
+        self.sip_domain = SipDomain(host=self.realm, port=self.sip_port, websocket=self.sip_websocket)
         self.account_registrations = AccountRegistrations(
             self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted), monitor=self.monitor
         )
@@ -325,6 +327,7 @@ class EngineProcess:
                 applications=self.applications,
                 numbers=self.numbers,
                 agents=self.agents,
+                widget_sessions=self.widget_sessions,
                 inbound_trunks=self.inbound_trunks,
                 outbound_trunks=self.outbound_trunks,
                 records=self.records,
@@ -395,6 +398,13 @@ class EngineProcess:
         bound = self.user_agent.bound
         listeners = bound.get("udp") or next((found for found in bound.values() if found), None)
         return listeners[0][1] if listeners else DEFAULT_SIP_PORT
+
+    def sip_websocket(self) -> str | None:
+        """The URI of SIP over WebSocket, secure where there is a choice; None when neither listens."""
+        for scheme in ("wss", "ws"):
+            for listener in self.user_agent.bound.get(scheme, ())[:1]:
+                return f"{scheme}://{join_address((self.realm(), listener[1]))}"
+        return None
 
     async def ready(self) -> bool:
         """True when the database answers, SIP listens and the media kernel runs (contract §18 `/readyz`)."""

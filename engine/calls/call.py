@@ -104,9 +104,11 @@ class Call:
     while the end of the record may still be waiting for the store.
     """
 
-    def __init__(self, new: NewCall, number: Number, application: Application | None, services: CallServices) -> None:
+    def __init__(
+        self, new: NewCall, number: Number | None, application: Application | None, services: CallServices
+    ) -> None:
         self.new = new
-        self.number = number
+        self.own_number = number
         self.leg: AudioLeg
         self.routing_attempts: list[RoutingAttempt] = []
         self._application = application
@@ -137,6 +139,14 @@ class Call:
         self._ringing_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
         self._limit: asyncio.TimerHandle | None = None
+
+    @property
+    def number(self) -> Number:
+        """The number that was called, or that the call is made from; `own_number` is None where there is none. Raises
+        RuntimeError for such a call, which is one between agents."""
+        if self.own_number is None:
+            raise RuntimeError("no number takes part in this call")
+        return self.own_number
 
     @property
     def application(self) -> Application:

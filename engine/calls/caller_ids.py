@@ -1,13 +1,49 @@
-"""Which number of the workspace a call from an outbound trunk goes out on: the four steps of contract §9.2."""
+"""As whom a call goes out: on which number of the workspace one from an outbound trunk does, by the four steps of
+contract §9.2, and what an agent's presents (§17)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from engine.calls.addresses import number_in
+from engine.calls.addresses import caller_of, number_in
 from engine.directory import NumberDirectory
-from engine.model import Number, OutboundTrunk
-from sip import Request, asserted_identities
+from engine.egress import CallerIdNotAllowed, agent_number
+from engine.model import Agent, Number, OutboundTrunk
+from sip import Request, SipUri, asserted_identities
+from voyloml.capabilities import DialTarget
+
+
+@dataclass(frozen=True, slots=True)
+class CallerId:
+    """What a call presents: a number, or `shown` with a `name` between agents. `shown` is what the record has as
+    `from`, also of a call that is not `allowed`."""
+
+    number: Number | None
+    shown: str
+    allowed: bool
+    name: str | None = None
+
+
+def trunk_caller(
+    trunk: OutboundTrunk, target: DialTarget | None, called: str, request: Request, directory: NumberDirectory
+) -> CallerId:
+    """As whom the trunk calls `called`; `target` None is nobody."""
+    number = None if target is None else number_for(trunk, called, request, directory)
+    return CallerId(number, caller_of(request.from_) if number is None else number.e164, number is not None)
+
+
+def agent_caller(agent: Agent, target: DialTarget | None, directory: NumberDirectory, domain: str) -> CallerId:
+    """As whom the agent calls: another agent under its own name, a telephone as its outbound number."""
+    own = str(SipUri("sip", agent.username, host=domain))
+    if target is None or target.kind != "number":
+        name = "".join(letter for letter in agent.label or "" if letter.isprintable()).strip()
+        return CallerId(None, own, allowed=True, name=name or agent.username)
+    try:
+        number = agent_number(agent, directory)
+    except CallerIdNotAllowed:
+        return CallerId(None, own, allowed=False)
+    return CallerId(number, number.e164, allowed=True)
 
 
 def number_for(trunk: OutboundTrunk, called: str, request: Request, directory: NumberDirectory) -> Number | None:

@@ -45,12 +45,17 @@ def through_number(number: Number, called: str, headers: Mapping[str, str]) -> D
 
 
 def to_uri(
-    uri: SipUri, caller: str, headers: Mapping[str, str], domain: str, credentials: Credentials | None = None
+    uri: SipUri,
+    caller: str,
+    headers: Mapping[str, str],
+    domain: str,
+    credentials: Credentials | None = None,
+    name: str | None = None,
 ) -> Destination:
-    """The way to a SIP URI; `caller` is a number or user name of ours."""
+    """The way to a SIP URI; `caller` is a number or user name of ours, shown with this `name`."""
     return Destination(
         uri=uri,
-        from_=NameAddr(None, SipUri("sip", caller, host=domain)),
+        from_=NameAddr(name, SipUri("sip", caller, host=domain)),
         headers=tuple(headers.items()),
         credentials=credentials,
     )

@@ -1,5 +1,5 @@
 """A call that no application runs: its caller is put through to one party, an inbound trunk's destinations or whom an
-outbound trunk has called (contract §9.1, §9.2)."""
+outbound trunk or an agent has called (contract §9.1, §9.2, §17)."""
 
 from __future__ import annotations
 
@@ -29,16 +29,24 @@ RING_SECONDS: Final = 180.0
 class ConnectedCall(Call):
     """A caller of ours and the party `target`, who hear each other and each other's keys until one of them leaves.
 
-    `number` is the number that was called, or for a call from an outbound trunk the one that it is made from. With
-    `record` the trunk orders a recording.
+    `number` is the number that was called, or for a call from an outbound trunk or an agent the one that it is made
+    from; None between agents, of whom the calling one is shown by `name`. With `record` the trunk orders a recording.
     """
 
     leg: InboundLeg
 
     def __init__(
-        self, new: NewCall, number: Number, services: CallServices, target: DialTarget, *, record: bool
+        self,
+        new: NewCall,
+        number: Number | None,
+        services: CallServices,
+        target: DialTarget,
+        *,
+        record: bool,
+        name: str | None = None,
     ) -> None:
         super().__init__(new, number, None, services)
+        self._name = name
         self._target = target
         self._record = record
 
@@ -51,7 +59,7 @@ class ConnectedCall(Call):
         """The caller is told that it rings when the party says so."""
 
     async def _carry_out(self) -> None:
-        party = self._control.dialling.party(self._target, self.number)
+        party = self._control.dialling.party(self._target, self.own_number, name=self._name)
         party.on_progress = self._relay
         if isinstance(party, TrunkParty):
             party.on_abandoned = self._silence

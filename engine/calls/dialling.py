@@ -209,9 +209,12 @@ class Dialling:
         self._parties: list[AnyParty] = []
         self._dialled: Sequence[AnyParty] = ()
 
-    def party(self, target: DialTarget, number: Number | None, *, shown: str | None = None) -> DialledParty:
-        """The party of a call that no application runs, not rung yet; telephones are called through `number`."""
-        party = self._party(target, number, shown, ())
+    def party(
+        self, target: DialTarget, number: Number | None, *, shown: str | None = None, name: str | None = None
+    ) -> DialledParty:
+        """The party of a call that no application runs, not rung yet; telephones are called through `number`, agents
+        see the caller's `name`."""
+        party = self._party(target, number, shown, (), name)
         self._parties.append(party)
         return party
 
@@ -270,7 +273,12 @@ class Dialling:
         raise DialRefused("caller_id_not_allowed", f"the caller ID {shown} {problem}")
 
     def _party(
-        self, target: DialTarget, number: Number | None, caller_id: str | None, headers: Sequence[str]
+        self,
+        target: DialTarget,
+        number: Number | None,
+        caller_id: str | None,
+        headers: Sequence[str],
+        name: str | None = None,
     ) -> DialledParty:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))
@@ -285,7 +293,7 @@ class Dialling:
         elif target.kind == "sip":
             ways = self._by_uri(target, self._caller(caller_id), sent)
         elif target.kind == "agent":
-            ways = self._to_contacts(target.address, self._caller(caller_id), sent)
+            ways = self._to_contacts(target.address, self._caller(caller_id), sent, name)
         elif target.kind == "trunk" and (trunk := self._trunk(target.address)) is not None:
             return self._trunk_party(trunk, target.address, self._caller(caller_id), sent)
         elif target.kind == "trunk":
@@ -358,7 +366,7 @@ class Dialling:
             credentials = Credentials(target.username, target.password)
         return [(to_uri(uri, caller, headers, self._calling.domain(), credentials), self._calling.legs)]
 
-    def _to_contacts(self, username: str, caller: str, headers: Mapping[str, str]) -> list[_Way]:
+    def _to_contacts(self, username: str, caller: str, headers: Mapping[str, str], name: str | None) -> list[_Way]:
         calling = self._calling
         account = calling.accounts.lookup(username)
         if account is None or account.kind != "agent" or account.workspace_id != self._call.new.workspace_id:
@@ -366,6 +374,6 @@ class Dialling:
         found: list[_Way] = []
         for binding in calling.bindings(account.id):
             target = binding.target()
-            way = to_uri(target.uri, caller, headers, calling.domain())
+            way = to_uri(target.uri, caller, headers, calling.domain(), name=name)
             found.append((replace(way, next_hop=target.remote, routes=target.route_set), calling.legs))
         return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.calls import outcome
+from engine.calls.account_calls import CHALLENGED, AccountCalls
 from engine.calls.addresses import caller_of, normalise_called
 from engine.calls.arrivals import Arrivals
 from engine.calls.call import Call, CallServices
@@ -20,7 +21,6 @@ from engine.calls.connected import ConnectedCall
 from engine.calls.leg import LegSettings
 from engine.calls.outcome import End
 from engine.calls.switchboard import Switchboard
-from engine.calls.trunk_calls import CHALLENGED, TrunkCalls
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
 from engine.model import Application, DestinationKind, InboundTrunk, NewCall, Number
@@ -65,7 +65,7 @@ class IncomingCalls:
         self._realm = realm
         self._refusals = RefusalLog(time.monotonic, directory.trusts)
         self._arrivals = Arrivals(switchboard, plane, services, self._refusals)
-        self._trunks = TrunkCalls(accounts, directory, self._arrivals, legs, realm)
+        self._accounts = AccountCalls(accounts, directory, self._arrivals, legs, realm)
         self._user_agent: UserAgent
 
     def bind(self, user_agent: UserAgent) -> None:
@@ -77,21 +77,22 @@ class IncomingCalls:
         """One new call; every path ends in a response or a running call.
 
         A call to nobody's number, or from an address that may not call the number, may be that of an outbound trunk
-        which has not said so yet: where it looks like that, it is asked for credentials instead of refused.
+        or an agent which has not proven it yet: where it looks like that, it is asked for credentials instead of
+        refused.
         """
-        if self._trunks.takes(incoming):
+        if self._accounts.takes(incoming):
             return
         source = incoming.source.host
         number = self._number_called(incoming)
-        if number is None and self._trunks.may_be(incoming):
-            self._trunks.challenge(incoming)
+        if number is None and self._accounts.may_be(incoming):
+            self._accounts.challenge(incoming)
             return
         if number is None:
             self._refusals.refused("call.unknown_number", source, to=str(incoming.request.uri)[:128])
             incoming.reject(404, stateless=True)
             return
-        if not self._may_call(source, number) and self._trunks.may_be(incoming):
-            self._trunks.challenge(incoming)
+        if not self._may_call(source, number) and self._accounts.may_be(incoming):
+            self._accounts.challenge(incoming)
             return
         if not self._authenticated(incoming, number) or self._arrivals.overloaded(incoming):
             return
@@ -152,11 +153,11 @@ class IncomingCalls:
         result = self._user_agent.check_credentials(
             incoming,
             realm,
-            lambda username: credentials if username == auth.username else self._trunks.credentials(username),
+            lambda username: credentials if username == auth.username else self._accounts.credentials(username),
         )
         if result.ok and result.username != auth.username:
-            # A trunk that calls this number, asked for the carrier's credentials
-            self._trunks.admit(incoming, result.username or "")
+            # A trunk or an agent that calls this number, asked for the carrier's credentials
+            self._accounts.admit(incoming, result.username or "")
             return False
         if result.ok:
             return True

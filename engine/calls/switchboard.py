@@ -57,7 +57,8 @@ class Switchboard:
     def connect(self, call: Call) -> None:
         """Starts the call and keeps it until its record is closed."""
         public_id, trunk_id = call.new.public_id, call.new.trunk_id
-        taken = (call.number.e164,) if trunk_id is None else (call.number.e164, trunk_id)
+        e164 = None if call.own_number is None else call.own_number.e164
+        taken = tuple(name for name in (e164, trunk_id) if name is not None)
         self._calls[public_id] = call
         self._channels.update(taken)
         self.total += 1

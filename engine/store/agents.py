@@ -29,6 +29,13 @@ async def get_agent(
     return None if row is None else _agent(row)
 
 
+async def agent_by_email(connection: AsyncConnection, workspace_id: str, email: str) -> Agent | None:
+    """The agent of a workspace with this address, in whatever case."""
+    query = select(agents).where(agents.c.workspace_id == workspace_id, agents.c.email_folded == email.casefold())
+    row = (await connection.execute(query)).first()
+    return None if row is None else _agent(row)
+
+
 async def usernames_like(connection: AsyncConnection, base: str) -> frozenset[str]:
     """The usernames on this server that are `base`, or `base` with a hyphen and more after it."""
     query = select(agents.c.username).where(

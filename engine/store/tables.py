@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0012"
+SCHEMA_REVISION: Final = "0013"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -216,6 +216,15 @@ agents: Final = Table(
     UniqueConstraint("username"),
     UniqueConstraint("workspace_id", "email_folded"),
     Index(None, "workspace_id", "created_at", "id"),
+)
+
+widget_sessions: Final = Table(
+    "widget_sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("agent_id", _Uuid, ForeignKey("agents.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
 inbound_trunks: Final = Table(

@@ -53,6 +53,7 @@ class Api:
                 applications=engine.applications,
                 numbers=engine.numbers,
                 agents=engine.agents,
+                widget_sessions=engine.widget_sessions,
                 inbound_trunks=engine.inbound_trunks,
                 outbound_trunks=engine.outbound_trunks,
                 records=engine.records,

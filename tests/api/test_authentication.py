@@ -14,7 +14,10 @@ from tests.engine.opened import opened
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 NOT_VALID = error(401, "Unauthorized", "The API key is not valid")
 NO_KEY = error(401, "Unauthorized", "An API key is required: Authorization: Bearer vlx_live_…")
-NO_TOKEN = error(401, "Unauthorized", "The operator's admin token is required")
+OTHERWISE = {
+    "operator": error(401, "Unauthorized", "The operator's admin token is required"),
+    "widget": error(401, "Unauthorized", "The token of a widget session is required: Authorization: Bearer voywt_…"),
+}
 FORBIDDEN = error(403, "Forbidden", "The API key does not belong to this workspace")
 
 
@@ -28,7 +31,7 @@ async def test_every_operation_but_the_public_ones_needs_a_key(api: Api, operati
     if operation.access == "public":
         assert answer.status in ({200} if operation.body is None else {400})
         return
-    assert tuple(answer) == (401, NO_TOKEN if operation.access == "operator" else NO_KEY)
+    assert tuple(answer) == (401, OTHERWISE.get(operation.access, NO_KEY))
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "x-ratelimit-limit" not in answer.headers
 

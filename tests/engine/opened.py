@@ -41,6 +41,7 @@ from engine.sip_accounts import SipAccountDirectory
 from engine.store import Store
 from engine.webhook_directory import WebhookDirectory
 from engine.webhooks import Webhooks
+from engine.widget_sessions import WidgetSessions
 from engine.workspaces import Workspaces
 
 REALM = "voylo.test"
@@ -79,6 +80,7 @@ class Opened:
     numbers: Numbers
     sip_accounts: SipAccountDirectory
     agents: Agents
+    widget_sessions: WidgetSessions
     inbound_trunks: InboundTrunks
     outbound_trunks: OutboundTrunks
     records: CallRecords
@@ -123,8 +125,9 @@ async def opened(
     sessions = Sessions(store, accounts, clock)
     directory = NumberDirectory(store, secrets)
     await directory.start()
-    sip_accounts = SipAccountDirectory(store, secrets)
+    sip_accounts = SipAccountDirectory(store, secrets, lambda: clock().timestamp())
     await sip_accounts.start()
+    agents = Agents(store, secrets, sip_accounts, clock)
     webhook_directory = WebhookDirectory(store, secrets, directory.application, clock)
     await webhook_directory.start()
     outbox = Outbox(webhook_directory.told_of)
@@ -148,7 +151,8 @@ async def opened(
             applications=Applications(store, secrets, directory, limits or Limits(), clock),
             numbers=Numbers(store, secrets, directory, realm=lambda: REALM, clock=clock),
             sip_accounts=sip_accounts,
-            agents=Agents(store, secrets, sip_accounts, clock),
+            agents=agents,
+            widget_sessions=WidgetSessions(store, agents, sip_accounts, directory, clock),
             inbound_trunks=InboundTrunks(store, secrets, directory, clock),
             outbound_trunks=OutboundTrunks(store, secrets, sip_accounts, clock),
             records=records,

@@ -18,6 +18,7 @@ from engine.calls.call import Call
 from tests.interop.baresip_phone import baresip
 from tests.interop.linphone_phone import linphone
 from tests.interop.phones import VOICE, Phone
+from tests.support.callee import a_callee
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
@@ -148,3 +149,34 @@ async def test_an_agents_phone_calls_a_number_holds_it_and_presses_keys(
     assert level(np.concatenate(ear.frames), 440) < 0.01
     assert level(np.concatenate(ear.frames), 660) < 0.01
     assert (record["outcome"], record["hangupBy"], record["sipCode"]) == ("answered", "platform", 200)
+
+
+async def test_a_registered_agents_phone_calls_out_through_the_carrier_of_its_number(
+    program: Program, free_port: Port, tmp_path: Path
+) -> None:
+    async with (
+        running_engine(tmp_path / "data") as engine,
+        a_callee() as carrier,
+        agent_phone("baresip", "udp", program, free_port, tmp_path, engine, tmp_path) as phone,
+    ):
+        (agent,) = (await engine.client.get("/v1/agents")).json()["data"]
+        number = await engine.number("+15550100", None, sip={"outbound": carrier.carrier})
+        changed = await engine.client.patch(f"/v1/agents/{agent['id']}", json={"outboundNumberId": number["id"]})
+        assert changed.status_code == 200
+        await phone.dial(f"sip:+201091447677@{address(engine, 'baresip', 'udp')}")
+        rung = await carrier.call()
+        assert rung.incoming.request.from_.uri.user == "+15550100"
+        rung.answer(880)
+        await phone.wait_for("CALL_ESTABLISHED")
+        await rung.hears(VOICE)
+        await asyncio.sleep(1.0)  # what the phone has heard is in its file when it hangs up
+        await phone.hang_up()
+        await rung.hung_up()
+        record = await engine.ended_call()
+        await phone.wait_for("CALL_CLOSED")
+        heard, rate = read_wav(phone.heard())
+    assert seconds_of(heard, 880, rate) > 0.5, "the phone must hear whom it has called"
+    assert level(heard, VOICE, rate) < 0.01, "and never itself"
+    assert (record["direction"], record["from"], record["to"]) == ("outbound", "+15550100", "+201091447677")
+    assert (record["numberId"], record["destinationKind"], record["trunkId"]) == (number["id"], "pstn", None)
+    assert (record["outcome"], record["hangupBy"]) == ("answered", "caller")

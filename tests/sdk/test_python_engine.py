@@ -129,6 +129,7 @@ def every_operation(engine: Running) -> None:
     applications(sdk)
     numbers(sdk)
     trunks_and_agents(sdk)
+    widget(sdk, engine)
     webhooks(sdk)
     documents_keys_and_members(sdk, engine)
     workspaces(sdk, engine)
@@ -199,6 +200,19 @@ def trunks_and_agents(sdk: Any) -> None:
     assert len(list(sdk.agents.list())) == 1
     assert sdk.agents.rotate_credentials(agent.id).password != agent.password
     sdk.agents.delete(agent.id)
+
+
+def widget(sdk: Any, engine: Running) -> None:
+    session = sdk.agent_widget.session(agent_email="carla@customer.example", display_name="Carla")
+    assert (session.agent.username, session.agent.label) == ("carla", "Carla")
+    assert session.widget_url == f"{engine.url}/embed?token={session.token}"
+    line = engine.client(session.token).agent_widget.exchange()
+    assert line.username.startswith("carla~")
+    assert line.sip_uri.startswith("sip:carla@")
+    assert (line.ws_uri, line.ice_servers, line.caller_numbers) == (None, [], [])
+    with pytest.raises(voylo.UnauthorizedError):
+        sdk.agent_widget.exchange()
+    sdk.agents.delete(session.agent.id)
 
 
 def webhooks(sdk: Any) -> None:

@@ -463,6 +463,13 @@ export interface HealthOut {
   intervalS: number;
 }
 
+/** A STUN or TURN server, as browsers take it. */
+export interface IceServer {
+  urls: string[];
+  username: string | null;
+  credential: string | null;
+}
+
 /** A destination; one with the `id` of a present one takes its place and keeps its password. */
 export interface InboundDestinationChange {
   uri: string;
@@ -1266,6 +1273,43 @@ export interface WebhookUpdate {
   description?: string | null;
   enabled?: boolean;
   headers?: Record<string, string>;
+}
+
+/** The agent of a widget session. */
+export interface WidgetAgent {
+  id: string;
+  username: string;
+  label: string | null;
+}
+
+/** What a phone registers and calls with for an hour. */
+export interface WidgetLineOut {
+  /** SIP over WebSocket; null where the engine has none */
+  wsUri: string | null;
+  sipUri: string;
+  /** For authentication; registers `sipUri` too */
+  username: string;
+  password: string;
+  /** Empty: this version has no audio over WebRTC */
+  iceServers: IceServer[];
+  /** The number that calls to telephones present; empty for none */
+  callerNumbers: string[];
+}
+
+/** Whose phone the widget is to be; an agent that the workspace does not have yet is created, with this name. */
+export interface WidgetSessionCreate {
+  agentEmail: string;
+  /** Label of an agent that is created; others keep theirs */
+  displayName?: string | null;
+}
+
+/** A token for the phone of one agent, shown only here. */
+export interface WidgetSessionOut {
+  token: string;
+  /** Where the phone itself will be; this version does not serve it */
+  widgetUrl: string;
+  expiresAt: string;
+  agent: WidgetAgent;
 }
 
 /** A new workspace. */

@@ -430,6 +430,28 @@ export class Agents extends Resource {
   }
 }
 
+export class AgentWidget extends Resource {
+  /**
+   * Begin a session of an agent's phone. An unknown e-mail address creates the agent. The token is in this answer only,
+   * holds for 12 hours and buys SIP credentials for this agent, nothing else. `POST /v1/agent-widget/session`
+   */
+  session(body: models.WidgetSessionCreate, options?: RequestOptions): Promise<models.WidgetSessionOut> {
+    return this.transport.request<models.WidgetSessionOut>(
+      { method: "POST", path: "/v1/agent-widget/session", body },
+      options,
+    );
+  }
+
+  /**
+   * Exchange a widget token for SIP credentials. The bearer token is that of the session. The credentials hold for an
+   * hour, at most as long as the token; those of the agent's own phone stay as they are. `POST
+   * /v1/agent-widget/exchange`
+   */
+  exchange(options?: RequestOptions): Promise<models.WidgetLineOut> {
+    return this.transport.request<models.WidgetLineOut>({ method: "POST", path: "/v1/agent-widget/exchange" }, options);
+  }
+}
+
 /** Query of `GET /v1/calls`. */
 export interface ListCallsQuery {
   /** Larger values than 100 count as that. 1 or more. Default: 20 */
@@ -1113,6 +1135,7 @@ export class Resources {
   readonly numbers: Numbers;
   readonly trunks: Trunks;
   readonly agents: Agents;
+  readonly agentWidget: AgentWidget;
   readonly calls: Calls;
   readonly recordings: Recordings;
   readonly billing: Billing;
@@ -1132,6 +1155,7 @@ export class Resources {
     this.numbers = new Numbers(transport);
     this.trunks = new Trunks(transport);
     this.agents = new Agents(transport);
+    this.agentWidget = new AgentWidget(transport);
     this.calls = new Calls(transport);
     this.recordings = new Recordings(transport);
     this.billing = new Billing(transport);

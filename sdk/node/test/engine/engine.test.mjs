@@ -31,7 +31,7 @@ function methodsOf(resource, name) {
   ];
 }
 
-const KNOWN_BY = ["get", "list", "create", "login", "validate", "openapi", "inbound"];
+const KNOWN_BY = ["get", "list", "create", "login", "validate", "openapi", "inbound", "exchange"];
 
 function isResource(value) {
   return typeof value === "object" && value !== null && KNOWN_BY.some((each) => each in value);
@@ -149,6 +149,17 @@ test("trunks and agents", async () => {
   assert.equal((await client.agents.list().toArray()).length, 1);
   assert.notEqual((await client.agents.rotateCredentials(agent.id)).password, agent.password);
   await client.agents.delete(agent.id);
+});
+
+test("the widget of an agent", async () => {
+  const session = await client.agentWidget.session({ agentEmail: "carla@customer.example", displayName: "Carla" });
+  assert.deepEqual([session.agent.username, session.agent.label], ["carla", "Carla"]);
+  assert.ok(session.widgetUrl.endsWith(`/embed?token=${session.token}`));
+  const line = await watchedClient({ apiKey: session.token }).agentWidget.exchange();
+  assert.ok(line.username.startsWith("carla~") && line.sipUri.startsWith("sip:carla@"));
+  assert.deepEqual([line.wsUri, line.iceServers, line.callerNumbers], [null, [], []]);
+  await assert.rejects(client.agentWidget.exchange(), sdk.UnauthorizedError);
+  await client.agents.delete(session.agent.id);
 });
 
 test("webhooks", async () => {

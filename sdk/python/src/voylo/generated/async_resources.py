@@ -900,6 +900,42 @@ class AsyncAgents(AsyncResource):
         return answer
 
 
+class AsyncAgentWidget(AsyncResource):
+    """`client.agent_widget`."""
+
+    async def session(
+        self, *, agent_email: str, display_name: str | Unset | None = UNSET, options: RequestOptions | None = None
+    ) -> models.WidgetSessionOut:
+        """Begin a session of an agent's phone.
+
+        An unknown e-mail address creates the agent. The token is in this answer only, holds for 12 hours and
+        buys SIP credentials for this agent, nothing else.
+
+        `POST /v1/agent-widget/session`
+
+        display_name: Label of an agent that is created; others keep theirs
+        """
+        request = Request(
+            "POST",
+            "/v1/agent-widget/session",
+            body=encode(models.WidgetSessionCreate, {"agent_email": agent_email, "display_name": display_name}),
+        )
+        answer: models.WidgetSessionOut = await self._transport.request(request, models.WidgetSessionOut, options)
+        return answer
+
+    async def exchange(self, *, options: RequestOptions | None = None) -> models.WidgetLineOut:
+        """Exchange a widget token for SIP credentials.
+
+        The bearer token is that of the session. The credentials hold for an hour, at most as long as the
+        token; those of the agent's own phone stay as they are.
+
+        `POST /v1/agent-widget/exchange`
+        """
+        request = Request("POST", "/v1/agent-widget/exchange")
+        answer: models.WidgetLineOut = await self._transport.request(request, models.WidgetLineOut, options)
+        return answer
+
+
 class AsyncCalls(AsyncResource):
     """`client.calls`."""
 
@@ -2010,6 +2046,7 @@ class AsyncResources:
         self.numbers = AsyncNumbers(transport)
         self.trunks = AsyncTrunks(transport)
         self.agents = AsyncAgents(transport)
+        self.agent_widget = AsyncAgentWidget(transport)
         self.calls = AsyncCalls(transport)
         self.recordings = AsyncRecordings(transport)
         self.billing = AsyncBilling(transport)

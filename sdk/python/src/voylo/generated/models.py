@@ -520,6 +520,15 @@ class HealthOut:
     interval_s: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IceServer:
+    """A STUN or TURN server, as browsers take it."""
+
+    urls: list[str]
+    username: str | None
+    credential: str | None
+
+
 class InboundDestinationChangeRequired(TypedDict):
     """What InboundDestinationChange cannot be without."""
 
@@ -1445,6 +1454,55 @@ class WebhookUpdate(TypedDict, total=False):
     description: str | None
     enabled: bool
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidgetAgent:
+    """The agent of a widget session."""
+
+    id: str
+    username: str
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidgetLineOut:
+    """What a phone registers and calls with for an hour."""
+
+    ws_uri: str | None
+    """SIP over WebSocket; null where the engine has none."""
+    sip_uri: str
+    username: str
+    """For authentication; registers `sipUri` too."""
+    password: str
+    ice_servers: list[IceServer]
+    """Empty: this version has no audio over WebRTC."""
+    caller_numbers: list[str]
+    """The number that calls to telephones present; empty for none."""
+
+
+class WidgetSessionCreateRequired(TypedDict):
+    """What WidgetSessionCreate cannot be without."""
+
+    agent_email: str
+
+
+class WidgetSessionCreate(WidgetSessionCreateRequired, total=False):
+    """Whose phone the widget is to be; an agent that the workspace does not have yet is created, with this name."""
+
+    display_name: str | None
+    """Label of an agent that is created; others keep theirs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidgetSessionOut:
+    """A token for the phone of one agent, shown only here."""
+
+    token: str
+    widget_url: str
+    """Where the phone itself will be; this version does not serve it."""
+    expires_at: str
+    agent: WidgetAgent
 
 
 class WorkspaceCreateRequired(TypedDict):

@@ -886,6 +886,42 @@ class Agents(Resource):
         return answer
 
 
+class AgentWidget(Resource):
+    """`client.agent_widget`."""
+
+    def session(
+        self, *, agent_email: str, display_name: str | Unset | None = UNSET, options: RequestOptions | None = None
+    ) -> models.WidgetSessionOut:
+        """Begin a session of an agent's phone.
+
+        An unknown e-mail address creates the agent. The token is in this answer only, holds for 12 hours and
+        buys SIP credentials for this agent, nothing else.
+
+        `POST /v1/agent-widget/session`
+
+        display_name: Label of an agent that is created; others keep theirs
+        """
+        request = Request(
+            "POST",
+            "/v1/agent-widget/session",
+            body=encode(models.WidgetSessionCreate, {"agent_email": agent_email, "display_name": display_name}),
+        )
+        answer: models.WidgetSessionOut = self._transport.request(request, models.WidgetSessionOut, options)
+        return answer
+
+    def exchange(self, *, options: RequestOptions | None = None) -> models.WidgetLineOut:
+        """Exchange a widget token for SIP credentials.
+
+        The bearer token is that of the session. The credentials hold for an hour, at most as long as the
+        token; those of the agent's own phone stay as they are.
+
+        `POST /v1/agent-widget/exchange`
+        """
+        request = Request("POST", "/v1/agent-widget/exchange")
+        answer: models.WidgetLineOut = self._transport.request(request, models.WidgetLineOut, options)
+        return answer
+
+
 class Calls(Resource):
     """`client.calls`."""
 
@@ -1988,6 +2024,7 @@ class Resources:
         self.numbers = Numbers(transport)
         self.trunks = Trunks(transport)
         self.agents = Agents(transport)
+        self.agent_widget = AgentWidget(transport)
         self.calls = Calls(transport)
         self.recordings = Recordings(transport)
         self.billing = Billing(transport)

@@ -13,6 +13,8 @@ NAMES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/v1/auth/me"): "auth.me",
     ("POST", "/v1/auth/invitations/accept"): "auth.acceptInvitation",
     ("GET", "/v1/openapi.json"): "meta.openapi",
+    ("POST", "/v1/billing/plan"): "billing.changePlan",
+    ("GET", "/v1/billing/invoices/{id}/pdf"): "billing.getInvoicePdf",
 }
 """Names that the rules do not give."""
 

@@ -331,6 +331,25 @@ def billing(sdk: Any) -> None:
     assert sdk.plans.list() == []
     with pytest.raises(voylo.NotFoundError):
         sdk.plans.get(UNKNOWN)
+    assert sdk.billing.set_wallet(low_balance_threshold="7.5000").low_balance_threshold == "7.5000"
+    with pytest.raises(voylo.BadRequestError):
+        sdk.billing.change_plan(plan_id=UNKNOWN)
+    assert list(sdk.billing.list_invoices()) == []
+    for ask in (sdk.billing.get_invoice, sdk.billing.get_invoice_pdf):
+        with pytest.raises(voylo.NotFoundError):
+            ask(UNKNOWN)
+    # There is no price book: no country has numbers to rent
+    assert sdk.rentals.list_countries() == []
+    assert list(sdk.rentals.list()) == []
+    with pytest.raises(voylo.BadRequestError):
+        sdk.rentals.create(country="AE", channels=2)
+    for ask in (sdk.rentals.get, sdk.rentals.pay, sdk.rentals.resume, sdk.rentals.delete):
+        with pytest.raises(voylo.NotFoundError):
+            ask(UNKNOWN)
+    with pytest.raises(voylo.NotFoundError):
+        sdk.rentals.update(UNKNOWN, channels=3)
+    with pytest.raises(voylo.NotFoundError):
+        sdk.rentals.set_kyc(UNKNOWN, fields={"companyName": "Example Ltd"})
 
 
 async def test_many_items_over_several_pages_each_once(engine: Running) -> None:

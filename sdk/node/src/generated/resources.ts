@@ -613,7 +613,7 @@ export class Billing extends Resource {
    * Go over to another plan. The first plan and a dearer one begin at once and are charged for what is left of the
    * period, by days; a cheaper one begins with the next period. `POST /v1/billing/plan`
    */
-  plan(body: models.PlanChoice, options?: RequestOptions): Promise<models.PlanChangeOut> {
+  changePlan(body: models.PlanChoice, options?: RequestOptions): Promise<models.PlanChangeOut> {
     return this.transport.request<models.PlanChangeOut>({ method: "POST", path: "/v1/billing/plan", body }, options);
   }
 
@@ -682,7 +682,7 @@ export class Billing extends Resource {
   }
 
   /** Get an invoice as PDF. `GET /v1/billing/invoices/{id}/pdf` */
-  getInvoicesPdf(id: string, options?: RequestOptions): Promise<Uint8Array> {
+  getInvoicePdf(id: string, options?: RequestOptions): Promise<Uint8Array> {
     return this.transport.request<Uint8Array>(
       { method: "GET", path: path`/v1/billing/invoices/${id}/pdf`, answer: "bytes" },
       options,

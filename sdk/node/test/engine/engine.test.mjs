@@ -340,6 +340,24 @@ test("billing", async () => {
   assert.ok(Array.isArray((await client.billing.getUsage({ groupBy: "day" })).rows));
   assert.deepEqual(await client.plans.list(), []);
   await assert.rejects(client.plans.get(UNKNOWN), sdk.NotFoundError);
+  assert.equal((await client.billing.setWallet({ lowBalanceThreshold: "7.5000" })).lowBalanceThreshold, "7.5000");
+  await assert.rejects(client.billing.changePlan({ planId: UNKNOWN }), sdk.BadRequestError);
+  assert.deepEqual(await client.billing.listInvoices().toArray(), []);
+  await assert.rejects(client.billing.getInvoice(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.billing.getInvoicePdf(UNKNOWN), sdk.NotFoundError);
+});
+
+test("rentals", async () => {
+  // There is no price book: no country has numbers to rent.
+  assert.deepEqual(await client.rentals.listCountries(), []);
+  assert.deepEqual(await client.rentals.list().toArray(), []);
+  await assert.rejects(client.rentals.create({ country: "AE", channels: 2 }), sdk.BadRequestError);
+  await assert.rejects(client.rentals.get(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.rentals.pay(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.rentals.resume(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.rentals.delete(UNKNOWN), sdk.NotFoundError);
+  await assert.rejects(client.rentals.update(UNKNOWN, { channels: 3 }), sdk.NotFoundError);
+  await assert.rejects(client.rentals.setKyc(UNKNOWN, { fields: { companyName: "Example Ltd" } }), sdk.NotFoundError);
 });
 
 after(() => {

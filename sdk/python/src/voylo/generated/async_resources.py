@@ -1181,7 +1181,7 @@ class AsyncBilling(AsyncResource):
         answer: models.BillingOut = await self._transport.request(request, models.BillingOut, options)
         return answer
 
-    async def plan(self, *, plan_id: str, options: RequestOptions | None = None) -> models.PlanChangeOut:
+    async def change_plan(self, *, plan_id: str, options: RequestOptions | None = None) -> models.PlanChangeOut:
         """Go over to another plan.
 
         The first plan and a dearer one begin at once and are charged for what is left of the period, by days;
@@ -1293,7 +1293,7 @@ class AsyncBilling(AsyncResource):
         answer: models.InvoiceOut = await self._transport.request(request, models.InvoiceOut, options)
         return answer
 
-    async def get_invoices_pdf(self, invoice_id: str, *, options: RequestOptions | None = None) -> bytes:
+    async def get_invoice_pdf(self, invoice_id: str, *, options: RequestOptions | None = None) -> bytes:
         """Get an invoice as PDF.
 
         `GET /v1/billing/invoices/{id}/pdf`

@@ -1163,7 +1163,7 @@ class Billing(Resource):
         answer: models.BillingOut = self._transport.request(request, models.BillingOut, options)
         return answer
 
-    def plan(self, *, plan_id: str, options: RequestOptions | None = None) -> models.PlanChangeOut:
+    def change_plan(self, *, plan_id: str, options: RequestOptions | None = None) -> models.PlanChangeOut:
         """Go over to another plan.
 
         The first plan and a dearer one begin at once and are charged for what is left of the period, by days;
@@ -1275,7 +1275,7 @@ class Billing(Resource):
         answer: models.InvoiceOut = self._transport.request(request, models.InvoiceOut, options)
         return answer
 
-    def get_invoices_pdf(self, invoice_id: str, *, options: RequestOptions | None = None) -> bytes:
+    def get_invoice_pdf(self, invoice_id: str, *, options: RequestOptions | None = None) -> bytes:
         """Get an invoice as PDF.
 
         `GET /v1/billing/invoices/{id}/pdf`

@@ -1,7 +1,7 @@
 """How the money of a top-up comes in: a payment is begun by an adapter, and settled by whoever has the money.
 
 Settling is `Billing.settle`, `voylo admin topups settle`, or `POST /v1/admin/topups/{id}/settle`, which the webhook of
-a payment provider can be turned into (examples/payments).
+a payment provider can be turned into (docs/billing.md).
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ REAL_TIME = (
 )
 """Calls, phones and processes."""
 
-WHOLE_ENGINE = ("engine/", "server/", "sdk/")
-"""Those of them that run beside the others, for they mostly wait."""
+WHOLE_ENGINE = ("engine/",)
+"""Those of them that run in a process beside the others."""
 
 
 @pytest.hookimpl(tryfirst=True)

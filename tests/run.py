@@ -1,5 +1,5 @@
-"""Runs the tests in three processes at a time: phones and audio in real time, whole engines in real time, and the rest,
-which keeps a core busy while the others mostly wait.
+"""Runs the tests in three processes at a time: calls of the engine room, everything else that needs real time, and the
+rest, which keeps a core busy while the others mostly wait.
 
 `python -m tests.run [ARGUMENTS]` hands its arguments to all. The output of the first is shown as it comes, that of the
 others when they have ended.

@@ -57,7 +57,7 @@ class MonitorEventOut(Output):
 
     at: Timestamp
     type: str = Field(examples=["trunk.registered"])
-    subject_id: UuidOut
+    subject_id: str
     message: str = Field(examples=["PBX registered from 203.0.113.10"])
 
 

@@ -11,6 +11,7 @@ CALL = os.environ.get("VOYLO_TEST_CALL", "")
 TRUNK = os.environ.get("VOYLO_TEST_TRUNK", "")
 WEBHOOK = os.environ.get("VOYLO_TEST_WEBHOOK", "")
 KEY = os.environ.get("VOYLO_TEST_KEY", "")
+PLAN = os.environ.get("VOYLO_TEST_PLAN", "")
 NOBODY = "00000000-0000-4000-8000-000000000000"
 TEMPLATE = "<Response><Say>{{greeting}}</Say></Response>"
 
@@ -40,6 +41,13 @@ def mend(body: dict[str, Any]) -> None:
         body["actionUrl"] = "https://flows.example/voylo"
     if body.get("xmlTemplate") is not None:
         body["xmlTemplate"] = TEMPLATE
+    if "planId" in body:
+        body["planId"] = PLAN
+    if {"country", "channels"} <= body.keys():
+        # What can be rented is the price book's.
+        body |= {"country": "AE", "channels": 1, "areaCode": None, "kyc": None}
+    if body.keys() & {"fields", "documents"}:
+        body |= {"fields": {"companyName": "Example Ltd"}, "documents": []}
     if "inboundTrunkId" in body:
         body["inboundTrunkId"] = None
     if body.get("expiresAt") is not None:

@@ -22,7 +22,7 @@ FORBIDDEN = error(403, "Forbidden", "The API key does not belong to this workspa
 
 
 def path_of(operation: Operation) -> str:
-    return operation.path.format(id=UNKNOWN, deliveryId=UNKNOWN, publicId="cl_000000000000")
+    return operation.path.format(id=UNKNOWN, deliveryId=UNKNOWN, documentId=UNKNOWN, publicId="cl_000000000000")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

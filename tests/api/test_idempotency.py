@@ -41,7 +41,7 @@ async def test_a_repetition_gets_the_first_answer_and_creates_nothing(api: Api, 
 
 def test_every_operation_that_creates_takes_a_key() -> None:
     keyed = {operation.path for operation in OPERATIONS if operation.keyed}
-    elsewhere = {"/v1/calls", "/v1/workspaces", "/v1/billing/wallet/topups"}
+    elsewhere = {"/v1/calls", "/v1/workspaces", "/v1/billing/wallet/topups", "/v1/rentals"}
     assert set(CREATES) <= keyed
     assert keyed - set(CREATES) == elsewhere
 

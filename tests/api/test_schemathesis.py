@@ -17,13 +17,14 @@ import uvicorn
 from engine.calls import CallServices, LegSettings, OutgoingCalls, Switchboard
 from engine.limits import Limits
 from tests.api.client import Api
+from tests.engine.billing.book import BOOK
 from tests.engine.opened import Opened, a_call, opened
 from voyloml import LanguageLimits
 
 SECONDS = 400
 """A bound for machines that are slow or busy, not a measure."""
 
-EXAMPLES = 10
+EXAMPLES = 5
 PROJECT = Path(__file__).parent.parent.parent
 
 
@@ -69,6 +70,8 @@ def outgoing(engine: Opened) -> OutgoingCalls:
 async def test_no_generated_request_gets_an_answer_outside_the_document(tmp_path: Path) -> None:
     async with opened(tmp_path / "data") as engine:
         api = Api(engine, outgoing=outgoing(engine))
+        await engine.billing.import_prices(BOOK)
+        plans = await api.get("/v1/plans")
         application = await api.application()
         number = await api.number("+12015550123")
         trunk = await api.inbound_trunk()
@@ -92,6 +95,7 @@ async def test_no_generated_request_gets_an_answer_outside_the_document(tmp_path
                     "VOYLO_TEST_CALL": call.public_id,
                     "VOYLO_TEST_TRUNK": trunk["id"],
                     "VOYLO_TEST_WEBHOOK": webhook.body["id"],
+                    "VOYLO_TEST_PLAN": plans.body[0]["id"],
                     "VOYLO_TEST_KEY": keys.body["data"][0]["id"],
                 },
                 stdout=asyncio.subprocess.PIPE,

@@ -342,6 +342,8 @@ class TestConfig:
             "audio_seconds": 10,
             "trunk_destinations": 10,
             "conference_members": 250,
+            "streams_per_call": 4,
+            "stream_buffer_seconds": 120,
             "sip_message_bytes": 65535,
             "sip_headers": 128,
             "auth_failures": 5,

@@ -24,7 +24,7 @@ from voyloml import LanguageLimits
 SECONDS = 400
 """A bound for machines that are slow or busy, not a measure."""
 
-EXAMPLES = 5
+EXAMPLES = 10
 PROJECT = Path(__file__).parent.parent.parent
 
 

@@ -45,6 +45,7 @@ from engine.calls import (
     Switchboard,
 )
 from engine.calls.listening import Hearing
+from engine.calls.status_callback import StatusCallbacks
 from engine.deliveries import Deliveries
 from engine.delivery_sender import DeliverySender
 from engine.destination_health import DestinationProbes
@@ -191,7 +192,8 @@ class EngineProcess:
         self.calendar = BillingCalendar(self.billing.plans, RentalTerms(desk), self.invoices, self.metering)
         self.records = CallRecords(self.store, self.outbox, charges)
         self._exit.push_async_callback(_within_limits, self.records.close)
-        finished = await RecordingFiles(self.recordings, self.records).finish_parts(datetime.now(UTC))
+        self.recording_files = RecordingFiles(self.recordings, self.records)
+        finished = await self.recording_files.finish_parts(datetime.now(UTC))
         if finished:
             logger.warning("recordings.finished_after_crash", recordings=finished)
         closed = await self.records.close_orphans(datetime.now(UTC))
@@ -258,7 +260,8 @@ class EngineProcess:
         self.switchboard = Switchboard()
         legs = room_settings.leg_settings(config)
         self.calling = CallingOut(self.directory, self.sip_accounts, self.plane, legs, self.realm)
-        self.conferences = ConferenceRooms(self.plane, self.http_client, config.limits.conference_members)
+        callbacks = StatusCallbacks(self.http_client)
+        self.conferences = ConferenceRooms(self.plane, callbacks, config.limits.conference_members)
         self.queues = CallQueues()
         services = CallServices(
             records=self.records,
@@ -268,6 +271,8 @@ class EngineProcess:
             call_seconds=config.limits.call_seconds,
             calling=self.calling,
             recordings=self.recordings,
+            recording_files=self.recording_files,
+            callbacks=callbacks,
             hearing=self.hearing,
             conferences=self.conferences,
             queues=self.queues,

@@ -86,9 +86,8 @@ class AccountCalls:
     def _authenticate(self, incoming: IncomingCall) -> bool:
         """False where the credentials are for somebody else's realm."""
         refusals, source = self._arrivals.refusals, incoming.source.host
-        result = self._arrivals.user_agent.check_credentials(
-            incoming, self._realm(), self.credentials, proxy=True
-        )  # fmt: skip
+        user_agent = self._arrivals.user_agent
+        result = user_agent.check_credentials(incoming, self._realm(), self.credentials, proxy=True)
         if result.outcome is DigestOutcome.MISSING:
             return False
         if result.outcome in CHALLENGED:

@@ -30,6 +30,7 @@ from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
 from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
+from engine.calls.status_callback import StatusCallbacks
 from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
 from engine.model import (
@@ -86,6 +87,8 @@ class CallServices:
     call_seconds: float
     calling: CallingOut
     recordings: Recordings
+    recording_files: RecordingFiles
+    callbacks: StatusCallbacks
     hearing: Hearing
     conferences: ConferenceRooms
     queues: CallQueues
@@ -113,8 +116,7 @@ class Call:
         self.routing_attempts: list[RoutingAttempt] = []
         self._application = application
         self._services = services
-        files = RecordingFiles(services.recordings, services.records)
-        self.recordings = CallRecordings(self, services.recordings, files, services.exchange)
+        self.recordings = CallRecordings(self, services.recordings, services.recording_files, services.callbacks)
         self._control = LegControl(
             self,
             services.sources,
@@ -122,7 +124,7 @@ class Call:
             self.recordings,
             services.conferences,
             services.queues,
-            CallStreams(self, services.streams, services.exchange),
+            CallStreams(self, services.streams, services.callbacks),
             services.hearing,
         )
         self.on_stored: Callable[[], object] = lambda: None

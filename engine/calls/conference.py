@@ -14,7 +14,7 @@ from engine.calls.conference_recording import ConferenceRecording
 from engine.calls.status_callback import StatusCallbacks
 from engine.ids import new_conference_id
 from media import MediaPlane, Room, entry_tone, exit_tone
-from voyloml import HttpExchange, PlayFile
+from voyloml import PlayFile
 from voyloml.capabilities import ConferenceOrder, Recorded
 from voyloml.control import Prompting, PromptItem
 
@@ -30,8 +30,8 @@ _EXIT_BEEPS: Final = frozenset({"true", "onExit"})
 class ConferenceRooms:
     """Every conference of every workspace. `most` members are in one, whatever a document says."""
 
-    def __init__(self, plane: MediaPlane, exchange: HttpExchange, most: int) -> None:
-        self.callbacks = StatusCallbacks(exchange)
+    def __init__(self, plane: MediaPlane, callbacks: StatusCallbacks, most: int) -> None:
+        self.callbacks = callbacks
         self._plane = plane
         self._most = most
         self._conferences: dict[tuple[str, str], LiveConference] = {}

@@ -50,6 +50,11 @@ class ConnectedCall(Call):
         self._target = target
         self._record = record
 
+    @property
+    def recorded_whole(self) -> bool:
+        """Whether the trunk has its calls recorded."""
+        return self._record
+
     def end(self, end: End) -> None:
         """Ends the call for this reason; the first reason given stays. Safe from any callback."""
         canceled = end is outcome.API_HANGUP and self.new.direction == "outbound" and not self.answered
@@ -74,7 +79,6 @@ class ConnectedCall(Call):
             self.end(_end_of(party, unreached))
             return
         await self.answer()
-        self._order_recording()
         await self._control.bridge(party, record=False)
         await party.gone()
         self.end(party.left)
@@ -101,11 +105,6 @@ class ConnectedCall(Call):
         """What a destination let hear ends with it."""
         if self.leg.has_audio:
             self.leg.session.hear(None)
-
-    def _order_recording(self) -> None:
-        """The caller and the party are about to hear each other: where a recording of the call begins."""
-        if self._record:
-            self.record_whole()
 
 
 def _end_of(party: DialledParty, unreached: Unreached) -> End:

@@ -21,7 +21,6 @@ from engine.model import RecordingSource
 from engine.recording_files import RecordingFile, RecordingFiles
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
 from media import MediaSession, RecordedFile, Room, SessionRecording, TwoWayRecording, beep
-from voyloml import HttpExchange
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
 
 if TYPE_CHECKING:
@@ -93,11 +92,11 @@ class LegRecording(KeptRecording):
 class CallRecordings:
     """The recordings of one call; several may run at a time."""
 
-    def __init__(self, call: Call, recordings: Recordings, files: RecordingFiles, exchange: HttpExchange) -> None:
+    def __init__(self, call: Call, recordings: Recordings, files: RecordingFiles, callbacks: StatusCallbacks) -> None:
         self._call = call
         self._recordings = recordings
         self._files = files
-        self._callbacks = StatusCallbacks(exchange)
+        self._callbacks = callbacks
         self._running: set[KeptRecording] = set()
         self._whole = False
         self._late = False

@@ -17,7 +17,7 @@ from engine.calls.status_callback import StatusCallbacks
 from engine.calls.stream_messages import BadFormat, Track, stream_format
 from engine.ids import new_stream_id
 from engine.websocket import WebSocketClient
-from voyloml import HttpExchange, HttpFailure, sign
+from voyloml import HttpFailure, sign
 from voyloml.capabilities import StreamFailed, Streaming, StreamOrder
 from voyloml.signature import HEADER as SIGNATURE
 
@@ -48,10 +48,10 @@ class StreamServices:
 class CallStreams:
     """The streams of one call."""
 
-    def __init__(self, call: Call, services: StreamServices, exchange: HttpExchange) -> None:
+    def __init__(self, call: Call, services: StreamServices, callbacks: StatusCallbacks) -> None:
         self._call = call
         self._services = services
-        self._callbacks = StatusCallbacks(exchange)
+        self._callbacks = callbacks
         self._told: asyncio.Task[None] | None = None
         self._running: list[AudioStream] = []
 

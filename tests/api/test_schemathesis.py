@@ -55,6 +55,8 @@ def outgoing(engine: Opened) -> OutgoingCalls:
         call_seconds=1,
         calling=unused,
         recordings=engine.recordings,
+        recording_files=unused,
+        callbacks=unused,
         hearing=unused,
         conferences=unused,
         queues=unused,

@@ -15,31 +15,17 @@ from engine.widget_credentials import temporary_password, temporary_username
 from sip import Credentials, Registered, Registration, RegistrationFailed, RegistrationSettings, SipUri
 from tests.engine.calls.test_outbound_trunks import NUMBER, OTHER, TO, number, presented
 from tests.support.callee import Callee, a_callee, callees
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.phone import Phone, PhoneCall, a_phone
-from tests.support.shared_engine import MANY_REQUESTS, clear
+from tests.support.shared_engine import MANY_REQUESTS
 from tests.support.tones import level
 
+SETTINGS = {
+    "limits": {**MANY_REQUESTS, "auth_failures": 100},  # all from one address
+    "sip": {"ws": "127.0.0.1:0"},
+}
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
-    limits = {**MANY_REQUESTS, "auth_failures": 100}  # all from one address
-    async with running_engine(tmp_path_factory.mktemp("data"), limits=limits, sip={"ws": "127.0.0.1:0"}) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
-    yield shared
-    await clear(shared)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")

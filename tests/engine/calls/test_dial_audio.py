@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from sip import Answered, Credentials, DigestOutcome, OfferAnswered, RegistrationSettings, SipUri
 from sip.sdp import make_offer
 from tests.engine.calls.test_dial import calling, dial, log_of
 from tests.support.callee import Callee, CalleeCall, callees
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, a_phone, parameters
-from tests.support.shared_engine import MANY_REQUESTS, clear
+from tests.support.phone import Phone, parameters
+from tests.support.shared_engine import MANY_REQUESTS
 from tests.support.tones import level, seconds_of
 
 CALLER, CALLEE, EARLY, OTHER = 1200, 880, 660, 740
 TIMEOUT = 1
 
 
+SETTINGS = {"media": {"timeout_seconds": TIMEOUT}, "limits": MANY_REQUESTS}
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
-    folder = tmp_path_factory.mktemp("data")
-    async with running_engine(folder, media={"timeout_seconds": TIMEOUT}, limits=MANY_REQUESTS) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
-    yield shared
-    await clear(shared)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 class TestEarlyMedia:

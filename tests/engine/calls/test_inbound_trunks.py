@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from sip import Answered, Cancelled, Credentials, SipUri
 from tests.support.callee import Callee, CalleeCall, callees
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, PhoneCall, a_phone
+from tests.support.phone import Phone, PhoneCall
 from tests.support.recordings import channels_at
-from tests.support.shared_engine import MANY_REQUESTS, clear
 from tests.support.tones import level, seconds_of
 
 NUMBER = "+15550100"
@@ -24,24 +21,6 @@ CALLER = "+15550123"
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
-    yield shared
-    await clear(shared)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 async def trunk(engine: TestEngine, *destinations: dict[str, Any] | Callee, **members: Any) -> dict[str, Any]:

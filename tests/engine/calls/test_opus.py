@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 
 from media import SPOKEN_CODECS
 from sip.sdp import OPUS, Codec
 from tests.engine.calls.test_dial import NUMBER, calling, dial
 from tests.support.callee import callees
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import PCMU, Phone, a_phone
-from tests.support.shared_engine import MANY_REQUESTS, clear
+from tests.support.phone import PCMU, Phone
 from tests.support.tones import level
 
 CALLER, CALLEE, PROMPT = 1200, 880, 660
@@ -25,24 +22,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif("opus" not in SPOKEN_CODECS, reason="libopus is not there"),
 ]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
-    yield shared
-    await clear(shared)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ import pytest_asyncio
 from sip import Credentials, RegistrationSettings, SipUri
 from tests.engine.calls.test_inbound_trunks import events
 from tests.support.callee import Callee, CalleeCall, a_callee, callees
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, PhoneCall, a_phone
-from tests.support.shared_engine import MANY_REQUESTS, clear
+from tests.support.phone import Phone, PhoneCall
 from tests.support.tones import level
 
 NUMBER = "+15550100"
@@ -25,24 +24,6 @@ TO = "+201091447677"
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
-    yield shared
-    await clear(shared)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")

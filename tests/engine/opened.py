@@ -43,6 +43,7 @@ from engine.webhook_directory import WebhookDirectory
 from engine.webhooks import Webhooks
 from engine.widget_sessions import WidgetSessions
 from engine.workspaces import Workspaces
+from tests.support.database import empty_database
 
 REALM = "voylo.test"
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -118,6 +119,7 @@ async def opened(
 ) -> AsyncIterator[Opened]:
     """An engine in `path`, closed at the end; with `charging` it takes money."""
     clock = Clock()
+    await empty_database(path)
     store = await Store.open(database_url(path))
     secrets = SecretBox.open(path)
     accounts = Accounts(store, clock, QUICK_HASHER)

@@ -12,6 +12,7 @@ import httpx
 
 from server.config import Config
 from server.process import EngineProcess, running
+from tests.support.database import empty_database
 
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
@@ -81,6 +82,7 @@ class TestEngine:
 @asynccontextmanager
 async def running_engine(data_dir: Path, **sections: Mapping[str, Any]) -> AsyncIterator[TestEngine]:
     """An engine for the length of the block."""
+    await empty_database(data_dir)
     async with running(engine_config(data_dir, **sections)) as process:
         first = process.first_start
         assert first is not None

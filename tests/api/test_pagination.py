@@ -24,11 +24,11 @@ WRONG = "must be an integer of at least 1"
         "/v1/api-keys",
     ],
 )
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "x", "", "+1", " 1", "١", "1e3", "0x1", "000"])
-async def test_what_is_no_positive_integer_is_refused(api: Api, path: str, value: str) -> None:
-    for name in ("page", "limit"):
-        answer = await api.get(f"{path}?{name}={value.replace('+', '%2B')}")
-        assert tuple(answer) == (400, invalid(**{name: WRONG}))
+async def test_what_is_no_positive_integer_is_refused(api: Api, path: str) -> None:
+    for value in ("0", "-1", "1.5", "x", "", "+1", " 1", "١", "1e3", "0x1", "000"):
+        for name in ("page", "limit"):
+            answer = await api.get(f"{path}?{name}={value.replace('+', '%2B')}")
+            assert tuple(answer) == (400, invalid(**{name: WRONG})), value
 
 
 @pytest.mark.parametrize(

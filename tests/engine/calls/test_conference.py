@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -14,25 +13,15 @@ from numpy.typing import NDArray
 from sip.sdp import Codec
 from tests.support.engine import TestEngine, running_engine
 from tests.support.lobby import Lobby
-from tests.support.phone import PCMA, PCMU, Phone, a_phone
+from tests.support.phone import PCMA, PCMU, Phone
 from tests.support.tones import level, tones_in, wav_samples
 from voyloml import verify_signature
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANNA, BERT, CARL, MUSIC = 500.0, 700.0, 1100.0, 660.0
 ENTRY, EXIT = 880.0, 440.0
 TONES = (ANNA, BERT, CARL, MUSIC, ENTRY, EXIT)
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 def conference(attributes: str = "", room: str = "room") -> str:
@@ -215,7 +204,7 @@ class TestWhatIsTold:
         assert seen == [("join", "1"), ("join", "2"), ("start", "2"), ("leave", "1"), ("leave", "0"), ("end", "0")]
         assert [one.form["SequenceNumber"] for one in events] == list("012345")
         assert {one.form["ConferenceName"] for one in events} == {"room"}
-        calls = {call["from"]: call["publicId"] for call in await engine.calls()}
+        calls = {call["from"]: call["publicId"] for call in (await engine.calls())[:2]}
         about = [one.form["CallSid"] for one in events]
         first, second = calls[anna.number], calls[bert.number]
         assert about == [first, second, second, first, second, second]
@@ -250,7 +239,7 @@ class TestRecording:
             async with httpx.AsyncClient() as client:
                 audio, rate = wav_samples((await client.get(form["RecordingUrl"])).content)
             await over(engine)
-            calls = {call["from"]: call for call in await engine.calls()}
+            calls = {call["from"]: call for call in (await engine.calls())[:2]}
         assert rate == 8000
         both = [tones_in(audio[at : at + 4000], TONES) for at in range(0, len(audio), 4000)]
         assert {ANNA, BERT} in both

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sip import Answered, Credentials, Referred, RegistrationSettings, SipUri
 from tests.support.callee import callees, referral
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, PhoneCall, a_phone
+from tests.support.phone import Phone, PhoneCall
 from tests.support.tones import level
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
 DONE = "<Response><Hangup/></Response>"
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 async def calling(engine: TestEngine, phone: Phone, flow: Flow, **number: Any) -> PhoneCall:

@@ -10,9 +10,12 @@ from aiohttp import web
 
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, a_phone
+from tests.support.phone import Phone
+from tests.support.shared_engine import MANY_REQUESTS
 from tests.support.tones import level, seconds_of
 from voyloml import verify_signature
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
 MENU = """
@@ -21,23 +24,12 @@ MENU = """
 </Response>
 """
 FAST = {"action_connect_seconds": 0.3, "action_seconds": 0.6, "audio_seconds": 0.6}
+SETTINGS = {"limits": FAST | MANY_REQUESTS}
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol">'
     + "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
     + "]><Response><Say>&j;</Say></Response>"
 )
-
-
-@pytest.fixture
-async def engine(tmp_path: Path):
-    async with running_engine(tmp_path, limits=FAST) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone():
-    async with a_phone() as started:
-        yield started
 
 
 class TestKeys:

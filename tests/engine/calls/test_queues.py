@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.lobby import Lobby
-from tests.support.phone import Phone, a_phone
+from tests.support.phone import Phone
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANNA, BERT, AGENT, MUSIC = 500.0, 700.0, 1100.0, 660.0
 TONES = (ANNA, BERT, AGENT, MUSIC)
 WAIT = '<Enqueue waitSound="/tone-660.wav" action="/done">support</Enqueue>'
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 def take(attributes: str = "") -> str:

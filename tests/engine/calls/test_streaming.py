@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import http
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +17,16 @@ from websockets.http11 import Request, Response
 
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, a_phone
+from tests.support.phone import Phone
 from tests.support.streamer import Stream, a_stream_server, echo
 from tests.support.tones import seconds_of, sine
 from voyloml import verify_signature
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 NUMBER = "+15550100"
 GOODBYE = "<Response><Hangup/></Response>"
 TONE, ANSWER = 620.0, 1150.0
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 async def log_of(engine: TestEngine, kind: str) -> list[dict[str, Any]]:

@@ -78,7 +78,8 @@ async def test_both_sides_hear_each_other_and_go_on_through_a_change_of_keys(pla
     for session, earlier in zip(pair.sessions, before, strict=True):
         statistics = session.statistics()
         assert statistics.packets_in > earlier.packets_in + 40
-        assert statistics.lost == 0
+        # What was on its way while one side alone had the new keys, and nothing else.
+        assert statistics.lost == statistics.dropped["authentication"] <= 5
         assert not statistics.dropped["replay"]
     await pair.close()
 

@@ -46,7 +46,7 @@ from engine.model import (
 from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
+from media import DigitStarted, MediaEvent, MediaTimeout, MediaUnsecured, PortsExhausted
 from sip import (
     CallEvent,
     Cancelled,
@@ -477,5 +477,10 @@ class Call:
             case MediaTimeout() if self.answered and not self.leg.held:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
+            case MediaUnsecured():
+                self._log.warning("media.unsecured", reason=event.reason)
+                self.log("media_unsecured", {"reason": event.reason})
+                if self.answered:  # before that, the answer is what fails
+                    self.end(outcome.MEDIA_UNSECURED)
             case _:
                 pass

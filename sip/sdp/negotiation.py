@@ -201,7 +201,8 @@ def _agree(
     connection = remote.connection_for(medium)
     if connection is None or not is_unicast(connection.address):
         raise SdpRejected("no unicast address for audio", warning=INCOMPATIBLE_ADDRESS, medium=number)
-    if not checked and demands_ice(remote, medium):
+    nowhere = dtls is not None and is_unspecified(connection.address) and in_force is None
+    if not checked and (nowhere or demands_ice(remote, medium)):
         raise SdpRejected("no way to the media but ICE", warning=INCOMPATIBLE_TRANSPORT, medium=number)
 
     if offered is None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,12 +59,15 @@ class Tab:
 
     async def command(self, method: str, **params: Any) -> Any:
         """One DevTools command and its result."""
+        told = await self._ask(method, **params)
+        assert "error" not in told, told
+        return told["result"]
+
+    async def _ask(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        told = await answer
-        assert "error" not in told, told
-        return told["result"]
+        return await answer
 
     async def run(self, script: str, seconds: float = 30.0) -> Any:
         """The value of an expression, awaited where it is a promise; asserts that it did not throw."""
@@ -73,6 +78,15 @@ class Tab:
             raise AssertionError(f"{script} takes too long; the page said {self.console}") from None
         assert "exceptionDetails" not in told, f"{script}: {told['exceptionDetails']}, the page said {self.console}"
         return told["result"].get("value")
+
+    async def loaded(self) -> None:
+        """Waits for `window.phone`; what runs while the page is being loaded is thrown away unanswered."""
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                told = await self._ask("Runtime.evaluate", expression="typeof window.phone", returnByValue=True)
+                if told.get("result", {}).get("result", {}).get("value") == "object":
+                    return
+                await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         self._reading.cancel()
@@ -115,21 +129,16 @@ async def chromium(program: str, folder: Path, url: str, microphone: Path) -> As
             socket = await _attach(http, folder / "DevToolsActivePort", url)
             tab = Tab(socket)
             await tab.command("Runtime.enable")
-            await tab.run("new Promise((done) => { const look = () => "
-                          "window.phone ? done() : setTimeout(look, 20); look(); })")  # fmt: skip
+            await tab.loaded()
             try:
                 yield tab
             finally:
                 await tab.close()
     finally:
+        # With all its children; what they would still write goes with the folder.
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 async def _attach(http: aiohttp.ClientSession, port_file: Path, url: str) -> aiohttp.ClientWebSocketResponse:

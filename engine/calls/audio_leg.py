@@ -162,8 +162,7 @@ class AudioLeg(ABC):
         agreement = agree_offer(offer, local, in_force=self.negotiated)
         dtls = agreement.audio.dtls
         if self._browser is not None and dtls is not None:
-            self._browser.renew(self.negotiated.dtls if self.negotiated is not None else None, dtls)
-            local = replace(local, dtls=self._browser.local(local.address, local.port))
+            local = self._browser.renewed(self.negotiated.dtls if self.negotiated is not None else None, dtls, local)
         return local, agreement.audio, write_answer(offer, agreement, local, previous=self._sent)
 
     def _start(self, audio: NegotiatedAudio) -> None:

@@ -4,6 +4,7 @@ turns both into keys (contract §17)."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from media import (
@@ -19,7 +20,7 @@ from media import (
     WebRtcLink,
     our_certificate,
 )
-from sip.sdp import Fingerprint, Ice, IceCandidate, LocalDtls, NegotiatedDtls
+from sip.sdp import Fingerprint, Ice, IceCandidate, LocalAudio, LocalDtls, NegotiatedDtls
 
 # RFC 8445 §5.1.2.1 for a host candidate of the only address that we give, and the only component.
 _PRIORITY: Final = (126 << 24) | (65535 << 8) | 255
@@ -31,6 +32,7 @@ class BrowserAudio:
     def __init__(self, on_media: Callable[[MediaEvent], None]) -> None:
         self._on_media = on_media
         self._credentials = IceCredentials.new()
+        self._renewed: IceCredentials | None = None
         self._link: WebRtcLink | None = None
         self._failure: str | None = None
 
@@ -57,21 +59,28 @@ class BrowserAudio:
 
         Raises media.StreamError where it cannot be met, and where no keys came about.
         """
+        renewed, self._renewed = self._renewed, None
         if self._failure is not None:
             raise StreamError(self._failure)
         assert self._link is not None
         fingerprints = tuple(PeerFingerprint(one.hash_name, one.digest) for one in dtls.fingerprints)
         ufrag = dtls.ice.ufrag if dtls.ice is not None and dtls.checked else None
         self._link.connect(FarEnd(fingerprints, dtls.active, ufrag), parameters)
+        if renewed is not None:
+            self._credentials = renewed
+            self._link.restart_ice(renewed)
 
-    def renew(self, before: NegotiatedDtls | None, dtls: NegotiatedDtls) -> None:
-        """Follows an ICE restart of the far end, which new credentials of its own say, with new ones of ours
-        (RFC 8839 §4.4.1.1.1)."""
-        if before is None or before.ice is None or dtls.ice is None or self._link is None:
-            return
-        if (before.ice.ufrag, before.ice.password) != (dtls.ice.ufrag, dtls.ice.password):
-            self._credentials = IceCredentials.new()
-            self._link.restart_ice(self._credentials)
+    def renewed(self, before: NegotiatedDtls | None, dtls: NegotiatedDtls, local: LocalAudio) -> LocalAudio:
+        """What our SDP says to a later offer: an ICE restart of the far end, which new credentials of its own say, is
+        answered with new ones of ours (RFC 8839 §4.4.1.1.1). They count when `connect` has taken the rest."""
+        assert local.dtls is not None
+        if before is None or before.ice is None or dtls.ice is None:
+            return local
+        if (before.ice.ufrag, before.ice.password) == (dtls.ice.ufrag, dtls.ice.password):
+            return local
+        self._renewed = IceCredentials.new()
+        ice = replace(local.dtls.ice, ufrag=self._renewed.ufrag, password=self._renewed.password)
+        return replace(local, dtls=replace(local.dtls, ice=ice))
 
     def close(self) -> None:
         """Ends the link, before its session. May be called again."""

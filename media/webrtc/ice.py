@@ -7,6 +7,7 @@ check counts only with the password that our SDP gave to the far end, so an addr
 from __future__ import annotations
 
 import secrets
+import struct
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -57,7 +58,7 @@ class IceLite:
         """
         try:
             request = parse_message(data)
-        except (ValueError, LookupError):
+        except (ValueError, LookupError, struct.error):
             return Checked()
         if request.message_method != Method.BINDING or request.message_class != Class.REQUEST:
             return Checked()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -27,6 +28,12 @@ SECURING_SECONDS: Final = 15.0
 
 DATAGRAMS_AT_ONCE: Final = 32
 """Datagrams that are taken from a port before others have their turn."""
+
+PROVEN_LIMIT: Final = 16
+"""Addresses of the far end, proven by checks, from which a handshake is taken; the oldest are forgotten."""
+
+EARLY_LIMIT: Final = 4
+"""Datagrams of a handshake that are kept for the SDP which says whose it is."""
 
 _DATAGRAM: Final = 2048
 _HIGHEST_STUN: Final = 3
@@ -71,7 +78,9 @@ class WebRtcLink:
         self._keys: SrtpParameters | None = None
         # Where the far end is, once it has proven to be there; what it nominates goes before what it only checks.
         self._remote: Address | None = None
-        self._nominated = False
+        self._proven: deque[Address] = deque(maxlen=PROVEN_LIMIT)
+        # Of a far end that begins before its SDP has come
+        self._early: deque[bytes] = deque(maxlen=EARLY_LIMIT)
         self._deadline: asyncio.TimerHandle | None = None
         self._retransmission: asyncio.TimerHandle | None = None
         self._closed = False
@@ -87,25 +96,24 @@ class WebRtcLink:
         The session is started when the keys are there, with `parameters` but for its address and keys. Raises
         StreamError for a certificate that is another than before: its keys would need a handshake of their own.
         """
-        before, self._far_end, self._parameters = self._far_end, far_end, parameters
-        self._ice.remote_ufrag = far_end.ufrag
-        if before is None:
-            self._dtls = DtlsAssociation(self._certificate, far_end.fingerprints, active=far_end.active)
-            self._deadline = self._loop.call_later(SECURING_SECONDS, self._too_late)
-            if far_end.ufrag is None:
-                self._found((parameters.remote_address, parameters.remote_port))
-            elif self._remote is not None:
-                self._open()
-            return
-        if set(before.fingerprints) != set(far_end.fingerprints):
-            self._far_end, self._ice.remote_ufrag = before, before.ufrag
+        before = self._far_end
+        if before is not None and set(before.fingerprints) != set(far_end.fingerprints):
             raise StreamError("a=fingerprint: another certificate within a call is not taken")
-        self._start()
+        self._far_end, self._parameters = far_end, parameters
+        self._ice.remote_ufrag = far_end.ufrag
+        if before is not None:
+            self._start()
+            return
+        self._dtls = DtlsAssociation(self._certificate, far_end.fingerprints, active=far_end.active)
+        self._deadline = self._loop.call_later(SECURING_SECONDS, self._too_late)
+        if far_end.ufrag is None:
+            self._found((parameters.remote_address, parameters.remote_port))
+        elif self._remote is not None:
+            self._open()
 
     def restart_ice(self, local: IceCredentials) -> None:
         """Give new credentials (RFC 8839 §4.4.1.1.1); the audio stays where it is until the far end nominates anew."""
         self._ice.local = local
-        self._nominated = False
 
     def close(self) -> None:
         """Tell the far end, and let the port go. May be called again."""
@@ -139,15 +147,20 @@ class WebRtcLink:
     def _take(self, data: bytes, source: Address) -> None:
         if not data or data[0] <= _HIGHEST_STUN:
             self._check(data, source)
-        elif self._dtls is not None and source == self._remote:
+        elif source != self._remote and source not in self._proven:
+            return
+        elif self._dtls is None:
+            self._early.append(data)
+        else:
             self._handshake(self._dtls, data)
 
     def _check(self, data: bytes, source: Address) -> None:
         checked = self._ice.receive(data, source)
         if checked.response is not None:
             self._send(checked.response, source)
+        if checked.proven and source not in self._proven:
+            self._proven.append(source)
         if checked.proven and (self._remote is None or checked.nominated):
-            self._nominated = self._nominated or checked.nominated
             self._found(source)
 
     def _found(self, remote: Address) -> None:
@@ -161,9 +174,12 @@ class WebRtcLink:
             self._start()
 
     def _open(self) -> None:
-        if self._dtls is not None:
-            self._send_all(self._dtls.start())
-            self._await_more(self._dtls)
+        if self._dtls is None:
+            return
+        self._send_all(self._dtls.start())
+        self._await_more(self._dtls)
+        while self._early and not self._closed:
+            self._handshake(self._dtls, self._early.popleft())
 
     def _handshake(self, dtls: DtlsAssociation, data: bytes) -> None:
         try:

@@ -10,10 +10,10 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.calls.browser_audio import BrowserAudio
 from media import (
     SRTP_SUITES,
     MediaEvent,
@@ -44,6 +44,9 @@ from sip.sdp import (
     same_session,
     write_answer,
 )
+
+if TYPE_CHECKING:
+    from engine.calls.browser_audio import BrowserAudio
 
 log = structlog.get_logger(__name__)
 
@@ -185,6 +188,9 @@ class AudioLeg(ABC):
     def _use_dtls(self) -> None:
         """The far end is a browser: DTLS-SRTP and ICE are offered and answered from here on."""
         if self._browser is None:
+            # OpenSSL and what ICE is read with take a quarter of a second: not for who has no browsers.
+            from engine.calls.browser_audio import BrowserAudio
+
             self._browser = BrowserAudio(self._on_media)
 
     async def close(self) -> SessionStatistics | None:

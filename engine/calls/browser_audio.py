@@ -26,6 +26,11 @@ from sip.sdp import Fingerprint, Ice, IceCandidate, LocalAudio, LocalDtls, Negot
 _PRIORITY: Final = (126 << 24) | (65535 << 8) | 255
 
 
+def prepare_for_browsers() -> None:
+    """Makes the certificate of this process, so that no call has to wait for it."""
+    our_certificate()
+
+
 class BrowserAudio:
     """One leg's side of DTLS and ICE. `on_media` is told, once, when no keys came about."""
 

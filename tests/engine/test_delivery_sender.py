@@ -277,10 +277,12 @@ async def test_of_an_endless_answer_the_beginning_is_kept(engine: Opened, receiv
 async def test_no_answer_in_time_and_no_listener_are_failures(engine: Opened, receiver: Receiver) -> None:
     receiver.answers["/"] = silent
     slow = await hook(engine, receiver.base)
-    nobody = await hook(engine, "http://127.0.0.1:9/")
     async with sending(engine, SenderSettings(seconds=0.2)):
         await event(engine)
         late = await settled(engine, slow.id, 1)
+    nobody = await hook(engine, "http://127.0.0.1:9/")
+    async with sending(engine):
+        await event(engine)
         refused = await settled(engine, nobody.id, 1)
     assert (late.status, late.last_error) == ("pending", "no complete answer within 0.2 s")
     assert refused.last_error is not None

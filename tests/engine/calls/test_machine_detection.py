@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
 
 from media import PromptAudio
 from tests.support.callee import Callee, CalleeCall, a_callee
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, a_phone
+from tests.support.phone import Phone
 from tests.support.tones import sine
 from tests.support.voice import spoken
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
 TO = "+201091447677"
@@ -26,19 +28,7 @@ MACHINE = "You have reached the Miller family. Please leave your message after t
 BEEP_SECONDS = 0.5
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def callee() -> AsyncIterator[Callee]:
     async with a_callee() as started:
         yield started

@@ -8,24 +8,21 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from server.process import running
 from tests.support.callee import Callee, CalleeCall, a_callee
 from tests.support.engine import TestEngine, engine_config, running_engine
 from tests.support.flow import Flow
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 FROM = "+15550100"
 TO = "+201091447677"
 TONE = '<Response><Play loop="0">{url}</Play></Response>'
 
 
-@pytest.fixture
-async def engine(tmp_path: Path):
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def phone():
     async with a_callee() as started:
         yield started

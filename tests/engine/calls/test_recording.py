@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, a_phone
+from tests.support.phone import Phone
 from tests.support.recordings import fetch, files, samples_of
 from tests.support.tones import seconds_of
 from voyloml import verify_signature
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
 RECORD = '<Response><Record action="/recorded" {attributes}/><Play>/tone-880.wav</Play></Response>'
 GOODBYE = "<Response><Hangup/></Response>"
 TONE, BEEP = 620.0, 1000.0
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 async def engine_hears(engine: TestEngine, seconds: float) -> None:

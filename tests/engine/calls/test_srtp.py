@@ -5,21 +5,24 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
 
 from engine.calls.call import Call
 from media.kernel import keys as kernel_keys
 from sip import OfferAnswered, OfferRejected
 from tests.media.srtp_support import count_contexts
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
 from tests.support.phone import a_phone
+from tests.support.shared_engine import MANY_REQUESTS, clear
 from tests.support.srtp_phone import PROFILES, Crypto, SrtpPhone, an_srtp_phone
 from tests.support.tones import level, seconds_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
 MENU = """
@@ -31,18 +34,19 @@ PRESSED = "<Response><Play>/tone-880.wav</Play><Hangup/></Response>"
 CM_80, CM_32, GCM_128, GCM_256 = PROFILES
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with (
-        Flow({"/menu": MENU, "/pressed": PRESSED}) as flow,
-        running_engine(tmp_path, log={"level": "debug"}) as started,
-    ):
-        started.flow = flow  # type: ignore[attr-defined]
-        await started.number(NUMBER, await started.application(actionUrl=flow.url("/menu")))
-        yield started
+SETTINGS = {"log": {"level": "debug"}, "limits": MANY_REQUESTS}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
+    async with Flow({"/menu": MENU, "/pressed": PRESSED}) as flow:
+        shared.flow = flow  # type: ignore[attr-defined]
+        await shared.number(NUMBER, await shared.application(actionUrl=flow.url("/menu")))
+        yield shared
+        await clear(shared)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def phone() -> AsyncIterator[SrtpPhone]:
     async with an_srtp_phone() as started:
         yield started

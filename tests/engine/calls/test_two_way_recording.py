@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,14 @@ from numpy.typing import NDArray
 from engine.calls import recording
 from media.wav_file import WavWriter
 from tests.support.callee import callees
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine
 from tests.support.flow import Flow
-from tests.support.phone import Phone, a_phone
+from tests.support.phone import Phone
 from tests.support.process import voylo_serve
 from tests.support.recordings import channels_at, fetch, files
 from tests.support.tones import seconds_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
 TO = "+201091447677"
@@ -30,18 +31,6 @@ CALLER, CALLEE, PROMPT = 1200, 660, 880
 """What each party says, in Hz; none of them is in the ringing tone."""
 
 DONE = "<Response><Hangup/></Response>"
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[TestEngine]:
-    async with running_engine(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
 
 
 def start_of(samples: NDArray[np.int16], hertz: int) -> float:

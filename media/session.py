@@ -40,7 +40,6 @@ from media.kernel.tape import TapeReader, Tapes
 from media.live import LiveSource
 from media.prompt import PromptAudio
 from media.room import Room
-from media.webrtc.companion import open_companion
 
 _log = logging.getLogger(__name__)
 
@@ -153,13 +152,6 @@ class MediaSession:
     def closed(self) -> bool:
         """Whether `close` was called, or the media plane has ended."""
         return self._closing is not None
-
-    def open_companion(self) -> socket.socket:
-        """Open a second socket at the RTP port, for STUN and DTLS alone; the caller closes it.
-
-        Raises OSError where the system cannot, as after `close`.
-        """
-        return open_companion(self._sockets[0])
 
     def _command(self, kind: int, *arguments: int) -> None:
         if not self.closed:

@@ -96,7 +96,8 @@ class InboundLeg(AudioLeg):
         remote = None
         if self._agreement is not None:
             audio = stream_parameters(self._agreement.audio)
-            remote = (audio.remote_address, audio.remote_port)
+            checked = self._agreement.audio.dtls is not None and self._agreement.audio.dtls.checked
+            remote = None if checked else (audio.remote_address, audio.remote_port)
         self._session = self._plane.open(self.incoming.local.host, self._on_media, remote=remote, seen_from=source)
         self._local = self._describe(advertised, self._session.local[1])
         self._answer_checks()

@@ -34,14 +34,38 @@ class IceCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of a datagram: the response to send to where it came from, None for none.
+    """What came of a check: the response to send to where it came from.
 
     `proven` says that the far end knows the password, `nominated` that it chose this way.
     """
 
-    response: bytes | None = None
+    response: bytes
     proven: bool = False
     nominated: bool = False
+
+
+def parse_check(data: bytes) -> Message | None:
+    """Read a datagram as a Binding request (RFC 8489); None where it is none that can be read."""
+    try:
+        request = parse_message(data)
+    except (ValueError, LookupError, struct.error):
+        return None
+    binding = request.message_method == Method.BINDING and request.message_class == Class.REQUEST
+    return request if binding else None
+
+
+def user_of(request: Message) -> str:
+    """The user fragment of whom a check is for (RFC 8445 §7.2.2: it stands before the colon), empty for none."""
+    username = request.attributes.get("USERNAME", "")
+    return username.partition(":")[0] if len(username.encode()) <= _USERNAME_LIMIT else ""
+
+
+def refusal(request: Message) -> bytes:
+    """The answer to a check that is for nobody, or proves nothing (RFC 8489 §9.1.3)."""
+    whole = "USERNAME" in request.attributes and "MESSAGE-INTEGRITY" in request.attributes
+    response = _error(request, 401, "Unauthorized") if whole else _error(request, 400, "Bad Request")
+    response.add_fingerprint()
+    return bytes(response)
 
 
 class IceLite:
@@ -51,43 +75,27 @@ class IceLite:
         self.local = local
         self.remote_ufrag: str | None = None
 
-    def receive(self, data: bytes, source: Address) -> Checked:
-        """Read one STUN datagram; what is none, or no check for us, gets no answer.
+    def answer(self, request: Message, source: Address) -> Checked:
+        """Answer one check that came from `source`.
 
         With a wrong user or password the answer is an error 401, with a role that is ours 487 (RFC 8445 §7.3).
         """
-        try:
-            request = parse_message(data)
-        except (ValueError, LookupError, struct.error):
-            return Checked()
-        if request.message_method != Method.BINDING or request.message_class != Class.REQUEST:
-            return Checked()
-        if "USERNAME" not in request.attributes or "MESSAGE-INTEGRITY" not in request.attributes:
-            return Checked(self._error(request, 400, "Bad Request", signed=False))
-        if not self._known(request.attributes["USERNAME"]) or not request.check_message_integrity(self._key):
-            return Checked(self._error(request, 401, "Unauthorized", signed=False))
+        key = self.local.password.encode()
+        if not self._known(request) or not request.check_message_integrity(key):
+            return Checked(refusal(request))
         if "ICE-CONTROLLED" in request.attributes:
             # A lite agent never controls; two that both do not would wait for ever.
-            return Checked(self._error(request, 487, "Role Conflict", signed=True))
+            conflict = _error(request, 487, "Role Conflict")
+            conflict.add_message_integrity(key)
+            return Checked(bytes(conflict))
         response = Message(Method.BINDING, Class.RESPONSE, request.transaction_id, {"XOR-MAPPED-ADDRESS": source[:2]})
-        response.add_message_integrity(self._key)
+        response.add_message_integrity(key)
         return Checked(bytes(response), proven=True, nominated="USE-CANDIDATE" in request.attributes)
 
-    @property
-    def _key(self) -> bytes:
-        return self.local.password.encode()
+    def _known(self, request: Message) -> bool:
+        _, _, theirs = request.attributes.get("USERNAME", "").partition(":")
+        return user_of(request) == self.local.ufrag and self.remote_ufrag in {None, theirs}
 
-    def _known(self, username: str) -> bool:
-        """Whether a check is for this session (RFC 8445 §7.2.2: our fragment, a colon, and the far end's)."""
-        if len(username.encode()) > _USERNAME_LIMIT:
-            return False
-        ours, _, theirs = username.partition(":")
-        return ours == self.local.ufrag and self.remote_ufrag in {None, theirs}
 
-    def _error(self, request: Message, code: int, reason: str, *, signed: bool) -> bytes:
-        response = Message(Method.BINDING, Class.ERROR, request.transaction_id, {"ERROR-CODE": (code, reason)})
-        if signed:
-            response.add_message_integrity(self._key)
-        else:
-            response.add_fingerprint()
-        return bytes(response)
+def _error(request: Message, code: int, reason: str) -> Message:
+    return Message(Method.BINDING, Class.ERROR, request.transaction_id, {"ERROR-CODE": (code, reason)})

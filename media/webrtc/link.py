@@ -13,11 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aioice.stun import Message
+
 from media.events import MediaEvent, MediaUnsecured
 from media.kernel.keys import SrtpParameters
 from media.kernel.stream import StreamError, StreamParameters
 from media.session import MediaSession
 from media.webrtc.certificate import DtlsCertificate
+from media.webrtc.companion import Companion
 from media.webrtc.dtls import DtlsAssociation, DtlsError, PeerFingerprint
 from media.webrtc.ice import Address, IceCredentials, IceLite
 
@@ -26,17 +29,8 @@ _log = logging.getLogger(__name__)
 SECURING_SECONDS: Final = 15.0
 """From the SDP of both sides to the keys; a browser gives up its checks in about that time."""
 
-DATAGRAMS_AT_ONCE: Final = 32
-"""Datagrams that are taken from a port before others have their turn."""
-
-PROVEN_LIMIT: Final = 16
-"""Addresses of the far end, proven by checks, from which a handshake is taken; the oldest are forgotten."""
-
 EARLY_LIMIT: Final = 4
 """Datagrams of a handshake that are kept for the SDP which says whose it is."""
-
-_DATAGRAM: Final = 2048
-_HIGHEST_STUN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +64,15 @@ class WebRtcLink:
         self._certificate = certificate
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
-        self._socket = session.open_companion()
-        self._loop.add_reader(self._socket, self._read)
+        self._pair = session.lodging.pair
+        self._companion = Companion.at(self._pair)
+        self._companion.admit(local.ufrag, self)
         self._far_end: FarEnd | None = None
         self._parameters: StreamParameters | None = None
         self._dtls: DtlsAssociation | None = None
         self._keys: SrtpParameters | None = None
         # Where the far end is, once it has proven to be there; what it nominates goes before what it only checks.
         self._remote: Address | None = None
-        self._proven: deque[Address] = deque(maxlen=PROVEN_LIMIT)
         # Of a far end that begins before its SDP has come
         self._early: deque[bytes] = deque(maxlen=EARLY_LIMIT)
         self._deadline: asyncio.TimerHandle | None = None
@@ -107,13 +101,17 @@ class WebRtcLink:
         self._dtls = DtlsAssociation(self._certificate, far_end.fingerprints, active=far_end.active)
         self._deadline = self._loop.call_later(SECURING_SECONDS, self._too_late)
         if far_end.ufrag is None:
-            self._found((parameters.remote_address, parameters.remote_port))
+            remote = (parameters.remote_address, parameters.remote_port)
+            self._companion.know(remote, self)
+            self._found(remote)
         elif self._remote is not None:
             self._open()
 
     def restart_ice(self, local: IceCredentials) -> None:
         """Give new credentials (RFC 8839 §4.4.1.1.1); the audio stays where it is until the far end nominates anew."""
         self._ice.local = local
+        if not self._closed:
+            self._companion.admit(local.ufrag, self)
 
     def close(self) -> None:
         """Tell the far end, and let the port go. May be called again."""
@@ -128,40 +126,25 @@ class WebRtcLink:
         for timer in (self._deadline, self._retransmission):
             if timer is not None:
                 timer.cancel()
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._companion.dismiss(self._pair, self)
 
-    def _read(self) -> None:
-        for _ in range(DATAGRAMS_AT_ONCE):
-            try:
-                data, source = self._socket.recvfrom(_DATAGRAM)
-            except OSError:  # nothing is left, or an ICMP error of something sent before
-                return
-            try:
-                self._take(data, (source[0], source[1]))
-            except Exception:
-                _log.exception("a datagram at the port of %r failed", self._session)
-            if self._closed:
-                return
-
-    def _take(self, data: bytes, source: Address) -> None:
-        if not data or data[0] <= _HIGHEST_STUN:
-            self._check(data, source)
-        elif source != self._remote and source not in self._proven:
+    def check(self, request: Message, source: Address) -> None:
+        """Take a connectivity check; called by the companion."""
+        checked = self._ice.answer(request, source)
+        self._companion.send(checked.response, source)
+        if not checked.proven:
             return
-        elif self._dtls is None:
+        self._companion.know(source, self)
+        if self._remote is None or checked.nominated:
+            self._found(source)
+
+    def handshake(self, data: bytes, source: Address) -> None:
+        """Take a datagram of DTLS; called by the companion."""
+        del source
+        if self._dtls is None:
             self._early.append(data)
         else:
-            self._handshake(self._dtls, data)
-
-    def _check(self, data: bytes, source: Address) -> None:
-        checked = self._ice.receive(data, source)
-        if checked.response is not None:
-            self._send(checked.response, source)
-        if checked.proven and source not in self._proven:
-            self._proven.append(source)
-        if checked.proven and (self._remote is None or checked.nominated):
-            self._found(source)
+            self._advance(self._dtls, data)
 
     def _found(self, remote: Address) -> None:
         """The far end is there, for the first time or somewhere else than before."""
@@ -179,9 +162,9 @@ class WebRtcLink:
         self._send_all(self._dtls.start())
         self._await_more(self._dtls)
         while self._early and not self._closed:
-            self._handshake(self._dtls, self._early.popleft())
+            self._advance(self._dtls, self._early.popleft())
 
-    def _handshake(self, dtls: DtlsAssociation, data: bytes) -> None:
+    def _advance(self, dtls: DtlsAssociation, data: bytes) -> None:
         try:
             datagrams, keys = dtls.receive(data)
         except DtlsError as error:
@@ -249,11 +232,4 @@ class WebRtcLink:
     def _send_all(self, datagrams: Sequence[bytes]) -> None:
         for datagram in datagrams:
             if self._remote is not None:
-                self._send(datagram, self._remote)
-
-    def _send(self, data: bytes, to: Address) -> None:
-        try:
-            self._socket.sendto(data, to)
-        except OSError as error:
-            # As if lost on the way; the far end asks again, and so does DTLS.
-            _log.debug("not sent from %r: %s", self._session, error)
+                self._companion.send(datagram, self._remote)

@@ -88,7 +88,12 @@ class InboundLeg(AudioLeg):
     def _open(self) -> bytes:
         address = self._user_agent.local_address_for(self.incoming.source.host)
         advertised = self._settings.media_address or address
-        self._session = self._plane.open(self.incoming.local.host, self._on_media)
+        source = self.incoming.source.host
+        remote = None
+        if self._agreement is not None:
+            audio = stream_parameters(self._agreement.audio)
+            remote = (audio.remote_address, audio.remote_port)
+        self._session = self._plane.open(self.incoming.local.host, self._on_media, remote=remote, seen_from=source)
         self._local = self._describe(advertised, self._session.local[1])
         if self._offer is None or self._agreement is None:
             self._sent = make_offer(self._local)

@@ -11,7 +11,20 @@ import importlib
 import json
 import sys
 
-BENCHES = ("sip", "voyloml", "startup", "calls", "api", "flood", "kernel", "conference", "streams", "speech")
+BENCHES = (
+    "sip",
+    "voyloml",
+    "startup",
+    "calls",
+    "flow",
+    "api",
+    "webhooks",
+    "flood",
+    "kernel",
+    "conference",
+    "streams",
+    "speech",
+)
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ Both kinds of leg are made of this, that of a caller (`leg`) and that of a party
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import secrets
 from abc import ABC, abstractmethod
@@ -55,7 +56,7 @@ INCOMPATIBLE_ADDRESS = 301
 MISCELLANEOUS = 399
 
 # What we like to receive (RFC 7587 §6.1): the media plane hears 4 kHz, and uses copies of what was lost.
-_OPUS_FMTP = "maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1"
+_OPUS_OFFERED = replace(OPUS, fmtp="maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1")
 
 # In the order in which we offer them; of an offer the peer's order counts (RFC 4568 §5.1.2).
 _SUITES = tuple(suite for suite in SUITES if suite.name in SRTP_SUITES)
@@ -220,6 +221,7 @@ def speaks_dtls(transport: str) -> bool:
     return transport.lower() in {"ws", "wss"}
 
 
+@functools.lru_cache(maxsize=1024)
 def is_ip_address(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 literal."""
     try:
@@ -258,7 +260,7 @@ def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
 
 
 def _with_parameters(codec: Codec) -> Codec:
-    return replace(codec, fmtp=_OPUS_FMTP) if codec == OPUS else codec
+    return _OPUS_OFFERED if codec is OPUS or codec == OPUS else codec
 
 
 def _opus_sending(codec: Codec) -> OpusSending:

@@ -402,7 +402,8 @@ class Call:
     async def _store_end(self, ended: CallOutcome) -> None:
         if self._answer_stored is not None:
             # Should it have failed: the end carries the time of the answer.
-            await asyncio.wait({self._answer_stored})
+            if not self._answer_stored.done():
+                await asyncio.wait({self._answer_stored})
             if not self._answer_stored.cancelled() and (error := self._answer_stored.exception()) is not None:
                 self._log.warning("call.answer_not_stored", reason=str(error))
         for wait in (*FINISH_RETRIES, None):

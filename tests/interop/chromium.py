@@ -1,4 +1,4 @@
-"""Chromium without a screen, driven over its DevTools protocol: opens a page of ours and runs scripts in it."""
+"""Chromium without a screen, driven over its DevTools protocol: opens a page and runs scripts in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-PAGE = Path(__file__).with_name("browser_page.html")
+EAR = Path(__file__).with_name("chromium_ear.js")
+BLANK = "about:blank"
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -46,6 +47,8 @@ class Tab:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.console: list[str] = []
+        self.events: list[str] = []
+        self._told = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -56,18 +59,18 @@ class Tab:
                 waiting.set_result(told)
             elif told.get("method") in {"Runtime.consoleAPICalled", "Runtime.exceptionThrown"}:
                 self.console.append(json.dumps(told["params"])[:2000])
+            elif "method" in told:
+                self.events.append(told["method"])
+                self._told.set()
 
     async def command(self, method: str, **params: Any) -> Any:
         """One DevTools command and its result."""
-        told = await self._ask(method, **params)
-        assert "error" not in told, told
-        return told["result"]
-
-    async def _ask(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        return await answer
+        told = await answer
+        assert "error" not in told, told
+        return told["result"]
 
     async def run(self, script: str, seconds: float = 30.0) -> Any:
         """The value of an expression, awaited where it is a promise; asserts that it did not throw."""
@@ -79,14 +82,15 @@ class Tab:
         assert "exceptionDetails" not in told, f"{script}: {told['exceptionDetails']}, the page said {self.console}"
         return told["result"].get("value")
 
-    async def loaded(self) -> None:
-        """Waits for `window.phone`; what runs while the page is being loaded is thrown away unanswered."""
+    async def open(self, url: str) -> None:
+        """Opens a page, with the scripts of EAR in it before its own, and waits until it is loaded."""
+        await self.command("Page.enable")
+        await self.command("Page.addScriptToEvaluateOnNewDocument", source=EAR.read_text())
+        await self.command("Page.navigate", url=url)
         async with asyncio.timeout(START_SECONDS):
-            while True:
-                told = await self._ask("Runtime.evaluate", expression="typeof window.phone", returnByValue=True)
-                if told.get("result", {}).get("result", {}).get("value") == "object":
-                    return
-                await asyncio.sleep(0.05)
+            while "Page.loadEventFired" not in self.events:
+                self._told.clear()
+                await self._told.wait()
 
     async def close(self) -> None:
         self._reading.cancel()
@@ -94,15 +98,15 @@ class Tab:
 
 
 @asynccontextmanager
-async def page_server(files: Mapping[str, Path]) -> AsyncIterator[str]:
-    """The page at `/`, folders beside it, and where that is."""
+async def page_server(page: Path, folders: Mapping[str, Path]) -> AsyncIterator[str]:
+    """A page at `/`, folders beside it, and where that is."""
     application = web.Application()
 
-    async def page(_request: web.Request) -> web.FileResponse:
-        return web.FileResponse(PAGE)
+    async def serve(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(page)
 
-    application.router.add_get("/", page)
-    for path, folder in files.items():
+    application.router.add_get("/", serve)
+    for path, folder in folders.items():
         application.router.add_static(path, folder)
     runner = web.AppRunner(application)
     await runner.setup()
@@ -121,15 +125,15 @@ async def chromium(program: str, folder: Path, url: str, microphone: Path) -> As
     folder.mkdir()
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            program, *FLAGS, f"--user-data-dir={folder}", f"--use-file-for-fake-audio-capture={microphone}", url,
+            program, *FLAGS, f"--user-data-dir={folder}", f"--use-file-for-fake-audio-capture={microphone}", BLANK,
             stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
         async with aiohttp.ClientSession() as http:
-            socket = await _attach(http, folder / "DevToolsActivePort", url)
+            socket = await _attach(http, folder / "DevToolsActivePort")
             tab = Tab(socket)
             await tab.command("Runtime.enable")
-            await tab.loaded()
+            await tab.open(url)
             try:
                 yield tab
             finally:
@@ -141,8 +145,8 @@ async def chromium(program: str, folder: Path, url: str, microphone: Path) -> As
         await process.wait()
 
 
-async def _attach(http: aiohttp.ClientSession, port_file: Path, url: str) -> aiohttp.ClientWebSocketResponse:
-    """The DevTools connection of the tab that shows `url`, once there is one."""
+async def _attach(http: aiohttp.ClientSession, port_file: Path) -> aiohttp.ClientWebSocketResponse:
+    """The DevTools connection of the only tab, once there is one."""
     async with asyncio.timeout(START_SECONDS):
         while True:
             await asyncio.sleep(0.05)
@@ -152,5 +156,5 @@ async def _attach(http: aiohttp.ClientSession, port_file: Path, url: str) -> aio
                 async with http.get(f"http://127.0.0.1:{lines[0]}/json/list") as response:
                     tabs = await response.json()
                 for tab in tabs:
-                    if tab["type"] == "page" and tab["url"] == url:
+                    if tab["type"] == "page" and tab["url"] == BLANK:
                         return await http.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0)

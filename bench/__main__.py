@@ -17,6 +17,7 @@ BENCHES = (
     "startup",
     "calls",
     "flow",
+    "gather",
     "api",
     "webhooks",
     "flood",

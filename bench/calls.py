@@ -13,6 +13,7 @@ import functools
 import http.server
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 import threading
@@ -67,13 +68,14 @@ class Run:
 
 
 @contextmanager
-def sound(folder: Path, seconds: float = 0.1) -> Iterator[str]:
-    """The URL of a sound, silent and a tenth of a second long unless told, served on loopback."""
+def sound(folder: Path, seconds: float = 0.1, level: int = 0) -> Iterator[str]:
+    """The URL of a sound, silent and a tenth of a second long unless told, served on loopback; `level` is that of a
+    square wave of 1 kHz."""
     with wave.open(str(folder / "short.wav"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(8000)
-        file.writeframes(bytes(2 * round(seconds * 8000)))
+        file.writeframes(struct.pack("<8h", *(4 * [level] + 4 * [-level])) * round(seconds * 1000))
     handler = functools.partial(_Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

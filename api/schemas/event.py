@@ -1,15 +1,17 @@
 """Payloads of webhooks and finished URLs (contract §13.2, §13.3): snake_case, one model for each event.
 
-They describe what `engine.call_events` makes; nothing is validated by them on its way out.
+They describe what `engine.call_events` and those who tell of other things make; nothing is validated by them on its way
+out.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import Timestamp, UuidOut
+from engine.billing.rental_states import RentalStatus
 from engine.model import (
     AnsweredBy,
     AttemptResult,
@@ -19,6 +21,7 @@ from engine.model import (
     HangupBy,
     HangupCause,
     Outcome,
+    RecordingSource,
     VariableValue,
 )
 
@@ -125,58 +128,117 @@ class CallFailedEvent(_EndedEvent):
     event: Literal["call.failed"]
 
 
-class GeneralEvent(Event):
-    """Something that is not a change of a call's state; what it tells is in `data`."""
-
-    data: dict[str, Any]
-
-
-class RecordingCompletedEvent(GeneralEvent):
-    """A recording became available after the terminal event of its call."""
+class RecordingCompletedEvent(_EndedEvent):
+    """A recording became available after the terminal event of its call, which is told as it ended."""
 
     event: Literal["recording.completed"]
+    recording_id: UuidOut
+    recording_source: RecordingSource
+    recording_channels: int
+    recording_duration_s: int
 
 
-class TrunkDestinationDownEvent(GeneralEvent):
+class EventData(Payload):
+    """What an event tells that is not about a call."""
+
+    subject_id: UuidOut = Field(description="What it happened to")
+    message: str = Field(description="A sentence for people")
+
+
+class DestinationData(EventData):
+    """A destination of an inbound trunk and how its last check went."""
+
+    trunk_id: UuidOut
+    name: str = Field(description="Of the trunk")
+    destination_id: UuidOut
+    label: str | None
+    uri: str
+    state: Literal["up", "down"]
+    latency_ms: int | None = Field(description="From the check to its answer; null without one")
+    reason: str = Field(description="What the last check met")
+
+
+class TrunkDestinationDownEvent(Event):
     """A destination of an inbound trunk does not answer any more."""
 
     event: Literal["trunk.destination.down"]
+    data: DestinationData
 
 
-class TrunkDestinationUpEvent(GeneralEvent):
+class TrunkDestinationUpEvent(Event):
     """A destination of an inbound trunk answers again."""
 
     event: Literal["trunk.destination.up"]
+    data: DestinationData
 
 
-class TrunkRegisteredEvent(GeneralEvent):
+class TrunkRegistrationData(EventData):
+    """An outbound trunk, and the device that has registered or is gone."""
+
+    trunk_id: UuidOut
+    name: str = Field(description="Of the trunk")
+    contact: str = Field(examples=["sip:pbx@203.0.113.20:5060"])
+    source_ip: str = Field(examples=["203.0.113.20"])
+
+
+class TrunkRegisteredEvent(Event):
     """An outbound trunk has registered."""
 
     event: Literal["trunk.registered"]
+    data: TrunkRegistrationData
 
 
-class TrunkUnregisteredEvent(GeneralEvent):
+class TrunkUnregisteredEvent(Event):
     """An outbound trunk is no more registered."""
 
     event: Literal["trunk.unregistered"]
+    data: TrunkRegistrationData
 
 
-class NumberActivatedEvent(GeneralEvent):
+class NumberActivatedData(EventData):
+    """A rented number that calls can use."""
+
+    number_id: UuidOut
+    rental_id: UuidOut
+    e164: str = Field(examples=["+97142345678"])
+
+
+class NumberActivatedEvent(Event):
     """A number became active."""
 
     event: Literal["number.activated"]
+    data: NumberActivatedData
 
 
-class RentalKycUpdatedEvent(GeneralEvent):
+class RentalKycData(EventData):
+    """How far a rental is."""
+
+    rental_id: UuidOut
+    status: RentalStatus
+    note: str | None = Field(description="What the operator wrote")
+
+
+class RentalKycUpdatedEvent(Event):
     """What is known of the holder of a rented number has changed."""
 
     event: Literal["rental.kyc.updated"]
+    data: RentalKycData
 
 
-class WalletLowEvent(GeneralEvent):
+class WalletLowData(EventData):
+    """A wallet whose balance fell below its threshold."""
+
+    account_id: UuidOut
+    balance: str = Field(description="Four digits after the point", examples=["4.9100"])
+    threshold: str = Field(examples=["5.0000"])
+    currency: str = Field(examples=["USD"])
+
+
+class WalletLowEvent(Event):
     """The wallet is nearly empty."""
 
     event: Literal["wallet.low"]
+    data: WalletLowData
 
 
 class WebhookTestData(Payload):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.api.client import ADMIN_TOKEN, Api, error, invalid
+from tests.api.test_event_schemas import problems
 from tests.engine.billing.book import BOOK
 from tests.engine.opened import opened
 
@@ -141,6 +144,9 @@ async def test_a_rental_goes_from_payment_over_the_review_to_a_live_number(api: 
         "number.activated",
         "rental.kyc.updated",
     ]
+    query = text("SELECT type, payload FROM call_events")
+    stored = await api.engine.store.read(lambda connection: connection.execute(query))
+    assert [problem for row in stored for problem in problems(row.type, json.loads(row.payload))] == []
     # the month was paid once
     transactions = (await api.get("/v1/billing/wallet/transactions")).body["data"]
     assert [(one["type"], one["amount"], one["rentalId"]) for one in transactions if one["type"] == "rental"] == [

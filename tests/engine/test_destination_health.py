@@ -15,6 +15,7 @@ import pytest
 
 from server.process import running
 from sip import UserAgent, UserAgentConfig
+from tests.api.test_event_schemas import problems
 from tests.engine.calls.test_inbound_trunks import NUMBER, events, results
 from tests.interop.sipp_party import MovableClock
 from tests.support.callee import callees
@@ -119,6 +120,7 @@ async def test_a_dead_destination_goes_down_is_passed_over_and_comes_back(
     assert about[0]["data"]["trunk_id"] == made["id"]
     assert (about[0]["data"]["label"], about[0]["data"]["uri"]) == ("desk", dead["uri"])
     assert "call_id" not in about[0]
+    assert [problem for it in told for problem in problems(it["event"], it)] == []
     assert [it["type"] for it in recent if it["subjectId"] == desk["id"]] == [
         "trunk.destination.up", "trunk.destination.down"
     ]  # fmt: skip

@@ -21,6 +21,7 @@ from sip import (
     UserAgent,
     UserAgentConfig,
 )
+from tests.api.test_event_schemas import problems
 from tests.engine.receiver import receiving
 from tests.support.engine import TestEngine, running_engine
 
@@ -111,6 +112,7 @@ async def test_a_trunk_that_comes_and_goes_is_told_of(tmp_path: Path) -> None:
         assert came.json["event"] == "trunk.registered"
         assert came.json["data"].items() >= {"trunk_id": trunk["id"], "name": "PBX", "source_ip": "127.0.0.1"}.items()
         assert went.json["event"] == "trunk.unregistered"
+        assert [problem for told in (came, went) for problem in problems(told.json["event"], told.json)] == []
         events = (await read(engine, "/v1/monitor"))["recentEvents"]
         assert [(event["type"], event["subjectId"], event["message"]) for event in events] == [
             ("trunk.unregistered", trunk["id"], "PBX is no more registered from 127.0.0.1"),

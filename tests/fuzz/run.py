@@ -10,7 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-TARGETS = ("message", "stream", "uri", "sdp", "digest", "core")
+SCRIPTS = {
+    "fuzz_sip.py": ("message", "stream", "uri", "sdp", "digest", "core"),
+    "fuzz_voyloml.py": ("document", "template"),
+}
+TARGETS = tuple((script, target) for script, targets in SCRIPTS.items() for target in targets)
 
 
 def main() -> int:
@@ -19,8 +23,8 @@ def main() -> int:
         sys.stdout.write("fuzz: atheris is not installed (pip install -e '.[fuzz]'): skipped\n")
         return 0
     seconds = max(1, int(sys.argv[1]) // len(TARGETS))
-    script = Path(__file__).with_name("fuzz_sip.py")
-    for target in TARGETS:
+    for name, target in TARGETS:
+        script = Path(__file__).with_name(name)
         process = subprocess.run(
             [sys.executable, str(script), target, f"-max_total_time={seconds}", "-print_final_stats=1"],
             check=False,

@@ -1,8 +1,10 @@
-"""A database that does not answer: another program holds it, as a backup or a repair might."""
+"""A database in trouble: held by another program, as a backup might, or with a column that a bad repair has damaged."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,15 +33,27 @@ class Lock:
             self._held.close()
             self._held = None
 
+    def damage(self) -> None:
+        """The headers of every application are no JSON any more."""
+        self._headers("{damaged")
+
+    def mend(self) -> None:
+        """They are JSON again, and there are none."""
+        self._headers("{}")
+
+    def _headers(self, text: str) -> None:
+        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=5)) as connection:
+            connection.execute("UPDATE applications SET action_url_headers = ?", [text])
+
     def documents(self) -> dict[str, str | Handler]:
-        """Both over HTTP, for a Flow: `/take` and `/release`."""
+        """All of that over HTTP, for a Flow: `/take`, `/release`, `/damage`, `/mend`."""
 
-        async def take(_: web.Request) -> web.StreamResponse:
-            self.take()
-            return web.Response()
+        def over_http(act: Callable[[], None]) -> Handler:
+            async def handle(_: web.Request) -> web.StreamResponse:
+                act()
+                return web.Response()
 
-        async def release(_: web.Request) -> web.StreamResponse:
-            self.release()
-            return web.Response()
+            return handle
 
-        return {"/take": take, "/release": release}
+        acts = {"/take": self.take, "/release": self.release, "/damage": self.damage, "/mend": self.mend}
+        return {path: over_http(act) for path, act in acts.items()}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from sdk.generate.node import FOLDER, files
 from sdk.generate.node_voyloml import shape_of_value
 from sdk.generate.reference import node_reference
+from tests.api.client import ADMIN_TOKEN
+from tests.engine.billing.book import BOOK
 from tests.engine.opened import a_call
 from tests.sdk.locking import Lock
 from tests.sdk.nodejs import PACKAGE, build, require_modules, require_node, run, run_beside
@@ -101,7 +105,16 @@ def test_what_the_engine_signs_is_accepted_and_nothing_else() -> None:
 async def test_with_a_running_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generous = {"requests_per_minute": 1_000_000, "request_burst": 1_000_000}
     lock = Lock(tmp_path, monkeypatch)
-    async with running_engine(tmp_path, limits=generous) as engine, Flow(lock.documents()) as locking:
+    billing, security = {"enabled": True}, {"admin_token": ADMIN_TOKEN}
+
+    async def make_invoices(_: web.Request) -> web.StreamResponse:
+        await engine.process.invoices.run(datetime.now(UTC) + timedelta(days=40))
+        return web.Response()
+
+    documents = lock.documents() | {"/invoices": make_invoices}
+    running = running_engine(tmp_path, limits=generous, billing=billing, security=security)
+    async with running as engine, Flow(documents) as locking:
+        await engine.process.billing.import_prices(BOOK)
         first = engine.process.first_start
         assert first is not None
         for _ in range(CALLS):
@@ -115,6 +128,7 @@ async def test_with_a_running_engine(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "OWNER_PASSWORD": first.owner_password or "",
             "CALLS": json.dumps(newest_first),
             "LOCK_URL": locking.url(""),
+            "ADMIN_TOKEN": ADMIN_TOKEN,
         }
         assert len(newest_first) == CALLS
         await run_beside("node", "--test", *files_of("engine"), env=env)

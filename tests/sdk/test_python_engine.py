@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import voylo.requests
 from voylo import AsyncVoyloClient, VoyloClient
 
 from server.process import EngineProcess
+from tests.api.client import ADMIN_TOKEN
+from tests.engine.billing.book import BOOK
 from tests.engine.opened import a_call
 from tests.sdk.locking import Lock
 from tests.sdk.servers import Losing, serving
@@ -42,6 +46,7 @@ class Running:
     password: str
     calls: list[str]
     recording: str
+    make_invoices: Callable[[], object]
     sent: list[httpx.Request] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
 
@@ -71,7 +76,9 @@ class Watched:
 async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     monkeypatch.setattr(voylo.requests, "FIRST_WAIT", 0.01)
     generous = {"requests_per_minute": 1_000_000, "request_burst": 1_000_000}
-    async with running_engine(tmp_path, limits=generous) as running:
+    billing, security = {"enabled": True}, {"admin_token": ADMIN_TOKEN}
+    async with running_engine(tmp_path, limits=generous, billing=billing, security=security) as running:
+        await running.process.billing.import_prices(BOOK)
         first = running.process.first_start
         assert first is not None
         for _ in range(CALLS):
@@ -79,8 +86,24 @@ async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         newest_first = [call["publicId"] for call in (await running.client.get("/v1/calls?limit=100")).json()]
         assert len(newest_first) == CALLS
         recording = await a_recording(running.process, newest_first[0])
+        loop = asyncio.get_running_loop()
+
+        def make_invoices() -> None:
+            """Those of the period that is running, as if it had ended; called from another thread."""
+            later = datetime.now(UTC) + timedelta(days=40)
+            asyncio.run_coroutine_threadsafe(running.process.invoices.run(later), loop).result(10)
+
         url, password = running.process.bound.http, first.owner_password or ""
-        yield Running(url, first.api_key, first.workspace_id, first.owner_email, password, newest_first, recording)
+        yield Running(
+            url,
+            first.api_key,
+            first.workspace_id,
+            first.owner_email,
+            password,
+            newest_first,
+            recording,
+            make_invoices,
+        )
 
 
 async def a_recording(process: EngineProcess, public_id: str) -> str:
@@ -134,7 +157,7 @@ def every_operation(engine: Running) -> None:
     documents_keys_and_members(sdk, engine)
     workspaces(sdk, engine)
     calls(sdk, engine)
-    billing(sdk)
+    billing(sdk, engine)
 
 
 def applications(sdk: Any) -> None:
@@ -322,34 +345,75 @@ def calls(sdk: Any, engine: Running) -> None:
         sdk.calls.redirect(placed.public_id, xml="<Response/>")
 
 
-def billing(sdk: Any) -> None:
-    assert sdk.billing.get().plan is None
+def adjust(engine: Running, account_id: str, amount: str) -> None:
+    """Puts money into the wallet, as the operator does."""
+    operators(engine, f"accounts/{account_id}/wallet/adjust", {"amount": amount, "note": "Paid"})
+
+
+def operators(engine: Running, path: str, body: Any) -> Any:
+    answer = httpx.post(f"{engine.url}/v1/admin/{path}", json=body, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def billing(sdk: Any, engine: Running) -> None:
+    account = sdk.billing.get()
+    assert account.plan is None
     assert sdk.billing.get_wallet().balance == "0.0000"
     assert sdk.billing.create_wallet_topup(amount="5.0000").status == "pending"
     assert list(sdk.billing.list_wallet_transactions()) == []
     assert isinstance(sdk.billing.get_usage(group_by="day").rows, list)
-    assert sdk.plans.list() == []
-    with pytest.raises(voylo.NotFoundError):
-        sdk.plans.get(UNKNOWN)
+    small, large = sdk.plans.list()
+    assert (small.code, large.monthly_price) == ("small", "99.0000")
+    assert sdk.plans.get(small.id) == small
     assert sdk.billing.set_wallet(low_balance_threshold="7.5000").low_balance_threshold == "7.5000"
     with pytest.raises(voylo.BadRequestError):
         sdk.billing.change_plan(plan_id=UNKNOWN)
-    assert list(sdk.billing.list_invoices()) == []
-    for ask in (sdk.billing.get_invoice, sdk.billing.get_invoice_pdf):
-        with pytest.raises(voylo.NotFoundError):
-            ask(UNKNOWN)
-    # There is no price book: no country has numbers to rent
-    assert sdk.rentals.list_countries() == []
-    assert list(sdk.rentals.list()) == []
-    with pytest.raises(voylo.BadRequestError):
+    with pytest.raises(voylo.PaymentRequiredError) as raised:
+        sdk.billing.change_plan(plan_id=large.id)
+    assert (raised.value.status, raised.value.body["error"]) == (402, "Payment Required")
+    adjust(engine, account.account_id, "100")
+    sdk.billing.change_plan(plan_id=large.id)
+    assert sdk.billing.get().plan.code == "large"
+    assert sdk.billing.get_wallet().balance == "1.0000"
+    # The dearest first: another one begins with the next period.
+    assert sdk.billing.change_plan(plan_id=small.id) is not None
+    assert [each.amount for each in sdk.billing.list_wallet_transactions()] == ["-99.0000", "100.0000"]
+    engine.make_invoices()
+    (invoice,) = sdk.billing.list_invoices()
+    assert sdk.billing.get_invoice(invoice.id).id == invoice.id
+    assert sdk.billing.get_invoice_pdf(invoice.id).startswith(b"%PDF-")
+    rentals(sdk, engine, account.account_id)
+
+
+def rentals(sdk: Any, engine: Running, account_id: str) -> None:
+    (country,) = sdk.rentals.list_countries()
+    assert (country.country, country.kyc.documents[0].name) == ("AE", "passport")
+    with pytest.raises(voylo.PaymentRequiredError) as raised:
         sdk.rentals.create(country="AE", channels=2)
-    for ask in (sdk.rentals.get, sdk.rentals.pay, sdk.rentals.resume, sdk.rentals.delete):
-        with pytest.raises(voylo.NotFoundError):
-            ask(UNKNOWN)
-    with pytest.raises(voylo.NotFoundError):
-        sdk.rentals.update(UNKNOWN, channels=3)
-    with pytest.raises(voylo.NotFoundError):
-        sdk.rentals.set_kyc(UNKNOWN, fields={"companyName": "Example Ltd"})
+    rental = sdk.rentals.get(raised.value.body["rentalId"])
+    assert (rental.status, rental.monthly_price) == ("pending_payment", "30.0000")
+    with pytest.raises(voylo.PaymentRequiredError):
+        sdk.rentals.pay(rental.id)
+    adjust(engine, account_id, "80")
+    assert sdk.rentals.pay(rental.id).status == "draft"
+    passport = {
+        "name": "passport",
+        "filename": "passport.pdf",
+        "content_type": "application/pdf",
+        "data_base64": base64.b64encode(b"%PDF-1.4\n").decode(),
+    }
+    given = sdk.rentals.set_kyc(rental.id, fields={"companyName": "Example Ltd"}, documents=[passport])
+    assert (given.status, given.kyc.missing, given.kyc.documents[0].size_bytes) == ("in_review", [], 9)
+    operators(engine, f"rentals/{rental.id}/approve", {"e164": "+97142345679"})
+    live = sdk.rentals.get(rental.id)
+    assert (live.status, live.e164) == ("active", "+97142345679")
+    assert sdk.numbers.get(live.number_id).kind == "rental"
+    assert sdk.rentals.update(rental.id, channels=3).channels == 3
+    assert [each.id for each in sdk.rentals.list()] == [rental.id]
+    sdk.rentals.delete(rental.id)
+    assert sdk.rentals.resume(rental.id).status == "active"
+    assert sdk.rentals.create(country="AE", channels=1).status == "draft"
 
 
 async def test_many_items_over_several_pages_each_once(engine: Running) -> None:
@@ -443,7 +507,17 @@ async def test_a_database_that_does_not_answer_is_a_server_error_and_waited_for_
             assert (raised.value.status, raised.value.retry_after) == (503, 1)
             assert raised.value.body["error"] == "Service Unavailable"
             assert (await sdk.applications.replace(application["id"], name="after")).name == "after"
-        assert statuses == [503, 503, 200]
+            lock.damage()
+            # Reading is tried again, which does not mend it.
+            with pytest.raises(voylo.ServerError) as raised:
+                await sdk.applications.get(application["id"], options={"max_retries": 1})
+            assert (raised.value.status, raised.value.body) == (
+                500,
+                {"statusCode": 500, "error": "Internal Server Error", "message": "Something went wrong on our side"},
+            )
+            assert raised.value.request_id
+            lock.mend()
+        assert statuses == [503, 503, 200, 500, 500]
         assert [each["name"] for each in (await running.client.get("/v1/applications")).json()["data"]] == ["after"]
 
 

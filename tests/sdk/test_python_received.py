@@ -23,9 +23,9 @@ from voylo.integrations import flask as in_flask
 from voylo.integrations import starlette as in_starlette
 from voylo.received import document
 
-from engine.call_events import event_payload, general_payload
+from engine.call_events import event_payload, general_payload, recording_payload
 from engine.webhooks import EVENTS
-from tests.api.test_event_schemas import CALLS
+from tests.api.test_event_schemas import CALLS, GENERAL, RECORDING
 from tests.engine.opened import START
 from tests.engine.test_call_events import ENDED
 from voyloml.signature import sign
@@ -53,10 +53,19 @@ class TestEvents:
             event = voylo.parse_event(json.dumps(event_payload(name, "evt_5c4d3e2f1a0b", START, call)))
             assert type(event) is MODELS[name]
             assert event.event == name
-        for name in EVENTS[len(CALLS) :]:
-            data = {"webhook_id": ENDED.id, "message": "Works"}
-            payload = general_payload(name, "evt_0", START, "ws_0123456789ab", data)  # type: ignore[arg-type]
-            assert type(voylo.parse_event(json.dumps(payload))) is MODELS[name]
+        for other, data in GENERAL.items():
+            payload = general_payload(other, "evt_0", START, "ws_0123456789ab", data)
+            event = voylo.parse_event(json.dumps(payload))
+            assert type(event) is MODELS[other]
+            assert {name: getattr(event.data, name) for name in data} == data
+        assert {*CALLS, *GENERAL, "recording.completed"} == set(EVENTS)
+        recorded = voylo.parse_event(json.dumps(recording_payload("evt_0", START, ENDED, RECORDING)))
+        assert isinstance(recorded, voylo.events.RecordingCompletedEvent)
+        assert (recorded.public_id, recorded.recording_source, recorded.recording_duration_s) == (
+            ENDED.public_id,
+            "dial",
+            2,
+        )
 
     def test_members_are_those_of_the_payload(self) -> None:
         event = voylo.parse_event(EVENT)

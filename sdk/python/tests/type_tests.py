@@ -92,18 +92,25 @@ def every(event: Event) -> None:
             | events.CallFailedEvent()
         ):
             assert_type(event.public_id, str)
-        case (
-            events.RecordingCompletedEvent()
-            | events.TrunkDestinationDownEvent()
-            | events.TrunkDestinationUpEvent()
-            | events.TrunkRegisteredEvent()
-            | events.TrunkUnregisteredEvent()
-            | events.NumberActivatedEvent()
-            | events.RentalKycUpdatedEvent()
-            | events.WalletLowEvent()
-            | events.WebhookTestEvent()
-            | voylo.UnknownEvent()
-        ):
+        case events.RecordingCompletedEvent():
+            assert_type(event.recording_id, str)
+            assert_type(event.recording_source, Literal["call", "record", "dial", "conference"])
+            assert_type(event.duration_s, int)
+        case events.TrunkDestinationDownEvent() | events.TrunkDestinationUpEvent():
+            assert_type(event.data.state, Literal["up", "down"])
+            assert_type(event.data.latency_ms, "int | None")
+        case events.TrunkRegisteredEvent() | events.TrunkUnregisteredEvent():
+            assert_type(event.data.source_ip, str)
+        case events.NumberActivatedEvent():
+            assert_type(event.data.e164, str)
+        case events.RentalKycUpdatedEvent():
+            assert_type(event.data.note, "str | None")
+            print(event.data.e164)  # type: ignore[attr-defined]
+        case events.WalletLowEvent():
+            assert_type(event.data.balance, str)
+        case events.WebhookTestEvent():
+            assert_type(event.data.webhook_id, str)
+        case voylo.UnknownEvent():
             assert_type(event.event_id, str)
         case _:
             assert_never(event)

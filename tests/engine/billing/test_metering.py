@@ -19,6 +19,7 @@ from engine.model import CallOutcome, NewCall
 from engine.outbox import Outbox
 from engine.records import CallRecords
 from engine.store import Store
+from tests.api.test_event_schemas import problems
 from tests.engine.billing.book import BOOK, a_number
 from tests.engine.opened import Opened, a_call, database_url, opened
 
@@ -166,7 +167,9 @@ async def test_a_low_wallet_is_told_once_in_every_workspace_until_it_was_full_ag
     async def told() -> list[str]:
         query = text("SELECT payload FROM call_events WHERE type = 'wallet.low' ORDER BY seq")
         rows = await engine.store.read(lambda connection: connection.execute(query))
-        return [json.loads(row.payload)["data"]["balance"] for row in rows]
+        payloads = [json.loads(row.payload) for row in rows]
+        assert [problem for payload in payloads for problem in problems("wallet.low", payload)] == []
+        return [payload["data"]["balance"] for payload in payloads]
 
     for _ in range(2):
         new = metered.call(number)

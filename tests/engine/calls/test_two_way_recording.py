@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.calls import recording
 from media.wav_file import WavWriter
+from tests.api.test_event_schemas import problems
 from tests.support.callee import callees
 from tests.support.engine import TestEngine
 from tests.support.flow import Flow
@@ -214,6 +215,7 @@ class TestEvents:
         assert (told["status"], told["duration_s"]) == ("completed", ended["durationS"])
         assert told["recording_id"] == ended["recordings"][0]["id"]
         assert (told["recording_source"], told["recording_channels"]) == ("call", 2)
+        assert problems("recording.completed", told) == []
         kinds = [entry["type"] for entry in log]
         assert kinds.index("call.completed") < kinds.index("recording.completed")
         assert delivery["payload"] == told

@@ -265,6 +265,25 @@ export interface CallReceivedEvent {
   currency: string;
 }
 
+/** A destination of an inbound trunk and how its last check went. */
+export interface DestinationData {
+  /** What it happened to */
+  subject_id: string;
+  /** A sentence for people */
+  message: string;
+  trunk_id: string;
+  /** Of the trunk */
+  name: string;
+  destination_id: string;
+  label: string | null;
+  uri: string;
+  state: "up" | "down";
+  /** From the check to its answer; null without one */
+  latency_ms: number | null;
+  /** What the last check met */
+  reason: string;
+}
+
 /** A destination that was tried or passed over. */
 export interface EventAttempt {
   order: number;
@@ -286,6 +305,17 @@ export interface EventAttempt {
     | "skipped_disabled";
 }
 
+/** A rented number that calls can use. */
+export interface NumberActivatedData {
+  /** What it happened to */
+  subject_id: string;
+  /** A sentence for people */
+  message: string;
+  number_id: string;
+  rental_id: string;
+  e164: string;
+}
+
 /** A number became active. */
 export interface NumberActivatedEvent {
   event: "number.activated";
@@ -293,17 +323,75 @@ export interface NumberActivatedEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: NumberActivatedData;
 }
 
-/** A recording became available after the terminal event of its call. */
+/** A recording became available after the terminal event of its call, which is told as it ended. */
 export interface RecordingCompletedEvent {
   event: "recording.completed";
   /** Stays the same however often the event is sent */
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  call_id: string;
+  /** As `POST /v1/calls` answered it */
+  public_id: string;
+  application_id: string | null;
+  number_id: string | null;
+  trunk_id: string | null;
+  direction: "inbound" | "outbound";
+  from: string;
+  to: string;
+  status: "dialing" | "ringing" | "answered" | "completed" | "failed";
+  outcome: "answered" | "no_answer" | "busy" | "rejected" | "canceled" | "failed" | "unreachable";
+  hangup_by: "caller" | "callee" | "platform" | "api";
+  hangup_cause:
+    | "normal"
+    | "no_answer"
+    | "busy"
+    | "rejected"
+    | "canceled"
+    | "unallocated_number"
+    | "unreachable"
+    | "caller_id_not_allowed"
+    | "insufficient_funds"
+    | "channel_limit"
+    | "application_error"
+    | "time_limit"
+    | "media_timeout"
+    | "network_error";
+  sip_code: number | null;
+  answered_by: "human" | "machine" | "unknown" | null;
+  destination_kind: "application" | "trunk" | "pstn" | "sip" | "agent" | "none";
+  started_at: string;
+  answered_at: string | null;
+  ended_at: string;
+  ring_s: number;
+  duration_s: number;
+  billed_s: number;
+  /** Signed anew for each delivery; good for 24 hours */
+  recording_url: string | null;
+  routing_attempts: EventAttempt[];
+  variables: Record<string, string | number | boolean>;
+  /** Four digits after the point */
+  cost: string;
+  currency: string;
+  recording_id: string;
+  recording_source: "call" | "record" | "dial" | "conference";
+  recording_channels: number;
+  recording_duration_s: number;
+}
+
+/** How far a rental is. */
+export interface RentalKycData {
+  /** What it happened to */
+  subject_id: string;
+  /** A sentence for people */
+  message: string;
+  rental_id: string;
+  status: "draft" | "pending_payment" | "in_review" | "changes_requested" | "active" | "rejected" | "canceled";
+  /** What the operator wrote */
+  note: string | null;
 }
 
 /** What is known of the holder of a rented number has changed. */
@@ -313,7 +401,7 @@ export interface RentalKycUpdatedEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: RentalKycData;
 }
 
 /** A destination of an inbound trunk does not answer any more. */
@@ -323,7 +411,7 @@ export interface TrunkDestinationDownEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: DestinationData;
 }
 
 /** A destination of an inbound trunk answers again. */
@@ -333,7 +421,7 @@ export interface TrunkDestinationUpEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: DestinationData;
 }
 
 /** An outbound trunk has registered. */
@@ -343,7 +431,20 @@ export interface TrunkRegisteredEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: TrunkRegistrationData;
+}
+
+/** An outbound trunk, and the device that has registered or is gone. */
+export interface TrunkRegistrationData {
+  /** What it happened to */
+  subject_id: string;
+  /** A sentence for people */
+  message: string;
+  trunk_id: string;
+  /** Of the trunk */
+  name: string;
+  contact: string;
+  source_ip: string;
 }
 
 /** An outbound trunk is no more registered. */
@@ -353,7 +454,20 @@ export interface TrunkUnregisteredEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: TrunkRegistrationData;
+}
+
+/** A wallet whose balance fell below its threshold. */
+export interface WalletLowData {
+  /** What it happened to */
+  subject_id: string;
+  /** A sentence for people */
+  message: string;
+  account_id: string;
+  /** Four digits after the point */
+  balance: string;
+  threshold: string;
+  currency: string;
 }
 
 /** The wallet is nearly empty. */
@@ -363,7 +477,7 @@ export interface WalletLowEvent {
   event_id: string;
   created_at: string;
   workspace_id: string;
-  data: Record<string, unknown>;
+  data: WalletLowData;
 }
 
 /** Of which webhook it is a test. */

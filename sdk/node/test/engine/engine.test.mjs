@@ -1,7 +1,8 @@
 // Against a running engine: every operation once, real errors, pages, the workspace header, lost answers.
 //
 // The engine is named by VOYLO_API_URL, VOYLO_API_KEY and VOYLO_WORKSPACE_ID, its owner by OWNER_EMAIL and
-// OWNER_PASSWORD, the calls it has stored by CALLS, newest first. LOCK_URL takes its database away and gives it back.
+// OWNER_PASSWORD, the calls it has stored by CALLS, newest first; the operator's token is ADMIN_TOKEN. LOCK_URL takes its
+// database away or damages it, and mends that; it also makes the invoices of the period that is running.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -332,32 +333,94 @@ test("a database that does not answer is a ServerError, and waited for where tha
   assert.deepEqual(statuses, [503, 503, 200]);
 });
 
+test("a damaged row is a ServerError with the engine's own body", async () => {
+  const { id } = await client.applications.create({ name: "damaged" });
+  await fetch(`${process.env.LOCK_URL}/damage`);
+  try {
+    await assert.rejects(client.applications.get(id), (thrown) => {
+      assert.ok(thrown instanceof sdk.ServerError && thrown.requestId);
+      const message = "Something went wrong on our side";
+      assert.deepEqual(thrown.body, { statusCode: 500, error: "Internal Server Error", message });
+      return true;
+    });
+  } finally {
+    await fetch(`${process.env.LOCK_URL}/mend`);
+  }
+  assert.equal((await client.applications.get(id)).name, "damaged");
+});
+
+/** What the operator does, who has a token and no SDK. */
+async function operators(path, body) {
+  const answer = await fetch(`${process.env.VOYLO_API_URL}/v1/admin/${path}`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${process.env.ADMIN_TOKEN}`, "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+async function payIn(amount) {
+  const { accountId } = await client.billing.get();
+  await operators(`accounts/${accountId}/wallet/adjust`, { amount, note: "Paid" });
+}
+
+/** The error with which the wallet does not cover something. */
+async function unpaid(promise) {
+  const thrown = await promise.then(() => undefined, (error) => error);
+  assert.ok(thrown instanceof sdk.PaymentRequiredError);
+  assert.deepEqual([thrown.status, thrown.body.error], [402, "Payment Required"]);
+  return thrown;
+}
+
 test("billing", async () => {
   assert.equal((await client.billing.get()).plan, null);
   assert.equal((await client.billing.getWallet()).balance, "0.0000");
   assert.equal((await client.billing.createWalletTopup({ amount: "5.0000" })).status, "pending");
   assert.deepEqual(await client.billing.listWalletTransactions().toArray(), []);
   assert.ok(Array.isArray((await client.billing.getUsage({ groupBy: "day" })).rows));
-  assert.deepEqual(await client.plans.list(), []);
-  await assert.rejects(client.plans.get(UNKNOWN), sdk.NotFoundError);
+  const [small, large] = await client.plans.list();
+  assert.deepEqual([small.code, large.monthlyPrice], ["small", "99.0000"]);
+  assert.deepEqual(await client.plans.get(small.id), small);
   assert.equal((await client.billing.setWallet({ lowBalanceThreshold: "7.5000" })).lowBalanceThreshold, "7.5000");
   await assert.rejects(client.billing.changePlan({ planId: UNKNOWN }), sdk.BadRequestError);
-  assert.deepEqual(await client.billing.listInvoices().toArray(), []);
-  await assert.rejects(client.billing.getInvoice(UNKNOWN), sdk.NotFoundError);
-  await assert.rejects(client.billing.getInvoicePdf(UNKNOWN), sdk.NotFoundError);
+  await unpaid(client.billing.changePlan({ planId: large.id }));
+  await payIn("100");
+  await client.billing.changePlan({ planId: large.id });
+  assert.equal((await client.billing.get()).plan.code, "large");
+  const posted = await client.billing.listWalletTransactions().toArray();
+  assert.deepEqual(posted.map(({ amount }) => amount), ["-99.0000", "100.0000"]);
+  await fetch(`${process.env.LOCK_URL}/invoices`);
+  const [invoice] = await client.billing.listInvoices().toArray();
+  assert.equal((await client.billing.getInvoice(invoice.id)).id, invoice.id);
+  const pdf = await client.billing.getInvoicePdf(invoice.id);
+  assert.equal(new TextDecoder().decode(pdf.slice(0, 5)), "%PDF-");
 });
 
 test("rentals", async () => {
-  // There is no price book: no country has numbers to rent.
-  assert.deepEqual(await client.rentals.listCountries(), []);
-  assert.deepEqual(await client.rentals.list().toArray(), []);
-  await assert.rejects(client.rentals.create({ country: "AE", channels: 2 }), sdk.BadRequestError);
-  await assert.rejects(client.rentals.get(UNKNOWN), sdk.NotFoundError);
-  await assert.rejects(client.rentals.pay(UNKNOWN), sdk.NotFoundError);
-  await assert.rejects(client.rentals.resume(UNKNOWN), sdk.NotFoundError);
-  await assert.rejects(client.rentals.delete(UNKNOWN), sdk.NotFoundError);
-  await assert.rejects(client.rentals.update(UNKNOWN, { channels: 3 }), sdk.NotFoundError);
-  await assert.rejects(client.rentals.setKyc(UNKNOWN, { fields: { companyName: "Example Ltd" } }), sdk.NotFoundError);
+  const [country] = await client.rentals.listCountries();
+  assert.deepEqual([country.country, country.kyc.documents[0].name], ["AE", "passport"]);
+  const { rentalId } = (await unpaid(client.rentals.create({ country: "AE", channels: 2 }))).body;
+  const waiting = await client.rentals.get(rentalId);
+  assert.deepEqual([waiting.status, waiting.monthlyPrice], ["pending_payment", "30.0000"]);
+  await unpaid(client.rentals.pay(rentalId));
+  await payIn("80");
+  assert.equal((await client.rentals.pay(rentalId)).status, "draft");
+  const dataBase64 = Buffer.from("%PDF-1.4\n").toString("base64");
+  const passport = { name: "passport", filename: "passport.pdf", contentType: "application/pdf", dataBase64 };
+  const given = await client.rentals.setKyc(rentalId, {
+    fields: { companyName: "Example Ltd" },
+    documents: [passport],
+  });
+  assert.deepEqual([given.status, given.kyc.missing, given.kyc.documents[0].sizeBytes], ["in_review", [], 9]);
+  await operators(`rentals/${rentalId}/approve`, { e164: "+97142345679" });
+  const live = await client.rentals.get(rentalId);
+  assert.deepEqual([live.status, live.e164], ["active", "+97142345679"]);
+  assert.equal((await client.numbers.get(live.numberId)).kind, "rental");
+  assert.equal((await client.rentals.update(rentalId, { channels: 3 })).channels, 3);
+  assert.deepEqual((await client.rentals.list().toArray()).map(({ id }) => id), [rentalId]);
+  await client.rentals.delete(rentalId);
+  assert.equal((await client.rentals.resume(rentalId)).status, "active");
+  assert.equal((await client.rentals.create({ country: "AE", channels: 1 })).status, "draft");
 });
 
 after(() => {

@@ -54,6 +54,21 @@ if (event.event === "call.completed") {
   expectType<string | number | boolean>(event.variables["a"]);
 } else if (event.event === "webhook.test") {
   expectType<string>(event.data.webhook_id);
+} else if (event.event === "recording.completed") {
+  expectType<"call" | "record" | "dial" | "conference">(event.recording_source);
+  expectType<number>(event.recording_duration_s);
+} else if (event.event === "trunk.destination.down" || event.event === "trunk.destination.up") {
+  expectType<"up" | "down">(event.data.state);
+  expectType<number | null>(event.data.latency_ms);
+} else if (event.event === "trunk.registered" || event.event === "trunk.unregistered") {
+  expectType<string>(event.data.source_ip);
+} else if (event.event === "number.activated") {
+  expectType<string>(event.data.e164);
+} else if (event.event === "rental.kyc.updated") {
+  expectType<string | null>(event.data.note);
+  expectError(event.data.e164);
+} else if (event.event === "wallet.low") {
+  expectType<string>(event.data.balance);
 } else if (event.event === "unknown") {
   expectType<string>(event.name);
   expectNotAssignable<KnownEvent>(event);

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +294,27 @@ class CallReceivedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationData:
+    """A destination of an inbound trunk and how its last check went."""
+
+    subject_id: str
+    """What it happened to."""
+    message: str
+    """A sentence for people."""
+    trunk_id: str
+    name: str
+    """Of the trunk."""
+    destination_id: str
+    label: str | None
+    uri: str
+    state: Literal["up", "down"]
+    latency_ms: int | None
+    """From the check to its answer; null without one."""
+    reason: str
+    """What the last check met."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventAttempt:
     """A destination that was tried or passed over."""
 
@@ -311,6 +332,19 @@ class EventAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NumberActivatedData:
+    """A rented number that calls can use."""
+
+    subject_id: str
+    """What it happened to."""
+    message: str
+    """A sentence for people."""
+    number_id: str
+    rental_id: str
+    e164: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NumberActivatedEvent:
     """A number became active."""
 
@@ -319,19 +353,80 @@ class NumberActivatedEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: NumberActivatedData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingCompletedEvent:
-    """A recording became available after the terminal event of its call."""
+    """A recording became available after the terminal event of its call, which is told as it ended."""
 
     event: Literal["recording.completed"]
     event_id: str
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    call_id: str
+    public_id: str
+    """As `POST /v1/calls` answered it."""
+    application_id: str | None
+    number_id: str | None
+    trunk_id: str | None
+    direction: Literal["inbound", "outbound"]
+    from_: str
+    to: str
+    status: Literal["dialing", "ringing", "answered", "completed", "failed"]
+    outcome: Literal["answered", "no_answer", "busy", "rejected", "canceled", "failed", "unreachable"]
+    hangup_by: Literal["caller", "callee", "platform", "api"]
+    hangup_cause: Literal[
+        "normal",
+        "no_answer",
+        "busy",
+        "rejected",
+        "canceled",
+        "unallocated_number",
+        "unreachable",
+        "caller_id_not_allowed",
+        "insufficient_funds",
+        "channel_limit",
+        "application_error",
+        "time_limit",
+        "media_timeout",
+        "network_error",
+    ]
+    sip_code: int | None
+    answered_by: Literal["human", "machine", "unknown"] | None
+    destination_kind: Literal["application", "trunk", "pstn", "sip", "agent", "none"]
+    started_at: str
+    answered_at: str | None
+    ended_at: str
+    ring_s: int
+    duration_s: int
+    billed_s: int
+    recording_url: str | None
+    """Signed anew for each delivery; good for 24 hours."""
+    routing_attempts: list[EventAttempt]
+    variables: dict[str, str | int | float | bool]
+    cost: str
+    """Four digits after the point."""
+    currency: str
+    recording_id: str
+    recording_source: Literal["call", "record", "dial", "conference"]
+    recording_channels: int
+    recording_duration_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RentalKycData:
+    """How far a rental is."""
+
+    subject_id: str
+    """What it happened to."""
+    message: str
+    """A sentence for people."""
+    rental_id: str
+    status: Literal["draft", "pending_payment", "in_review", "changes_requested", "active", "rejected", "canceled"]
+    note: str | None
+    """What the operator wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +438,7 @@ class RentalKycUpdatedEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: RentalKycData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +450,7 @@ class TrunkDestinationDownEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: DestinationData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +462,7 @@ class TrunkDestinationUpEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: DestinationData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,7 +474,22 @@ class TrunkRegisteredEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: TrunkRegistrationData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkRegistrationData:
+    """An outbound trunk, and the device that has registered or is gone."""
+
+    subject_id: str
+    """What it happened to."""
+    message: str
+    """A sentence for people."""
+    trunk_id: str
+    name: str
+    """Of the trunk."""
+    contact: str
+    source_ip: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,7 +501,22 @@ class TrunkUnregisteredEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: TrunkRegistrationData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLowData:
+    """A wallet whose balance fell below its threshold."""
+
+    subject_id: str
+    """What it happened to."""
+    message: str
+    """A sentence for people."""
+    account_id: str
+    balance: str
+    """Four digits after the point."""
+    threshold: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,7 +528,7 @@ class WalletLowEvent:
     """Stays the same however often the event is sent."""
     created_at: str
     workspace_id: str
-    data: dict[str, Any]
+    data: WalletLowData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

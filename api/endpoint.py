@@ -22,7 +22,7 @@ from api.errors import answer_to, error_body
 from api.file_answer import FilePart, RangeNotSatisfiable, send_file
 from api.json_body import ClientGone, parse_json, read_body
 from api.metrics import RequestCounter
-from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Operation, Principal
+from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Check, Operation, Principal
 from api.rate_limit import HeaderList, LimitReached, RateLimiter
 from api.services import ApiServices
 from api.validation import merged, validate
@@ -157,26 +157,22 @@ class Endpoint:
             return []
         if not isinstance(values, dict):
             raise BadRequest("The body must be a JSON object")
+        request.sent = values
         request.body_values, errors = validate(operation.body, values)
-        return merged(errors, await self._further(operation, request.caller, values))
+        errors = merged(errors, await self._found_by(operation.check, request.caller, values))
+        if errors:
+            errors = merged(errors, await self._found_by(operation.named_with, request.caller, values))
+        return errors
 
-    async def _further(
-        self, operation: Operation, principal: Principal | None, values: Mapping[str, Any]
+    async def _found_by(
+        self, check: Check | None, principal: Principal | None, values: Mapping[str, Any]
     ) -> Sequence[FieldError]:
-        if operation.check is None or principal is None:
-            return []
-        return await operation.check(self._services, principal, values)
+        return [] if check is None or principal is None else await check(self._services, principal, values)
 
 
 def _request_key(operation: Operation, path: str, key: str, request: ApiRequest) -> RequestKey:
-    """Two requests are the same when their bodies say the same, in whatever order."""
-    values = request.body_values
-    # What validators have made of a value need not be of the documented type; it is compared, not sent.
-    dumped = (
-        None if values is None else values.model_dump(by_alias=True, mode="json", exclude_unset=True, warnings=False)
-    )
-    body = dumped or {}
-    asked = json.dumps(body, sort_keys=True).encode("utf-8", "replace")
+    """Two requests are the same when their bodies are the same JSON, in whatever order and space."""
+    asked = json.dumps(request.sent, sort_keys=True).encode()
     return RequestKey(operation.method, path, key, hashlib.sha256(asked).hexdigest())
 
 

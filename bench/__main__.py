@@ -11,7 +11,21 @@ import importlib
 import json
 import sys
 
-BENCHES = ("sip", "voyloml", "startup", "calls", "api", "flood", "kernel", "conference", "streams", "speech", "billing")
+BENCHES = (
+    "sip",
+    "voyloml",
+    "startup",
+    "calls",
+    "flow",
+    "api",
+    "webhooks",
+    "flood",
+    "kernel",
+    "conference",
+    "streams",
+    "speech",
+    "billing",
+)
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
-"""The media plane: the kernel thread, the ports, and the sessions on them.
+"""The media plane: the kernel's threads, the ports, and the sessions on them.
 
-Built by the server with its configuration, started before the first call and closed after the last. One media core
-serves all sessions; several can live beside each other behind this same face.
+Built by the server with its configuration, started before the first call and closed after the last. A session is
+served by one thread for its life, the one with the fewest when it is opened; bridges and rooms reach across them.
 """
 
 import asyncio
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.events import MediaEvent
-from media.kernel.addresses import ip_address
+from media.kernel import constants as c
+from media.kernel.addresses import address_text, address_words, ip_address
 from media.kernel.arrays import Samples
-from media.kernel.core import MediaCore
+from media.kernel.core import MediaCore, MediaMemory
 from media.kernel.limits import raise_descriptor_limit
+from media.kernel.lodging import Address, Lodgings
 from media.kernel.ports import PortPool, PortsExhausted
 from media.kernel.statistics import PlaneStatistics, read_plane
 from media.room import Room
@@ -32,18 +34,23 @@ _OTHER_DESCRIPTORS = 1024
 RESTING_ROWS = 64
 """Rows of ended sessions that are left alone before the next one is used again."""
 
+DRAIN_SECONDS = 2.0
+"""So long does a port stay bound after its call, so that what is still on its way to it reaches nobody else."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
     """What an operator may set: `media.rtp_ports` (inclusive), `media.timeout_seconds`, and how far it may grow.
 
-    `capacity` is the number of sessions at a time, `realtime` whether to ask for real-time priority.
+    `capacity` is the number of sessions at a time, `realtime` whether to ask for real-time priority, `threads`
+    (`media.threads`) how many kernel threads share the sessions.
     """
 
     rtp_ports: tuple[int, int] = (10000, 10999)
     timeout_seconds: float = 60
     capacity: int = 4096
     realtime: bool = True
+    threads: int = 1
 
 
 class MediaPlane:
@@ -57,18 +64,30 @@ class MediaPlane:
             raise ValueError(
                 f"media.timeout_seconds: {config.timeout_seconds} is not from 1 to {TIMEOUT_LIMIT_SECONDS}"
             )
+        if not 1 <= config.threads <= c.CORES:
+            raise ValueError(f"media.threads: {config.threads} is not from 1 to {c.CORES}")
         self._config = config
-        self._ports = PortPool(*config.rtp_ports)
-        self._core = MediaCore(
-            config.capacity,
-            realtime=config.realtime,
-            on_event=self._take_event,
-            on_frame=self._take_frame,
-            on_failure=self._fail,
+        self._lodgings = Lodgings(PortPool(*config.rtp_ports), config.capacity, config.threads)
+        memory = MediaMemory(config.capacity, config.threads)
+        self._cores = tuple(
+            MediaCore(
+                config.capacity,
+                realtime=config.realtime,
+                on_event=self._take_event,
+                on_frame=self._take_frame,
+                on_failure=self._fail,
+                memory=memory,
+                index=index,
+            )
+            for index in range(config.threads)
         )
-        self._sessions: list[MediaSession | None] = [None] * config.capacity
-        self._untouched = deque(range(config.capacity))
-        self._rested: deque[int] = deque()
+        self._sessions: list[MediaSession | None] = [None] * (config.capacity * config.threads)
+        self._untouched = [deque(range(core.first_slot, core.first_slot + core.capacity)) for core in self._cores]
+        self._rested: list[deque[int]] = [deque() for _ in self._cores]
+        self._loads = [0] * config.threads
+        # Ended sessions by their slots, in the order of the times at which they are forgotten.
+        self._draining: dict[int, tuple[float, MediaSession]] = {}
+        self._drain: asyncio.TimerHandle | None = None
         self._rooms: list[Room | None] = [None] * config.capacity
         self._free_rooms = deque(range(config.capacity))
         self._generation = 0
@@ -76,40 +95,54 @@ class MediaPlane:
 
     async def start(self) -> None:
         """Start the kernel; returns when it is ready to serve."""
-        needed = min(2 * self._config.capacity, 2 * self._ports.size) + _OTHER_DESCRIPTORS
+        needed = 2 * min(self._config.capacity, self._lodgings.size) + _OTHER_DESCRIPTORS
         granted = raise_descriptor_limit(needed)
         if granted < needed:
             _log.warning("%d file descriptors are granted, %d wanted for all RTP ports", granted, needed)
-        await self._core.start()
+        for core in self._cores:
+            await core.start()
         self._running = True
-        _log.info("media kernel runs, priority %s", self.realtime)
+        _log.info("media kernel runs, threads %d, priority %s", len(self._cores), self.realtime)
 
     @property
     def realtime(self) -> str:
-        """What the kernel's thread was granted: "SCHED_FIFO 10", "nice -10", "none: <reason>", or "off"."""
-        return self._core.realtime
+        """What the kernel's threads were granted: "SCHED_FIFO 10", "nice -10", "none: <reason>", or "off"."""
+        return self._cores[0].realtime
 
     @property
     def running(self) -> bool:
         """Whether sessions can be opened: from `start` until `close`, or until the kernel has failed."""
         return self._running
 
-    def open(self, address: str, on_event: Callable[[MediaEvent], None]) -> MediaSession:
+    def open(
+        self,
+        address: str,
+        on_event: Callable[[MediaEvent], None],
+        *,
+        remote: Address | None = None,
+        seen_from: str | None = None,
+    ) -> MediaSession:
         """Open a session whose sockets are bound on a local IPv4 or IPv6 address ("0.0.0.0" and "::" are every one).
 
-        `on_event` is called on the asyncio thread. Raises PortsExhausted where no port, descriptor or row is left, and
-        ValueError where the address is none of this machine's.
+        `on_event` is called on the asyncio thread. Where its offer is known, `remote` is where the far end says it is,
+        and `seen_from` the host that its messages come from: where no port is left, they decide which one can be
+        shared. Raises PortsExhausted where no port, descriptor or row is left, and ValueError where the address is none
+        of this machine's or the far end's is none at all.
         """
         ip_address(address)
         if not self._running:
             raise PortsExhausted("the media plane is not running")
-        if not self._untouched and not self._rested:
+        if sum(self._loads) >= self._config.capacity:
             raise PortsExhausted(f"all {self._config.capacity} media sessions are in use")
-        sockets = self._ports.bind(address)
-        slot = self._take_row()
+        order = sorted(range(len(self._cores)), key=self._loads.__getitem__)
+        far = None if remote is None or remote[1] == 0 else address_text(*address_words(*remote))
+        lodging = self._lodgings.take(address, order, remote=far, seen_from=seen_from)
+        core = self._cores[lodging.pair.core]
+        slot = self._take_row(core.index)
+        self._loads[core.index] += 1
         self._generation += 1
         session = MediaSession(
-            self._core, slot, self._generation, sockets, on_event, self._release, self._config.timeout_seconds
+            core, slot, self._generation, lodging, on_event, self._release, self._config.timeout_seconds
         )
         self._sessions[slot] = session
         return session
@@ -122,34 +155,64 @@ class MediaPlane:
         # The one that has been free for longest: the kernel has long done with what was played there.
         slot = self._free_rooms.popleft()
         self._generation += 1
-        room = Room(self._core, slot, self._generation, self._close_room)
+        room = Room(self._cores, slot, self._generation, self._close_room)
         self._rooms[slot] = room
         return room
 
     def _close_room(self, room: Room) -> None:
         self._free_rooms.append(room.slot)
 
-    def _take_row(self) -> int:
+    def _take_row(self, core: int) -> int:
         """A row that rested for long, so that old statistics stay readable for a while; a new one costs memory."""
-        if self._untouched and len(self._rested) < RESTING_ROWS:
-            return self._untouched.popleft()
-        return self._rested.popleft()
+        if self._untouched[core] and len(self._rested[core]) < RESTING_ROWS:
+            return self._untouched[core].popleft()
+        slot = self._rested[core].popleft()
+        if slot in self._draining:
+            self._forget(slot)
+        return slot
 
     def _release(self, session: MediaSession) -> None:
+        core = session.core.index
+        self._loads[core] -= 1
         self._sessions[session.slot] = None
-        self._rested.append(session.slot)
-        self._ports.release(session.local[1])
+        self._rested[core].append(session.slot)
+        loop = asyncio.get_running_loop()
+        self._draining[session.slot] = (loop.time() + DRAIN_SECONDS, session)
+        if self._drain is None:
+            self._drain = loop.call_later(DRAIN_SECONDS, self._forget_drained)
+
+    def _forget_drained(self) -> None:
+        """Forget whose time is over, and come back for the next."""
+        self._drain = None
+        loop = asyncio.get_running_loop()
+        while self._draining:
+            slot, (due, _) = next(iter(self._draining.items()))
+            if due > loop.time():
+                self._drain = loop.call_at(due, self._forget_drained)
+                return
+            self._forget(slot)
+
+    def _forget(self, slot: int) -> None:
+        _, session = self._draining.pop(slot)
+        if self._running:
+            session.core.push([(c.COMMAND_FORGET, slot, session.generation)])
+        session.lodging.forget()
 
     def statistics(self) -> PlaneStatistics:
         """Return what the plane has done since it was started."""
-        return read_plane(self._core, self._ports.free)
+        return read_plane(self._cores, self._lodgings.free)
 
     async def close(self) -> None:
         """Close every session, then the kernel."""
         sessions = [session for session in self._sessions if session is not None]
         await asyncio.gather(*(session.close() for session in sessions))
         self._running = False
-        await self._core.close()
+        for core in self._cores:
+            await core.close()
+        if self._drain is not None:
+            self._drain.cancel()
+        for slot in list(self._draining):
+            self._forget(slot)
 
     def _take_event(self, event: list[int]) -> None:
         session = self._sessions[event[1]]
@@ -158,7 +221,7 @@ class MediaPlane:
 
     def _take_frame(self, slot: int, generation: int, track: int, tick: int, samples: Samples) -> None:
         if slot < 0:  # a room's slot comes as -1 and below
-            room = self._rooms[-1 - slot]
+            room = self._rooms[(-1 - slot) % self._config.capacity]
             if room is not None and room.generation == generation:
                 room.take_frame(samples)
             return

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import logging
 import os
-import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,9 +32,10 @@ from media.kernel.addresses import address_text, ip_address
 from media.kernel.core import MediaCore
 from media.kernel.keys import Keyring, SrtpError
 from media.kernel.libopus import OpusMemory, OpusSending
+from media.kernel.lodging import Address, AddressTaken, Lodging
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
 from media.kernel.statistics import SessionStatistics, read_session
-from media.kernel.stream import OPUS, StreamError, StreamParameters, start_arguments
+from media.kernel.stream import OPUS, StreamError, StreamParameters, sent_from, start_arguments
 from media.kernel.tape import TapeReader, Tapes
 from media.live import LiveSource
 from media.prompt import PromptAudio
@@ -70,9 +70,10 @@ class _Digits:
 
 
 class MediaSession:
-    """A pair of sockets and what happens on them. Made by `MediaPlane.open`; ends with `close`.
+    """One leg's place on a pair of sockets and what happens there. Made by `MediaPlane.open`; ends with `close`.
 
-    `local` is the bound address and RTP port; RTCP is on the next one. Events go to the function given to `open`.
+    `local` is the bound address and RTP port; RTCP is on the next one. Other sessions may share them, where there are
+    few ports. Events go to the function given to `open`.
     """
 
     def __init__(
@@ -80,20 +81,20 @@ class MediaSession:
         core: MediaCore,
         slot: int,
         generation: int,
-        sockets: tuple[socket.socket, socket.socket],
+        lodging: Lodging,
         on_event: Callable[[MediaEvent], None],
         on_closed: Callable[["MediaSession"], None],
         timeout_seconds: float,
     ) -> None:
-        address, port = sockets[0].getsockname()[:2]
-        self.local: tuple[str, int] = (address, port)
+        self.local: Address = lodging.pair.local
         self.slot = slot
         self.generation = generation
         self.parameters: StreamParameters | None = None
-        self._version = ip_address(address).version
+        self._version = ip_address(self.local[0]).version
         self._core = core
         self._row: Any = core.sessions[slot]
-        self._sockets = sockets
+        self._lodging = lodging
+        self._heard_far: MediaSession | None = None
         self._on_event = on_event
         self._on_closed = on_closed
         self._playlist = Playlist(slot, generation, core.push, self._playback_ended)
@@ -109,6 +110,8 @@ class MediaSession:
         self._keyring = Keyring()
         self._opus = OpusMemory()
         self._closing: asyncio.Future[SessionStatistics] | None = None
+        lodging.on_seat = lambda seated: self._command(c.COMMAND_SEAT, int(seated))
+        rtp, rtcp = lodging.pair.sockets
         random = os.urandom(10)
         # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random. The sequence number in its lower half: it
         # does not wrap before an SRTP receiver has heard the first packets (RFC 3711 §3.3.1).
@@ -118,20 +121,32 @@ class MediaSession:
                     c.COMMAND_OPEN,
                     slot,
                     generation,
-                    sockets[0].fileno(),
-                    sockets[1].fileno(),
+                    rtp.fileno(),
+                    rtcp.fileno(),
                     int.from_bytes(random[:4]),
                     int.from_bytes(random[4:6]) & 0x7FFF,
                     int.from_bytes(random[6:]),
                     int(timeout_seconds * c.NANOSECONDS),
                     # RFC 7022 §4.2: a short-term persistent name is 96 random bits in base64.
                     *np.frombuffer(base64.b64encode(os.urandom(12)), np.int64).tolist(),
+                    lodging.pair.index,
+                    int(lodging.seated),
                 )
             ]
         )
 
     def __repr__(self) -> str:
         return f"<MediaSession {self.local[0]}:{self.local[1]}>"
+
+    @property
+    def core(self) -> MediaCore:
+        """The kernel thread that serves the session."""
+        return self._core
+
+    @property
+    def lodging(self) -> Lodging:
+        """The session's place on its sockets."""
+        return self._lodging
 
     @property
     def closed(self) -> bool:
@@ -152,8 +167,12 @@ class MediaSession:
         arguments = start_arguments(parameters, self._version)
         if self.closed:
             return
+        remote = sent_from(parameters)
         try:
+            self._lodging.check(remote)
             contexts = self._keyring.use(parameters.srtp)
+        except AddressTaken as error:
+            raise StreamError(f"remote_address: {error}") from error
         except SrtpError as error:
             raise StreamError(f"srtp: {error}") from error
         states = self._opus.use((parameters.opus or OpusSending()) if parameters.codec == OPUS else None)
@@ -168,6 +187,7 @@ class MediaSession:
                 *self._playlist.take_waiting(),
             ]
         )
+        self._lodging.signal(remote)
         self._feed_digits()
 
     async def prepare(self, audio: PromptAudio) -> None:
@@ -313,8 +333,21 @@ class MediaSession:
 
         As it is where both speak the same codec. What is queued to be played goes first.
         """
-        slot, generation = (-1, 0) if other is None or other.closed else (other.slot, other.generation)
-        self._command(c.COMMAND_HEAR, slot, generation)
+        self._unhear()
+        if other is None or other.closed:
+            self._command(c.COMMAND_HEAR, -1, 0, 0)
+            return
+        far = other._core is not self._core
+        if far and not self.closed:
+            self._heard_far = other
+            other._command(c.COMMAND_HEARD, 1)
+        self._command(c.COMMAND_HEAR, other.slot, other.generation, int(far))
+
+    def _unhear(self) -> None:
+        """Whoever is heard on another thread is told that it is not any more."""
+        if self._heard_far is not None:
+            self._heard_far._command(c.COMMAND_HEARD, -1)
+            self._heard_far = None
 
     def join(self, room: Room, *, muted: bool = False, deaf: bool = False) -> None:
         """Be in a room of the same plane, and in no other: hear all of its members but itself, and be heard by them.
@@ -324,12 +357,13 @@ class MediaSession:
         """
         if self.closed or room.closed:
             return
+        self._unhear()
         if self._room is not room:
             self._forget_room()
             self._room = room
             room.entered(self)
         flags = c.ROOM_MUTED * muted | c.ROOM_DEAF * deaf
-        self._command(c.COMMAND_JOIN, room.slot, room.generation, flags)
+        self._command(c.COMMAND_JOIN, room.row_on(self._core), room.generation, flags)
 
     def leave(self) -> None:
         """Be in no room. Safe at any time."""
@@ -357,6 +391,7 @@ class MediaSession:
         """End everything and give back the ports; returns the final statistics. May be called again."""
         if self._closing is None:
             self._forget_room()
+            self._unhear()
             self._command(c.COMMAND_CLOSE)
             self._closing = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._closing)
@@ -383,8 +418,7 @@ class MediaSession:
         self._keyring.close()
         self._opus.release()
         statistics = read_session(self._row, self.generation)
-        for sock in self._sockets:
-            sock.close()
+        self._lodging.end()
         self._on_closed(self)
         self._closing.set_result(statistics)
 
@@ -420,7 +454,9 @@ class MediaSession:
         elif kind == c.EVENT_DIGIT_ENDED:
             self._tell(DigitEnded(self, c.KEYS[first], second, when / c.NANOSECONDS))
         elif kind == c.EVENT_LATCHED:
-            self._tell(Latched(self, address_text(first, second, third)))
+            source = address_text(first, second, third)
+            self._lodging.found(source)
+            self._tell(Latched(self, source))
         elif kind == c.EVENT_FIRST_PACKET:
             self._tell(FirstPacket(self, when / c.NANOSECONDS))
         elif kind == c.EVENT_MEDIA_TIMEOUT:

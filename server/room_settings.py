@@ -114,9 +114,13 @@ def _listening(bind: Bind | None) -> tuple[tuple[str, int], ...]:
 
 
 def media_config(config: Config) -> MediaConfig:
-    """RTP ports and the time-out of silence."""
+    """RTP ports, the time-out of silence, and the threads."""
     ports = config.media.rtp_ports
-    return MediaConfig(rtp_ports=(ports.low, ports.high), timeout_seconds=config.media.timeout_seconds)
+    return MediaConfig(
+        rtp_ports=(ports.low, ports.high),
+        timeout_seconds=config.media.timeout_seconds,
+        threads=config.media.threads,
+    )
 
 
 def leg_settings(config: Config) -> LegSettings:

@@ -6,7 +6,7 @@ one that is gone is passed over.
 
 from media.kernel import constants as c
 from media.kernel.arrays import Words
-from media.kernel.bridge import start_hearing, stop_hearing
+from media.kernel.bridge import count_hearers, start_hearing, stop_hearing
 from media.kernel.codecs import reset_codec
 from media.kernel.compiled import compiled
 from media.kernel.inband import listen_for_keys
@@ -30,6 +30,7 @@ from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
 from media.kernel.rooms import join_room, leave_room, open_room, play_tone
+from media.kernel.sharing import follow_routes, give_up_seat, move_in, move_out
 from media.kernel.srtp import use_contexts
 from media.kernel.transmit import timestamp_at
 
@@ -41,6 +42,8 @@ OPEN_SEQUENCE = 6
 OPEN_TIMESTAMP = 7
 OPEN_TIMEOUT_NS = 8
 OPEN_CNAME = 9
+OPEN_SOCKET = 11
+OPEN_SEAT = 12
 
 # Start, and every later change:
 START_ADDRESS = 3
@@ -79,6 +82,7 @@ DIGITS_SYMBOLS = 7
 # Hear:
 HEAR_SLOT = 3
 HEAR_GENERATION = 4
+HEAR_FAR = 5
 
 # Tape; without an address it ends:
 TAPE_NUMBER = 3
@@ -89,6 +93,11 @@ TAPE_FRAMES = 5
 JOIN_ROOM = 3
 JOIN_GENERATION = 4
 JOIN_FLAGS = 5
+
+# A room, with its parts on all threads:
+ROOM_PARTS = 3
+ROOM_FIRST = 4
+ROOM_STRIDE = 5
 
 # A room's tone:
 TONE_ADDRESS = 3
@@ -101,14 +110,15 @@ OPUS_ENCODER = 4
 # Live:
 LIVE_POSITION = 4
 
-# Stop, tap, a room's tap, live, in-band keys and close:
+# Stop, tap, a room's tap, live, in-band keys, seat, heard (one more or one less) and close:
 ARGUMENT = 3
 
 
 @compiled
 def _open(
+    sessions: "list[SessionRow]",
+    sockets: "list[SocketRow]",
     row: SessionRow,
-    sock: SocketRow,
     core: CoreRow,
     groups: Words,
     command: Words,
@@ -116,14 +126,19 @@ def _open(
     address: int,
 ) -> None:
     slot = command[1]
+    move_out(sessions, sockets[row.socket], core, row)
     fill_octets(address, 0, CLEARED_BYTES)
     row.address = address
     row.slot = slot
     row.generation = command[2]
     row.state = c.OPEN
-    row.socket = slot
+    row.socket = command[OPEN_SOCKET]
+    sock = sockets[row.socket]
     sock.rtp_fd = command[OPEN_RTP_FD]
     sock.rtcp_fd = command[OPEN_RTCP_FD]
+    move_in(sessions, sock, row)
+    if command[OPEN_SEAT]:
+        sock.seat = slot
     row.ssrc = command[OPEN_SSRC]
     row.sequence = command[OPEN_SEQUENCE]
     row.timestamp_base = command[OPEN_TIMESTAMP]
@@ -172,7 +187,7 @@ def report_closed(row: SessionRow, core: CoreRow) -> bool:
 
 
 @compiled
-def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
+def _start(sessions: "list[SessionRow]", row: SessionRow, core: CoreRow, command: Words) -> None:
     moved = row.state == c.OPEN or not same_address(
         command[START_ADDRESS], command[START_ADDRESS + 1], command[START_ADDRESS + 2], row.signalled
     )
@@ -188,6 +203,7 @@ def _start(row: SessionRow, core: CoreRow, command: Words) -> None:
         set_address(row.signalled, command[START_ADDRESS], command[START_ADDRESS + 1], command[START_ADDRESS + 2])
         row.remote_length = 16 if row.signalled[0] & 0xFFFF == AF_INET else 28
         expect_source(row, core.now)
+        follow_routes(sessions, core, row)
     if row.send_codec != command[START_CODEC] or row.packet_samples != command[START_PACKET_SAMPLES]:
         row.pending_samples = 0
     if row.receive_codec != command[START_CODEC]:
@@ -264,6 +280,7 @@ def _close(
     if row.state == c.STARTED and row.packets_sent > 0:
         send_report(row, sock, core, timestamp_at(row, max(row.last_tick, 0)), core.now, c.YES)
     stop_hearing(sessions, row)
+    give_up_seat(sock, row)
     row.state = c.CLOSING
     if report_closed(row, core):
         detach(sessions, core, groups, slot)
@@ -273,7 +290,7 @@ def _close(
 def _obey_for_room(room: RoomRow, command: Words) -> None:
     kind = command[0]
     if kind == c.COMMAND_ROOM_OPEN:
-        open_room(room, command[1], command[2])
+        open_room(room, command[1], command[2], command[ROOM_PARTS], command[ROOM_FIRST], command[ROOM_STRIDE])
     elif room.generation == command[2]:
         if kind == c.COMMAND_ROOM_TONE:
             play_tone(room, command[TONE_ADDRESS], command[TONE_SAMPLES])
@@ -302,17 +319,21 @@ def _obey(
         _obey_for_room(rooms[slot], command)
         return
     row = sessions[slot]
-    sock = sockets[slot]
     if kind == c.COMMAND_OPEN:
         if row.state != c.FREE:
             core.commands_refused += 1
             return
-        _open(row, sock, core, groups, command, command_address, base + slot * row_bytes)
+        _open(sessions, sockets, row, core, groups, command, command_address, base + slot * row_bytes)
+        return
+    if kind == c.COMMAND_FORGET:
+        if row.generation == command[2] and row.state == c.FREE:
+            move_out(sessions, sockets[row.socket], core, row)
         return
     if row.generation != command[2] or row.state in (c.FREE, c.CLOSING):
         return
+    sock = sockets[row.socket]
     if kind == c.COMMAND_START:
-        _start(row, core, command)
+        _start(sessions, row, core, command)
     elif kind == c.COMMAND_OPUS:
         reset_jitter(row)
         use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER])
@@ -343,7 +364,14 @@ def _obey(
         if command[HEAR_SLOT] < 0:
             stop_hearing(sessions, row)
         else:
-            start_hearing(sessions, row, command[HEAR_SLOT], command[HEAR_GENERATION])
+            start_hearing(sessions, row, command[HEAR_SLOT], command[HEAR_GENERATION], command[HEAR_FAR])
+    elif kind == c.COMMAND_HEARD:
+        count_hearers(row, command[ARGUMENT])
+    elif kind == c.COMMAND_SEAT:
+        if command[ARGUMENT]:
+            sock.seat = slot
+        else:
+            give_up_seat(sock, row)
     elif kind == c.COMMAND_TAPE:
         if command[TAPE_ADDRESS] == 0:
             stop_taping(row, core)

@@ -75,6 +75,15 @@ TAPPED_KEYS = 16
 TAPE_FRAMES = 250
 TAPE_COUNT_BITS = 32
 
+# Sessions that hear each other on two threads.
+
+# So many frames are kept for a hearer on another thread, which is not served in step with the one that is heard; one
+# that is more than two behind goes on with the newest.
+HEARD_FRAMES = 4
+HEARD_BEHIND = 2
+# Threads at most.
+CORES = 32
+
 # Rooms.
 
 ROOM_MUTED = 1
@@ -126,6 +135,17 @@ JITTER_IDLE = 0
 JITTER_FILLING = 1
 JITTER_PLAYING = 2
 
+# Concealment of lost packets in G.711: what is made up of the last 60 ms is at full level for 10 ms, and gone after 60.
+
+MADE_UP_FULL = 10 * SAMPLES_PER_MS
+MADE_UP_MOST = 60 * SAMPLES_PER_MS
+HISTORY_SAMPLES = 3 * TICK_SAMPLES
+# The pitch of what is repeated: 66 to 200 Hz; what is higher repeats in whole multiples of its period.
+PITCH_SHORTEST = 40
+PITCH_LONGEST = 120
+# What is heard after a hole comes in over 4 ms.
+MADE_UP_FADE = 4 * SAMPLES_PER_MS
+
 # Reception (RFC 3550 appendix A.1).
 
 MAX_DROPOUT = 3000
@@ -151,6 +171,14 @@ RANK_NONE = 0
 RANK_FOREIGN = 1
 RANK_SAME_HOST = 2
 RANK_SIGNALLED = 3
+
+# Sockets that several sessions share.
+
+# An address in the table is known by two kinds: signalled, and found.
+ROUTE_SIGNALLED = 0
+ROUTE_SOURCE = 1
+ROUTES = 2
+ROUTE_BUCKETS = 8192
 
 # Telephone events (RFC 4733).
 
@@ -260,6 +288,9 @@ COMMAND_LIVE = 13
 COMMAND_TAPE = 14
 COMMAND_OPUS = 15
 COMMAND_INBAND = 16
+COMMAND_SEAT = 17
+COMMAND_FORGET = 18
+COMMAND_HEARD = 19
 # The slot and generation of these are a room's.
 COMMAND_ROOM_OPEN = 32
 COMMAND_ROOM_TONE = 33

@@ -1,7 +1,7 @@
 """One media core as asyncio sees it: the memory, the thread that runs the kernel's loop, and both rings.
 
-All methods are called on the asyncio thread and none blocks. Several cores can live beside each other; nothing here is
-global. What the events mean is the business of whoever is given them.
+All methods are called on the asyncio thread and none blocks. Several cores can live beside each other, in memory of
+their own or in shared one; nothing here is global. What the events mean is the business of whoever is given them.
 """
 
 import asyncio
@@ -35,8 +35,24 @@ _RETRY_SECONDS = c.SUBTICK_NS / c.NANOSECONDS
 Command = Sequence[int]
 
 
+class MediaMemory:
+    """The rows of so many cores, each with room for `capacity` sessions: those of the core `n` are the slots from
+    `n * capacity` on. A core writes to its own only, and reads what sessions and rooms of the others publish."""
+
+    def __init__(self, capacity: int, cores: int = 1) -> None:
+        rows = capacity * cores
+        self.capacity = capacity
+        self.sessions: Any = allocate(SessionRow, rows)
+        self.sockets: Any = allocate(SocketRow, rows)
+        # A room for each session, should every one be alone in its own.
+        self.rooms: Any = allocate(RoomRow, rows)
+        self.cores: Any = allocate(CoreRow, cores)
+        for row in range(cores):
+            self.cores[row]["address"] = self.cores.ctypes.data + row * self.cores.itemsize
+
+
 class MediaCore:
-    """A kernel thread with room for `capacity` sessions.
+    """A kernel thread with room for `capacity` sessions; the `index`-th of those that share `memory`, where given.
 
     `on_event` gets each event as a list of words (kind, slot, generation, time, three of its own), `on_frame` the slot
     (of a room: -1 less its slot), the generation, the track, the tick and the `(160,) int16` samples of each tapped
@@ -51,15 +67,19 @@ class MediaCore:
         on_event: Callable[[list[int]], None],
         on_frame: Callable[[int, int, int, int, Samples], None],
         on_failure: Callable[[BaseException | None], None],
+        memory: MediaMemory | None = None,
+        index: int = 0,
     ) -> None:
         check_platform()
+        memory = memory or MediaMemory(capacity)
         self.capacity = capacity
+        self.index = index
+        self.first_slot = index * capacity
         self.realtime = "not started"
-        self.sessions: Any = allocate(SessionRow, capacity)
-        self._sockets: Any = allocate(SocketRow, capacity)
-        # A room for each session, should every one be alone in its own.
-        self._rooms: Any = allocate(RoomRow, capacity)
-        self._cores: Any = allocate(CoreRow, 1)
+        self.sessions: Any = memory.sessions
+        self._sockets: Any = memory.sockets
+        self._rooms: Any = memory.rooms
+        self._cores: Any = memory.cores[index : index + 1]
         self.row: Any = self._cores[0]
         self._groups = np.zeros((c.GROUPS, capacity), np.int64)
         self._wants_realtime = realtime
@@ -95,7 +115,7 @@ class MediaCore:
         self.row["random"] = int.from_bytes(os.urandom(4)) & 0x7FFFFFFF
         self._running: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, name="media", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"media-{self.index}", daemon=True)
         self._thread.start()
         self._loop.add_reader(self._event_fd, self._read)
         await asyncio.wait({self._running, self._ended}, return_when=asyncio.FIRST_COMPLETED)

@@ -3,14 +3,15 @@
 Packets wait in slots by sequence number and are played by timestamp, so payloads of 10 to 60 ms, loss, reordering,
 silence suppression and wraps are one case. The target delay follows the largest recent delay over the fastest packet;
 an empty buffer starts again with the next packet, and a frame is left out or put in where the delay and its target
-drift apart. Without a listener only the bookkeeping is done, for the statistics. Loss is silence, but for Opus, whose
-decoder conceals it.
+drift apart. Without a listener only the bookkeeping is done, for the statistics. What is lost is made up, in G.711 from
+what was heard before (`loss`), in Opus by its decoder; in G.722 it is silence.
 """
 
 from media.kernel import constants as c
 from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.layout import DATAGRAMS_AT, FRAME_AT, JB_PAYLOADS_AT, CoreRow, SessionRow
+from media.kernel.loss import can_make_up, come_back, fill_noise, keep_history, make_up
 from media.kernel.native import copy_octets, fill_octets
 from media.kernel.opus import conceal, decode_packet
 
@@ -32,6 +33,8 @@ _PEAK_FALL_SHIFT = 9
 def reset_jitter(row: SessionRow) -> None:
     """Empty the buffer; the next packet starts a timeline of its own."""
     row.jb_state = c.JITTER_IDLE
+    row.made_up = 0
+    row.history_frames = 0
     for slot in range(c.JITTER_SLOTS):
         row.jb_slots[slot, _SEQUENCE] = 0
 
@@ -113,6 +116,8 @@ def put_packet(
         row.late += 1
         row.jb_late_seen = 1
         return
+    if row.jb_state == c.JITTER_PLAYING:
+        row.noise_level = 0
     if sequence == row.jb_high_sequence + 1:
         # The next one, were it as fast as the fastest, comes its length after this one less this one's own delay.
         ahead = length - (transit - row.jb_base) - c.JITTER_EARLY_SAMPLES
@@ -149,12 +154,14 @@ def pull_frame(row: SessionRow, core: CoreRow, arrival: int, now: int) -> None:
     """Play the next 20 ms into `core.frame` (silence where there is nothing) at the time `now`, given in both units."""
     if row.tapped:
         fill_octets(core.address + FRAME_AT, silence_of(row.receive_codec), c.TICK_SAMPLES)
-    if row.jb_state == c.JITTER_IDLE:
+    waits = row.jb_state == c.JITTER_FILLING and now < row.jb_ready_at
+    if row.jb_state == c.JITTER_IDLE or waits:
+        if row.tapped and row.noise_level:
+            fill_noise(row, core, 0, c.TICK_SAMPLES)
         return
     if row.jb_state == c.JITTER_FILLING:
-        if now < row.jb_ready_at:
-            return
         row.jb_state = c.JITTER_PLAYING
+        row.noise_level = 0
     delay = playout_delay(row, arrival)
     if delay > row.jb_target + 2 * c.TICK_SAMPLES:
         row.jb_excess += 1
@@ -169,6 +176,23 @@ def pull_frame(row: SessionRow, core: CoreRow, arrival: int, now: int) -> None:
         row.put_in += 1
         return
     _play(row, core)
+    if row.tapped and can_make_up(row):
+        keep_history(row, core)
+
+
+@compiled
+def _bridge_gap(row: SessionRow, core: CoreRow, at: int, samples: int, place: int, whole: bool) -> None:
+    """Fill so many samples at `core.frame[at]` before the packet in a place; `whole` where it follows behind them."""
+    slot = row.jb_slots[place]
+    if row.opus_decoder:
+        # The copy of the last 20 ms or so, which only the packet right behind it has.
+        conceal(row, core, at, samples, place, slot[_KEPT] if whole else 0)
+    elif slot[_SEQUENCE] - 1 > row.jb_play_sequence:
+        if can_make_up(row):
+            make_up(row, core, at, samples)
+    elif row.noise_level:
+        # The sender was silent: no packet is missing.
+        fill_noise(row, core, at, samples)
 
 
 @compiled
@@ -179,16 +203,15 @@ def _play(row: SessionRow, core: CoreRow) -> None:
         place = _next_packet(row, position)
         if place < 0:
             row.jb_state = c.JITTER_IDLE
+            row.made_up = 0
             break
         slot = row.jb_slots[place]
         gap = slot[_TIMESTAMP] - position
         if gap > 0:
             silent = min(gap, c.TICK_SAMPLES - filled)
             row.concealed += silent
-            if row.opus_decoder and row.tapped:
-                # The copy of the last 20 ms or so, which only the packet right behind it has.
-                copied = slot[_KEPT] if silent == gap else 0
-                conceal(row, core, filled, silent, place, copied)
+            if row.tapped:
+                _bridge_gap(row, core, filled, silent, place, silent == gap)
             filled += silent
             continue
         count = min(slot[_SAMPLES] + gap, c.TICK_SAMPLES - filled)
@@ -199,6 +222,8 @@ def _play(row: SessionRow, core: CoreRow) -> None:
             copy_octets(
                 core.address + FRAME_AT + filled, row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES - gap, count
             )
+            if row.made_up:
+                come_back(row, core, filled, count)
         filled += count
         if count == slot[_SAMPLES] + gap:
             row.jb_play_sequence = slot[_SEQUENCE]

@@ -53,6 +53,7 @@ def expect_source(row: SessionRow, now: int) -> None:
     """Forget the source and open the window, as the signalled address is new."""
     set_address(row.remote, row.signalled[0], row.signalled[1], row.signalled[2])
     row.source_rank = c.RANK_NONE
+    row.routes_due = 1
     row.latch_until = now + c.LATCH_WINDOW_NS
     row.rtcp_learned = 0
     for candidate in range(c.LATCH_CANDIDATES):
@@ -65,6 +66,7 @@ def _adopt(row: SessionRow, core: CoreRow, word0: int, word1: int, word2: int, r
     set_address(row.source, word0, word1, word2)
     set_address(row.remote, word0, word1, word2)
     row.source_rank = rank
+    row.routes_due = 1
     # The stream of whom we listened to before is over.
     if row.stream_started:
         row.last_arrival = 0

@@ -21,10 +21,16 @@ Address: TypeAlias = Annotated[Words, (4,)]
 
 
 class SocketRow:
-    """Two sockets, RTP and RTCP. A session names its row here rather than holding them."""
+    """Two sockets, RTP and RTCP. A session names its row here rather than holding them: several can share one."""
 
     rtp_fd: int
     rtcp_fd: int
+    # How many sessions share it, the first of them, and the one whose far end is not known yet (or -1).
+    lodgers: int
+    first: int
+    seat: int
+    # One more than the sub-tick in which it was emptied for all of them.
+    emptied: int
 
 
 class SessionRow:
@@ -40,6 +46,8 @@ class SessionRow:
     group: int
     place: int
     last_tick: int
+    # Whether its addresses have changed since datagrams find it by them.
+    routes_due: int
 
     sending: int
     send_codec: int
@@ -84,9 +92,9 @@ class SessionRow:
     hears_generation: int
     hears_frame: int
     hears_codec: int
+    # Whether it is served by another thread.
+    hears_far: int
     hearers: int
-    heard_codec: int
-    heard_frames: int
     # Where what is received and sent is kept for a recording; its first tick.
     tape_number: int
     tape_address: int
@@ -135,6 +143,13 @@ class SessionRow:
     jb_late_seen: int
     late: int
     concealed: int
+    # How many frames there are to make up what is lost, how many samples of the present hole were made up, of which
+    # period; how loud comfort noise is, 0 for none.
+    history_frames: int
+    made_up: int
+    pitch: int
+    noise_level: int
+    noise_state: int
     left_out: int
     put_in: int
 
@@ -218,6 +233,14 @@ class SessionRow:
     live_codec: int
     live_notified: int
 
+    # Its neighbours among those who share its socket, and the addresses that datagrams find it by.
+    lodging: int
+    lodger_before: int
+    lodger_after: int
+    routed: Annotated[Words, (c.ROUTES,)]
+    route_next: Annotated[Words, (c.ROUTES,)]
+    route_keys: Annotated[Words, (c.ROUTES, 3)]
+
     cname: Annotated[Octets, (c.CNAME_BYTES,)]
 
     drops: Annotated[Words, (c.DROPS,)]
@@ -230,7 +253,9 @@ class SessionRow:
     # Extended sequence + 1 (0: empty), extended timestamp, samples, whether the payload was kept.
     jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
-    heard: Annotated[Octets, (c.TICK_SAMPLES,)]
+    # Of the last frames played out, for those who hear this session: how many there have been, published; their codecs.
+    heard_count: Annotated[Words, (1,)]
+    heard_codecs: Annotated[Words, (c.HEARD_FRAMES,)]
     # What it has said into its room, by even and odd ticks.
     spoken: Annotated[Samples, (2, c.TICK_SAMPLES)]
     tap_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
@@ -242,6 +267,9 @@ class SessionRow:
     jb_payloads: Annotated[Octets, (c.JITTER_SLOTS * c.PAYLOAD_BYTES,)]
 
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
+    heard: Annotated[Octets, (c.HEARD_FRAMES, c.TICK_SAMPLES)]
+    # What was played out last, to make up what is lost.
+    history: Annotated[Octets, (c.HISTORY_SAMPLES,)]
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     inband_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
@@ -254,7 +282,10 @@ class SessionRow:
 
 
 class RoomRow:
-    """One room: what its members say in a tick, summed up, and kept while the next tick's sum is being made."""
+    """One room: what its members say in a tick, summed up, and kept while the next tick's sum is being made.
+
+    Where there are several threads a room has a row on each, which hears what is said in the others.
+    """
 
     generation: int
     slot: int
@@ -270,6 +301,16 @@ class RoomRow:
     shared_ticks: Annotated[Words, (c.ROOM_SHARED,)]
     shared: Annotated[Octets, (c.ROOM_SHARED, c.TICK_SAMPLES)]
     sums: Annotated[Sums, (2, c.TICK_SAMPLES)]
+    # The room's rows on all threads: how many, the first one, and the distance from one to the next.
+    parts: int
+    first_part: int
+    part_stride: int
+    # How many sums of its own it has told the others, published; the last of them, and how many voices are in each.
+    told_count: Annotated[Words, (1,)]
+    told_voices: Annotated[Words, (c.HEARD_FRAMES,)]
+    told: Annotated[Sums, (c.HEARD_FRAMES, c.TICK_SAMPLES)]
+    # How many sums of each other part were heard.
+    parts_heard: Annotated[Words, (c.CORES,)]
 
 
 class CoreRow:
@@ -308,7 +349,12 @@ class CoreRow:
     events_lost: int
     taps_lost: int
     commands_refused: int
+    # Whether the datagram in hand came on a socket where somebody else waits for a far end that is not known.
+    contested: int
     drops: Annotated[Words, (c.DROPS,)]
+
+    # Sessions by the addresses of their far ends: a chain of places (slot and kind, plus one) in each bucket.
+    routes: Annotated[Words, (c.ROUTE_BUCKETS,)]
 
     rtp: Annotated[Words, (8,)]
     rtcp: Annotated[Words, (8,)]
@@ -372,9 +418,10 @@ RTCP_REMOTE_AT = _place(SessionRow, "rtcp_remote")
 CNAME_AT = _place(SessionRow, "cname")
 DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
+HISTORY_AT = _place(SessionRow, "history")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
-CLEARED_BYTES = _place(SessionRow, "sent_decoder")
+CLEARED_BYTES = _place(SessionRow, "heard")
 CLOCK_AT = _place(CoreRow, "clock")
 POLL_AT = _place(CoreRow, "poll")
 WAKE_VALUE_AT = _place(CoreRow, "wake_value")

@@ -37,9 +37,9 @@ _CATCH_UP_FRAMES = 25
 
 
 @compiled
-def _keep_house(row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
+def _keep_house(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, tick: int) -> None:
     """Do what is due twice a second: RTCP in and out, and the time-out of a stream that has gone silent."""
-    receive_reports(row, sock, core)
+    receive_reports(sessions, row, sock, core)
     if core.now >= row.next_report:
         send_report(row, sock, core, timestamp_at(row, tick), core.now, c.NO)
         schedule_report(row, core, core.now)
@@ -70,7 +70,7 @@ def _play_out(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int,
         if row.tapped & c.TAPPED_RECORDER:
             tape_received(row, core, tick - (frames - 1 - frame))
     if row.tapped & c.TAPPED_ROOM:
-        speak(rooms[row.room], row, core, tick)
+        speak(rooms, row, core, tick)
 
 
 @compiled
@@ -93,7 +93,7 @@ def advance_session(
         report_live(row, core)
     report_digits(row, core)
     if (tick + row.slot) % c.HOUSEKEEPING_TICKS == 0:
-        _keep_house(row, sock, core, tick)
+        _keep_house(sessions, row, sock, core, tick)
 
 
 @compiled
@@ -111,7 +111,7 @@ def _serve_group(
                 detach(sessions, core, groups, slot)
             continue
         sock = sockets[row.socket]
-        receive_tick(row, sock, core)
+        receive_tick(sessions, row, sock, core)
         if row.state == c.STARTED:
             advance_session(sessions, rooms, row, sock, core, tick)
 
@@ -142,6 +142,14 @@ def _keep_time(core: CoreRow) -> None:
         core.deadline += over * c.TICK_NS
 
 
+@compiled
+def _begin_time(core: CoreRow) -> None:
+    """Begin with the present sub-tick. They are counted from the clock's zero, so those of all threads are the same."""
+    core.now = read_clock(core, c.CLOCK_MONOTONIC)
+    core.subtick = core.now // c.SUBTICK_NS
+    core.deadline = core.subtick * c.SUBTICK_NS
+
+
 @compiled_without_gil
 def run(
     sessions: "list[SessionRow]",
@@ -155,8 +163,7 @@ def run(
     """Serve the sessions until told to shut down. Everything it needs is in its arguments; it takes no lock."""
     core = cores[0]
     prepare_receiving(core)
-    core.deadline = read_clock(core, c.CLOCK_MONOTONIC)
-    core.now = core.deadline
+    _begin_time(core)
     post(core, sessions[0], c.EVENT_STARTED, core.now, c.NONE, c.NONE, c.NONE, c.NONE)
     while True:
         if core.unsignalled:
@@ -165,8 +172,7 @@ def run(
         if core.sessions == 0:
             if load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL) == core.command_head:
                 wait_for_wake(core)
-            core.deadline = read_clock(core, c.CLOCK_MONOTONIC)
-            core.now = core.deadline
+            _begin_time(core)
         else:
             _keep_time(core)
         obey_commands(sessions, sockets, rooms, core, groups, base, row_bytes)

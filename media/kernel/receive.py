@@ -1,4 +1,4 @@
-"""What a session receives: its socket read once a tick, each datagram checked and handed on.
+"""What a session receives: its socket read once a tick, each datagram checked and handed on to whose it is.
 
 The system's own arrival times are used, so that polling every 20 ms does not blur jitter or the start of a key.
 Anything malformed, foreign or not negotiated is counted and dropped, and never disturbs the call.
@@ -18,6 +18,7 @@ from media.kernel.layout import (
     SessionRow,
     SocketRow,
 )
+from media.kernel.loss import put_noise
 from media.kernel.native import EAGAIN, EINTR, MSG_DONTWAIT, MSG_TRUNC, errno, recvmmsg, recvmsg
 from media.kernel.opus import samples_of
 from media.kernel.reception import (
@@ -31,6 +32,7 @@ from media.kernel.reception import (
 from media.kernel.reports import take_report
 from media.kernel.ring import tell
 from media.kernel.rtp import PAYLOAD_AT, PAYLOAD_LENGTH, PAYLOAD_TYPE, SEQUENCE, SSRC, TIMESTAMP, parse_rtp
+from media.kernel.sharing import follow_routes, owner_of, owner_of_report
 from media.kernel.srtp import unprotect
 from media.kernel.telephone_events import receive_event
 
@@ -128,6 +130,10 @@ def _take_stream_packet(row: SessionRow, core: CoreRow, is_event: bool, arrival:
     """Count a packet of the accepted source, and give audio to the jitter buffer and events to the key detector."""
     ssrc = core.rtp[SSRC]
     if not row.stream_started or ssrc != row.stream_ssrc:
+        if row.stream_started and core.contested:
+            # It may be that of the far end that is not known yet, which nothing else would tell from ours.
+            _drop(row, core, c.DROP_SSRC)
+            return
         if is_event and row.stream_started:
             # Some gateways send events under an SSRC of their own, beside the audio.
             _count_use(row, core, arrival)
@@ -150,7 +156,10 @@ def _take_stream_packet(row: SessionRow, core: CoreRow, is_event: bool, arrival:
         if not receive_event(row, core, arrival):
             _drop(row, core, c.DROP_MALFORMED)
         return
-    if core.rtp[PAYLOAD_TYPE] != row.receive_payload_type or core.rtp[PAYLOAD_LENGTH] == 0:
+    if core.rtp[PAYLOAD_LENGTH] == 0:
+        return
+    if core.rtp[PAYLOAD_TYPE] != row.receive_payload_type:
+        put_noise(row, core.datagrams[core.rtp[PAYLOAD_AT]])
         return
     length = core.rtp[PAYLOAD_LENGTH]
     if row.opus_decoder:
@@ -214,7 +223,60 @@ def take_datagram(
 
 
 @compiled
-def _take_message(row: SessionRow, core: CoreRow, message: int, is_rtp: int) -> None:
+def _is_for(
+    sessions: "list[SessionRow]",
+    row: SessionRow,
+    sock: SocketRow,
+    core: CoreRow,
+    message: int,
+    is_rtp: int,
+    word0: int,
+    word1: int,
+    word2: int,
+) -> int:
+    """Return the slot of the session that a message of the batch is for, or -1, counted."""
+    if sock.lodgers <= 1:
+        core.contested = 0
+        return row.slot
+    if is_rtp:
+        slot = owner_of(sessions, sock, core, row.socket, word0, word1, word2)
+    else:
+        at = message * c.DATAGRAM_BYTES
+        length = core.headers[message, _LENGTH]
+        slot = owner_of_report(sessions, sock, core, row.socket, core.datagrams, at, length, word0, word1, word2)
+    core.contested = 1 if sock.seat >= 0 and sock.seat != slot else 0
+    if slot < 0:
+        core.drops[c.DROP_FOREIGN] += 1
+    return slot
+
+
+@compiled
+def _hand_on(
+    sessions: "list[SessionRow]",
+    row: SessionRow,
+    core: CoreRow,
+    message: int,
+    is_rtp: int,
+    word0: int,
+    word1: int,
+    word2: int,
+) -> None:
+    """Give a message of the batch to the session it is for."""
+    at = message * c.DATAGRAM_BYTES
+    length = core.headers[message, _LENGTH]
+    if core.headers[message, _FLAGS] & MSG_TRUNC:
+        _drop(row, core, c.DROP_MALFORMED)
+    elif is_rtp:
+        take_datagram(row, core, at, length, word0, word1, word2, arrival_of(core, message))
+        follow_routes(sessions, core, row)
+    elif row.state == c.STARTED:
+        take_report(row, core, at, length, word0, word1, word2, arrival_of(core, message), c.NO)
+
+
+@compiled
+def _take_message(
+    sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, message: int, is_rtp: int
+) -> None:
     """Use one received message, and make its header ready for the next."""
     header = core.headers[message]
     word0 = core.names[message, 0]
@@ -225,37 +287,40 @@ def _take_message(row: SessionRow, core: CoreRow, message: int, is_rtp: int) -> 
         word0 &= 0xFFFFFFFF
         word1 = core.names[message, 1]
         word2 = core.names[message, 2]
-    at = message * c.DATAGRAM_BYTES
-    arrival = arrival_of(core, message)
-    if header[_FLAGS] & MSG_TRUNC:
-        _drop(row, core, c.DROP_MALFORMED)
-    elif is_rtp:
-        take_datagram(row, core, at, header[_LENGTH], word0, word1, word2, arrival)
-    elif row.state == c.STARTED:
-        take_report(row, core, at, header[_LENGTH], word0, word1, word2, arrival, c.NO)
+    slot = _is_for(sessions, row, sock, core, message, is_rtp, word0, word1, word2)
+    if slot >= 0:
+        _hand_on(sessions, sessions[slot], core, message, is_rtp, word0, word1, word2)
     header[_NAME_LENGTH] = _NAME_BYTES
     header[_CONTROL_LENGTH] = c.CONTROL_BYTES
     header[_FLAGS] = 0
 
 
 @compiled
-def _empty(row: SessionRow, core: CoreRow, fd: int, is_rtp: int) -> None:
-    for _ in range(c.BATCHES_PER_TICK):
+def _empty(
+    sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, fd: int, is_rtp: int, batches: int
+) -> None:
+    for _ in range(batches):
         count = receive_batch(core, fd)
         for message in range(count):
-            _take_message(row, core, message, is_rtp)
+            _take_message(sessions, row, sock, core, message, is_rtp)
         if count < c.BATCH:
             return
 
 
 @compiled
-def receive_tick(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
-    """Take what has arrived on the session's RTP socket.
+def receive_tick(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
+    """Take what has arrived on the session's RTP socket; on one that is shared, for all of them, once in a sub-tick.
 
     A packet that came on time says when the next of its stream can come at the earliest. Where that is still ahead,
     the socket is not asked again, which would cost half as much as the packet did; a stranger's or a doubled packet
     behind it waits for the next tick.
     """
+    if sock.lodgers > 1:
+        if sock.emptied != core.subtick + 1:
+            sock.emptied = core.subtick + 1
+            batches = c.BATCHES_PER_TICK + sock.lodgers // c.BATCH
+            _empty(sessions, row, sock, core, sock.rtp_fd, c.YES, batches)
+        return
     core.syscalls += 1
     row.next_due = 0
     length = recvmsg(sock.rtp_fd, core.address + HEADERS_AT, MSG_DONTWAIT)
@@ -263,12 +328,12 @@ def receive_tick(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
         _count_failure(core)
         return
     core.headers[0, _LENGTH] = length
-    _take_message(row, core, 0, c.YES)
+    _take_message(sessions, row, sock, core, 0, c.YES)
     if core.now >= row.next_due:
-        _empty(row, core, sock.rtp_fd, c.YES)
+        _empty(sessions, row, sock, core, sock.rtp_fd, c.YES, c.BATCHES_PER_TICK)
 
 
 @compiled
-def receive_reports(row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
+def receive_reports(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
     """Take everything that has arrived on the session's RTCP socket."""
-    _empty(row, core, sock.rtcp_fd, c.NO)
+    _empty(sessions, row, sock, core, sock.rtcp_fd, c.NO, c.BATCHES_PER_TICK)

@@ -3,7 +3,8 @@
 Members are served at different moments of a tick, so what is said in one tick is heard in the next: a room keeps the
 sum of the last tick while it makes that of this one, and a member keeps what it has said itself and takes it off.
 Nobody is made louder or quieter; a sum beyond 16 bits is the largest sample there is. Everything is mixed at 8 kHz.
-What a member's own queue holds goes first, as everywhere.
+What a member's own queue holds goes first, as everywhere. Where members are served by several threads the room has a
+part on each, which publishes what its own members say and hears the parts of the others a tick later.
 """
 
 from media.kernel import constants as c
@@ -11,20 +12,26 @@ from media.kernel.arrays import Samples
 from media.kernel.codecs import decode_frame, encode_frame, reset_codec, silence_of
 from media.kernel.compiled import compiled
 from media.kernel.layout import FRAME_AT, SAMPLES_AT, CoreRow, RoomRow, SessionRow
-from media.kernel.native import copy_octets, fill_octets
+from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.ring import claim_frame, publish_frame
 
 _NO_TICK = -2
 
 
 @compiled
-def open_room(room: RoomRow, slot: int, generation: int) -> None:
-    """Make a room empty, and somebody else's."""
+def open_room(room: RoomRow, slot: int, generation: int, parts: int, first: int, stride: int) -> None:
+    """Make a room empty, and somebody else's; it has so many parts, in rows from the first one on."""
     room.slot = slot
     room.generation = generation
     room.tapped = 0
     room.tone_samples = 0
     room.tone_position = 0
+    room.parts = parts
+    room.first_part = first
+    room.part_stride = stride
+    store_release(room.told_count, 0, 0)
+    for part in range(parts):
+        room.parts_heard[part] = 0
     for half in range(2):
         room.ticks[half] = _NO_TICK
     for codec in range(c.ROOM_SHARED):
@@ -109,12 +116,48 @@ def _add_tone(room: RoomRow, core: CoreRow, half: int) -> None:
 
 
 @compiled
-def _begin_tick(room: RoomRow, core: CoreRow, tick: int) -> None:
+def _tell_parts(room: RoomRow, half: int) -> None:
+    """Publish what this part's own members have said in a tick."""
+    count = room.told_count[0]
+    place = count % c.HEARD_FRAMES
+    room.told_voices[place] = room.voices[half]
+    for sample in range(c.TICK_SAMPLES):
+        room.told[place, sample] = room.sums[half, sample]
+    store_release(room.told_count, 0, count + 1)
+
+
+@compiled
+def _hear_parts(rooms: "list[RoomRow]", room: RoomRow, half: int) -> None:
+    """Add the next sum of each other part to one of this part's own."""
+    for part in range(room.parts):
+        other = rooms[room.first_part + part * room.part_stride]
+        if other.slot == room.slot or other.generation != room.generation:
+            continue
+        count = load_acquire(other.told_count, 0)
+        if count <= room.parts_heard[part]:
+            continue
+        if count - room.parts_heard[part] > c.HEARD_BEHIND:
+            room.parts_heard[part] = count - 1
+        place = room.parts_heard[part] % c.HEARD_FRAMES
+        room.parts_heard[part] += 1
+        if other.told_voices[place] == 0:
+            continue
+        room.voices[half] += other.told_voices[place]
+        for sample in range(c.TICK_SAMPLES):
+            room.sums[half, sample] += other.told[place, sample]
+
+
+@compiled
+def _begin_tick(rooms: "list[RoomRow]", room: RoomRow, core: CoreRow, tick: int) -> None:
     """Begin the sum of a tick, for the first member that is served in it; that of the tick before is whole then."""
     half = tick & 1
     if room.ticks[half] == tick:
         return
-    if room.tapped and room.ticks[1 - half] == tick - 1:
+    whole = room.ticks[1 - half] == tick - 1
+    if whole and room.parts > 1:
+        _tell_parts(room, 1 - half)
+        _hear_parts(rooms, room, 1 - half)
+    if whole and room.tapped:
         _post_mix(room, core, 1 - half)
     room.ticks[half] = tick
     room.voices[half] = 0
@@ -135,11 +178,12 @@ def _follow_codecs(row: SessionRow) -> None:
 
 
 @compiled
-def speak(room: RoomRow, row: SessionRow, core: CoreRow, tick: int) -> None:
+def speak(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int) -> None:
     """Add `core.frame`, which a member has just played out, to the room's sum of this tick."""
+    room = rooms[row.room]
     if room.generation != row.room_generation:
         return
-    _begin_tick(room, core, tick)
+    _begin_tick(rooms, room, core, tick)
     _follow_codecs(row)
     half = tick & 1
     spoken = row.spoken[half]
@@ -170,13 +214,14 @@ def _share_mix(room: RoomRow, row: SessionRow, core: CoreRow, half: int) -> None
 
 
 @compiled
-def fill_mix(room: RoomRow, row: SessionRow, core: CoreRow, target: int, tick: int) -> None:
+def fill_mix(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, target: int, tick: int) -> None:
     """Write at an address the next 160 octets of what a member hears: all others, as they were in the tick before."""
+    room = rooms[row.room]
     before = tick - 1
     half = before & 1
     there = room.generation == row.room_generation
     if there:
-        _begin_tick(room, core, tick)
+        _begin_tick(rooms, room, core, tick)
         _follow_codecs(row)
     spoke = row.spoken_ticks[half] == before
     # Without a voice but its own there is nothing to take apart.

@@ -1,5 +1,6 @@
 """What has been measured, read from the kernel's rows as they are at this moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -133,25 +134,33 @@ def _late_names() -> tuple[str, ...]:
     return (*(f"<{bound / 1000:g} ms" for bound in c.LATE_CLASSES_US), f">={c.LATE_CLASSES_US[-1] / 1000:g} ms")
 
 
-def read_plane(core: MediaCore, free_ports: int) -> PlaneStatistics:
-    """Return the statistics of a core."""
-    fields = _fields(core.row, _CORE_SCALARS)
+def _summed(cores: Sequence[MediaCore], name: str, kinds: Sequence[str]) -> dict[str, int]:
+    return dict(zip(kinds, sum(core.row[name] for core in cores).tolist(), strict=True))
+
+
+def read_plane(cores: Sequence[MediaCore], free_ports: int) -> PlaneStatistics:
+    """Return the statistics of all cores together."""
+    rows = [_fields(core.row, _CORE_SCALARS) for core in cores]
+
+    def total(name: str) -> int:
+        return sum(getattr(row, name) for row in rows)
+
     return PlaneStatistics(
-        sessions=fields.sessions,
-        ticks=fields.ticks,
-        skipped_ticks=fields.skipped_ticks,
-        late=dict(zip(_late_names(), core.row["late"].tolist(), strict=True)),
-        late_max_ms=fields.late_max_ns / 1e6,
-        syscalls=fields.syscalls,
-        packets_in=fields.packets_in,
-        packets_out=fields.packets_out,
-        reports_in=fields.reports_in,
-        reports_out=fields.reports_out,
-        send_errors=fields.send_errors,
-        receive_errors=fields.receive_errors,
-        events_lost=fields.events_lost,
-        frames_lost=fields.taps_lost,
-        commands_refused=fields.commands_refused,
-        dropped=dict(zip(c.DROP_NAMES, core.row["drops"].tolist(), strict=True)),
+        sessions=total("sessions"),
+        ticks=total("ticks"),
+        skipped_ticks=total("skipped_ticks"),
+        late=_summed(cores, "late", _late_names()),
+        late_max_ms=max(row.late_max_ns for row in rows) / 1e6,
+        syscalls=total("syscalls"),
+        packets_in=total("packets_in"),
+        packets_out=total("packets_out"),
+        reports_in=total("reports_in"),
+        reports_out=total("reports_out"),
+        send_errors=total("send_errors"),
+        receive_errors=total("receive_errors"),
+        events_lost=total("events_lost"),
+        frames_lost=total("taps_lost"),
+        commands_refused=total("commands_refused"),
+        dropped=_summed(cores, "drops", c.DROP_NAMES),
         free_ports=free_ports,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from media.kernel import commands as at
 from media.kernel import constants as c
-from media.kernel.addresses import address_words, ip_address
+from media.kernel.addresses import address_text, address_words, ip_address
 from media.kernel.codecs import CODECS, SILENCE
 from media.kernel.keys import SRTP_SUITES, SUITES, SrtpParameters
 from media.kernel.libopus import AVAILABLE, OpusSending
@@ -93,6 +93,13 @@ def _words(field: str, host: str, port: int, version: int) -> tuple[int, int, in
     if address.version != version:
         raise StreamError(f"{field}: {host} cannot be reached from an IPv{version} socket")
     return words
+
+
+def sent_from(parameters: StreamParameters) -> tuple[str, int] | None:
+    """Return the address that the far end says it sends from, None where it gives none. Raises ValueError."""
+    if parameters.remote_port == 0 or ip_address(parameters.remote_address).is_unspecified:
+        return None
+    return address_text(*address_words(parameters.remote_address, parameters.remote_port))
 
 
 def start_arguments(parameters: StreamParameters, version: int) -> tuple[int, ...]:

@@ -106,7 +106,7 @@ def send_tick(
     elif row.hears >= 0 and plays_nothing(row):
         fill_heard(sessions, row, core, target)
     elif row.room >= 0 and plays_nothing(row):
-        fill_mix(rooms[row.room], row, core, target, tick)
+        fill_mix(rooms, row, core, target, tick)
     else:
         fill_audio(row, target)
     timestamp = timestamp_at(row, tick)

@@ -166,7 +166,7 @@ class MediaSection(_Section):
 
     rtp_ports: Annotated[PortRange, BeforeValidator(read_port_range)] = Field(
         default=PortRange(10000, 10999),
-        description="Inclusive range of UDP ports for audio, two for each leg of a call; open it in the firewall.",
+        description="Inclusive range of UDP ports for audio, best two for each leg of a call; open it in the firewall.",
     )
     advertised_address: Annotated[str | None, BeforeValidator(read_address)] = Field(
         default=None, description="IP address in SDP, where peers send their audio; unset, the same as for SIP."
@@ -177,6 +177,9 @@ class MediaSection(_Section):
     )
     timeout_seconds: Annotated[float, BeforeValidator(read_seconds), Field(ge=1, le=86_400)] = Field(
         default=60, description="Seconds without any audio after which an answered call, outside hold, is hung up."
+    )
+    threads: Annotated[int, BeforeValidator(read_whole_number), Field(ge=1, le=32)] = Field(
+        default=1, description="Threads of the media kernel, one for each core that audio may have."
     )
 
 

@@ -217,7 +217,15 @@ class Desk:
             self.sessions.itemsize,
         )
 
-    def open(self, slot: int = 0, *, timeout_seconds: int = 60, sequence: int = 5000) -> None:
+    def open(
+        self,
+        slot: int = 0,
+        *,
+        timeout_seconds: int = 60,
+        sequence: int = 5000,
+        socket_row: int | None = None,
+        seated: bool = False,
+    ) -> None:
         self.generation += 1
         fds = [sock.fileno() for sock in self._near]
         cname = np.frombuffer(b"abcdefghijklmnop", np.int64).tolist()
@@ -231,6 +239,8 @@ class Desk:
             777,
             timeout_seconds * SECOND,
             *cname,
+            slot if socket_row is None else socket_row,
+            int(seated),
         )
 
     def start(self, slot: int = 0, *, remote: tuple[str, int] | None = None, **changes: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from media import (
     PromptAudio,
     StreamParameters,
 )
+from media import plane as plane_module
 from media.kernel import constants
 from media.plane import RESTING_ROWS
 from tests.media.support import Phone, compiled_only, tone
@@ -77,6 +79,22 @@ async def test_a_port_is_free_again_after_the_close() -> None:
     await plane.close()
 
 
+async def test_a_port_stays_bound_for_a_while_after_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plane_module, "DRAIN_SECONDS", 0.3)
+    plane = await started(rtp_ports=(44_200, 44_203))
+    session = plane.open("127.0.0.1", ignore)
+    await session.close()
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with probe, pytest.raises(OSError, match="in use"):
+        probe.bind(session.local)
+    async with asyncio.timeout(5):
+        while plane._draining:
+            await asyncio.sleep(0.05)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(session.local)
+    await plane.close()
+
+
 async def test_rows_are_limited_by_the_capacity() -> None:
     plane = await started(capacity=2)
     plane.open("127.0.0.1", ignore)
@@ -121,6 +139,8 @@ async def test_an_address_that_is_not_ours_is_a_value_error(plane: MediaPlane, a
         ({"rtp_ports": (10, 5)}, "rtp_ports"),
         ({"capacity": 0}, "capacity"),
         ({"capacity": 10**6}, "capacity"),
+        ({"threads": 0}, "threads"),
+        ({"threads": 99}, "threads"),
         ({"timeout_seconds": 0}, "timeout_seconds"),
         ({"timeout_seconds": float("inf")}, "timeout_seconds"),
         ({"timeout_seconds": float("nan")}, "timeout_seconds"),

@@ -149,17 +149,22 @@ class TestMedia:
         record = await engine.ended_call()
         assert (record["outcome"], record["sipCode"]) == ("failed", 488)
 
-    async def test_no_free_rtp_port_is_503_for_that_call_and_said_in_the_log(
+    async def test_calls_share_few_ports_and_one_that_nothing_tells_from_another_is_503(
         self, tmp_path: Path, phone: Phone
     ) -> None:
-        async with running_engine(tmp_path / "ports", media={"rtp_ports": "22000-22003"}) as engine:
-            await engine.number(
-                "+15550100", await engine.application(xmlTemplate='<Response><Play loop="0" digits="wwww"/></Response>')
-            )
-            calls = [phone.call("+15550100", engine.sip) for _ in range(3)]
-            await calls[0].answered()
-            await calls[1].answered()
-            assert (await calls[2].rejected()).status == 503
+        async with (
+            running_engine(tmp_path / "ports", media={"rtp_ports": "22000-22003"}) as engine,
+            Flow({"/menu": '<Response><Play loop="0">/tone-440.wav</Play></Response>'}) as flow,
+        ):
+            await engine.number("+15550100", await engine.application(actionUrl=flow.url("/menu")))
+            calls = [phone.call("+15550100", engine.sip) for _ in range(6)]
+            for call in calls:
+                await call.answered()
+                await call.hears(440)
+            assert {call.session.parameters.remote_port for call in calls if call.session.parameters} == {22000, 22002}
+            # The same address once more on the other port, and then nowhere.
+            await phone.call("+15550100", engine.sip, body=bytes(calls[0].offer)).answered()
+            assert (await phone.call("+15550100", engine.sip, body=bytes(calls[0].offer)).rejected()).status == 503
 
 
 class TestOffers:

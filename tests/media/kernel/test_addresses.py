@@ -35,7 +35,7 @@ def test_the_words_are_those_the_system_uses_whatever_came_before(kernel: Kernel
         far.bind((host, 0))
         far.sendto(b"x", near.getsockname())
         desk.sock["rtp_fd"] = near.fileno()
-        kernel.receive.receive_tick(desk.row, desk.sock, desk.core)
+        kernel.receive.receive_tick(desk.sessions, desk.row, desk.sock, desk.core)
         words = desk.core["names"][0].tolist()
         expected = address_words(host, far.getsockname()[1])
         if near.family == socket.AF_INET6:

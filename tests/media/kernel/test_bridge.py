@@ -109,16 +109,21 @@ def test_a_tone_is_heard_in_every_pair_of_codecs(kernel: Kernel, speaks: str, se
     bridge.desk.close()
 
 
-def test_a_lost_frame_is_one_of_silence_and_the_next_ones_follow(bridge: Bridge) -> None:
+def test_a_lost_frame_is_made_up_and_the_next_ones_follow(bridge: Bridge) -> None:
     bridge.hear()
     octets = frames(20)
     for place in range(20):
         bridge.tick(None if place == 10 else octets[place * 160 : place * 160 + 160].tobytes())
     for _ in range(5):
         bridge.tick()
-    heard = [packet.payload[0] for packet in bridge.sent()]
+    packets = bridge.sent()
+    heard = [packet.payload[-1] for packet in packets]
     first = heard.index(1)
-    assert heard[first : first + 20] == [*range(1, 11), 0xFF, *range(12, 21)]
+    assert heard[first : first + 10] == [*range(1, 11)]
+    assert heard[first + 11 : first + 20] == [*range(12, 21)]
+    made_up = packets[first + 10].payload
+    assert made_up[:80] == bytes([10]) * 80, "what was heard last, for 10 ms"
+    assert made_up[-1] == 14, "and then falling"
 
 
 def test_a_party_on_hold_is_silence_and_not_its_last_frame_for_ever(bridge: Bridge) -> None:

@@ -68,14 +68,14 @@ def test_the_first_accepted_packet_is_reported_once(desk: Desk) -> None:
     assert len(desk.events(desk.c.EVENT_FIRST_PACKET)) == 1
 
 
-def test_comfort_noise_is_part_of_the_stream_and_not_heard(desk: Desk) -> None:
+def test_comfort_noise_is_part_of_the_stream_and_heard_as_soft_as_it_says(desk: Desk) -> None:
     desk.command(desk.c.COMMAND_TAP, 0, desk.generation, 1)
     desk.give(rtp(0, 0, b"\xff" * 160))
     for number in range(1, 20):
         desk.give(rtp(number, number * 160, b"\x40", payload_type=desk.c.COMFORT_NOISE))
         desk.tick()
     assert (desk.row["received"], desk.row["duplicates"]) == (20, 0)
-    assert not np.any(desk.frames())
+    assert 0 < np.abs(desk.frames()).max() < 50
 
 
 def test_comfort_noise_teaches_no_source(desk: Desk) -> None:
@@ -148,7 +148,7 @@ def test_a_socket_is_emptied_in_order_with_the_systems_arrival_times(kernel: Ker
     desk.core["now"] = time.monotonic_ns()
     # The largest of a few: a pause between the two clocks makes it smaller.
     desk.core["wall_offset"] = max(time.monotonic_ns() - time.time_ns() for _ in range(5))
-    desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
+    desk.k.receive.receive_tick(desk.sessions, desk.row, desk.sock, desk.core)
     now = time.monotonic_ns()
     keys = desk.events(desk.c.EVENT_DIGIT_STARTED)
     assert [event.words[0] for event in keys] == [number % 10 for number in range(40)]
@@ -171,10 +171,10 @@ def test_a_flood_is_taken_in_bounded_portions(kernel: Kernel) -> None:
         far.sendto(rtp(number, number), near.getsockname())
     desk.core["now"] = time.monotonic_ns() + 20 * MS
     desk.core["wall_offset"] = time.monotonic_ns() - time.time_ns()
-    desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
+    desk.k.receive.receive_tick(desk.sessions, desk.row, desk.sock, desk.core)
     assert desk.row["received"] == 1 + desk.c.BATCH * desk.c.BATCHES_PER_TICK == 65
     desk.core["now"] += 20 * MS
-    desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
+    desk.k.receive.receive_tick(desk.sessions, desk.row, desk.sock, desk.core)
     assert desk.row["received"] == 130
     for sock in (near, other, far):
         sock.close()
@@ -197,7 +197,7 @@ def test_a_socket_is_asked_again_only_where_the_stream_may_have_more(kernel: Ker
             far.sendto(data, near.getsockname())
         desk.now = time.monotonic_ns() + after_ms * MS
         desk.core["wall_offset"] = time.monotonic_ns() - time.time_ns()
-        desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
+        desk.k.receive.receive_tick(desk.sessions, desk.row, desk.sock, desk.core)
         return int(desk.row["received"]) - before[0], int(desk.core["syscalls"]) - before[1]
 
     assert receive([]) == (0, 1)
@@ -227,7 +227,7 @@ def test_a_datagram_longer_than_any_packet_is_malformed(kernel: Kernel) -> None:
     far.sendto(rtp(1, 160, bytes(3000)), near.getsockname())
     far.sendto(b"", near.getsockname())
     far.sendto(rtp(2, 320), near.getsockname())
-    desk.k.receive.receive_tick(desk.row, desk.sock, desk.core)
+    desk.k.receive.receive_tick(desk.sessions, desk.row, desk.sock, desk.core)
     assert (desk.row["drops"][desk.c.DROP_MALFORMED], desk.row["received"]) == (2, 1)
     for sock in (near, other, far):
         sock.close()

@@ -182,8 +182,7 @@ def _days(slots: Sequence[int], zone: tzinfo) -> Iterator[str]:
 def _sum(keyed: Iterable[tuple[str, DatabaseRow[Any]]]) -> list[UsageRow]:
     sums: dict[str, list[int]] = {}
     for key, row in keyed:
-        _, count, billed, cost = row
         total = sums.setdefault(key, [0, 0, 0])
-        for index, value in enumerate((count, billed, cost)):
-            total[index] += int(value)
+        for index in range(3):
+            total[index] += int(row[index + 1])
     return [UsageRow(key, count, billed, cost) for key, (count, billed, cost) in sorted(sums.items())]

@@ -195,4 +195,6 @@ window.addEventListener("message", ({ source, data }) => {
   if (source !== window.parent || source === window || typeof data?.voylo !== "string") return;
   if (Object.hasOwn(commands, data.voylo)) commands[data.voylo](data);
 });
+// Or the other party would wait until its silence is noticed.
+window.addEventListener("pagehide", commands.hangup);
 connect();

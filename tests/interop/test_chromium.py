@@ -161,5 +161,9 @@ async def test_the_phone_in_a_customers_page(house: House, tmp_path: Path) -> No
         await tab.run("until('ringing', 3)")
         await tab.run("phone.decline()")
         assert (await declined.rejected()).status == 603
+        carrier.calls.clear()
+        await tab.run(f"phone.dial({TO!r})")
+        await tab.run("until('answered', 3)")
         await tab.run("phone.destroy()")
+        await (await carrier.call()).hung_up()
         assert await tab.run("document.querySelectorAll('iframe').length") == 0

@@ -24,6 +24,7 @@ BENCHES = (
     "conference",
     "streams",
     "speech",
+    "billing",
 )
 
 

@@ -142,17 +142,17 @@ class Endpoint:
         assert operation.body is not None
         media_type = _media_type(fields)
         data = await read_body(receive, fields.get("content-length"), operation.body_bytes)
-        if not data:
+        if not data and not operation.body_may_be_absent:
             raise BadRequest("A body is required")
         is_xml = operation.xml_body and media_type in XML_TYPES
-        if not is_xml and media_type != "application/json":
+        if data and not is_xml and media_type != "application/json":
             raise UnsupportedMediaType("The body must be application/json")
         if fields.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("The body must not be compressed")
         if is_xml:
             request.raw_body = data
             return []
-        values = parse_json(data)
+        values = parse_json(data) if data else {}
         if values is None and operation.body_may_be_null:
             return []
         if not isinstance(values, dict):

@@ -157,6 +157,7 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_may_be_null: bool = False
+    body_may_be_absent: bool = False
     stores_key: bool = False
     xml_body: bool = False
     check: Check | None = None

@@ -11,7 +11,21 @@ import importlib
 import json
 import sys
 
-BENCHES = ("sip", "voyloml", "startup", "calls", "api", "flood", "kernel", "media", "conference", "streams", "speech")
+BENCHES = (
+    "sip",
+    "voyloml",
+    "startup",
+    "calls",
+    "flow",
+    "api",
+    "webhooks",
+    "flood",
+    "kernel",
+    "media",
+    "conference",
+    "streams",
+    "speech",
+)
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bench.calls import short_sound
+from bench.calls import sound
 from bench.engine import API_KEY, Engine, started
 
 READS_PER_SECOND = 2000
@@ -200,7 +200,7 @@ def _orders_beside_audio(folder: Path, seconds: float, playing: int, cores: list
     with (
         started(folder / "data", core=cores[0], **UNLIMITED) as engine,
         busy_callee(cores[-1]) as port,
-        short_sound(folder) as url,
+        sound(folder) as url,
     ):
         engine.route("+15550101", f'<Response><Play loop="0">{url}</Play></Response>')
         application = engine.post("/v1/applications", {"name": "bench", "xmlTemplate": "<Response/>"})

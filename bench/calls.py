@@ -67,13 +67,13 @@ class Run:
 
 
 @contextmanager
-def short_sound(folder: Path) -> Iterator[str]:
-    """The URL of a tenth of a second of sound, served on loopback."""
-    with wave.open(str(folder / "short.wav"), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes(bytes(1600))
+def sound(folder: Path, seconds: float = 0.1) -> Iterator[str]:
+    """The URL of a sound, silent and a tenth of a second long unless told, served on loopback."""
+    with wave.open(str(folder / "short.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(2 * round(seconds * 8000)))
     handler = functools.partial(_Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -91,12 +91,12 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def make_calls(engine: Subject, rate: int, seconds: float, core: int, *, setup: bool) -> Run:
+def make_calls(engine: Subject, rate: int, seconds: float, core: int, *, setup: bool, scenario: Path = SCENARIO) -> Run:
     """Let sipp make calls at a rate, in calls a second."""
     with tempfile.TemporaryDirectory() as folder:
         calls = round(rate * seconds)
         arguments = [
-            "sipp", "-sf", str(SCENARIO), "-s", NUMBER, engine.sip, "-i", "127.0.0.1", "-mi", "127.0.0.1",
+            "sipp", "-sf", str(scenario), "-s", NUMBER, engine.sip, "-i", "127.0.0.1", "-mi", "127.0.0.1",
             "-r", str(rate), "-m", str(calls), "-l", str(rate * 20), "-nostdin", "-timeout", f"{seconds * 2 + 40:.0f}s",
             "-trace_stat", "-fd", "1", *(("-trace_rtt", "-rtt_freq", "1000") if setup else ()),
         ]  # fmt: skip
@@ -146,7 +146,7 @@ def run(*, quick: bool) -> dict[str, object]:
         print("sipp is not installed (Debian: sip-tester): skipped")
         return {"skipped": "sipp"}
     cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder, short_sound(Path(folder)) as url:
+    with tempfile.TemporaryDirectory() as folder, sound(Path(folder)) as url:
         data = Path(folder) / "data"
         with started(data, core=cores[0], VOYLO_MEDIA__RTP_PORTS="20000-29999") as engine:
             engine.route(NUMBER, f"<Response><Play>{url}</Play></Response>")
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder, short_sound(Path(folder)) as url:
+    with tempfile.TemporaryDirectory() as folder, sound(Path(folder)) as url:
         environment = {"VOYLO_MEDIA__RTP_PORTS": "20000-29999"}
         with started(Path(folder) / "data", core=cores[0], **environment) as engine:
             engine.route(NUMBER, f"<Response><Play>{url}</Play></Response>")

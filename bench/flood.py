@@ -20,7 +20,7 @@ import wave
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.calls import short_sound
+from bench.calls import sound
 from bench.engine import Engine, started
 from sip.message import Response, parse_message
 
@@ -231,7 +231,7 @@ def run(*, quick: bool) -> dict[str, object]:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     try:
-        with tempfile.TemporaryDirectory() as folder, short_sound(Path(folder)) as url:
+        with tempfile.TemporaryDirectory() as folder, sound(Path(folder)) as url:
             long_sound(Path(folder))
             with started(Path(folder) / "data", core=cores[0], show_log=False) as engine:
                 engine.route(NUMBER, f"<Response><Play>{url}</Play></Response>")

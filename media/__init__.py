@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Latched,
         MediaEvent,
         MediaTimeout,
+        MediaUnsecured,
         RtcpBye,
     )
     from media.kernel.keys import SRTP_SUITES, SrtpParameters
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
     from media.tones import beep, entry_tone, exit_tone, ringback
     from media.two_way_recording import TwoWayRecording
     from media.wav_file import RecordedFile, finish_left_behind
+    from media.webrtc.certificate import our_certificate
+    from media.webrtc.dtls import PeerFingerprint
+    from media.webrtc.ice import IceCredentials
+    from media.webrtc.link import FarEnd, WebRtcLink
 
 _HOMES = {
     "media.decode": ("AudioDecoder", "AudioError", "AudioLimits"),
@@ -64,6 +69,7 @@ _HOMES = {
         "Latched",
         "MediaEvent",
         "MediaTimeout",
+        "MediaUnsecured",
         "RtcpBye",
     ),
     "media.kernel.keys": ("SRTP_SUITES", "SrtpParameters"),
@@ -84,6 +90,10 @@ _HOMES = {
     "media.session": ("MediaSession",),
     "media.two_way_recording": ("TwoWayRecording",),
     "media.wav_file": ("RecordedFile", "finish_left_behind"),
+    "media.webrtc.certificate": ("our_certificate",),
+    "media.webrtc.dtls": ("PeerFingerprint",),
+    "media.webrtc.ice": ("IceCredentials",),
+    "media.webrtc.link": ("FarEnd", "WebRtcLink"),
     "media.speech": (
         "ActivityDetectors",
         "EmbeddedSpeech",
@@ -114,7 +124,9 @@ __all__ = [
     "DigitStarted",
     "DigitsSent",
     "EmbeddedSpeech",
+    "FarEnd",
     "FirstPacket",
+    "IceCredentials",
     "ItemEnded",
     "L16Audio",
     "Latched",
@@ -124,9 +136,11 @@ __all__ = [
     "MediaPlane",
     "MediaSession",
     "MediaTimeout",
+    "MediaUnsecured",
     "NoRecogniser",
     "NoSpeech",
     "OpusSending",
+    "PeerFingerprint",
     "PlaneStatistics",
     "Playback",
     "PlaybackResult",
@@ -151,12 +165,14 @@ __all__ = [
     "TwoWayRecording",
     "UlawAudio",
     "Understood",
+    "WebRtcLink",
     "beep",
     "detect",
     "entry_tone",
     "exit_tone",
     "finish_left_behind",
     "grammar_recogniser",
+    "our_certificate",
     "ringback",
     "vosk_recogniser",
 ]

@@ -84,6 +84,14 @@ class DigitsSent:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MediaUnsecured:
+    """No secure media came about with a browser: `reason` says what of ICE or DTLS has failed."""
+
+    session: MediaSession
+    reason: str
+
+
 MediaEvent: TypeAlias = (
-    DigitStarted | DigitEnded | ItemEnded | Latched | FirstPacket | MediaTimeout | RtcpBye | DigitsSent
+    DigitStarted | DigitEnded | ItemEnded | Latched | FirstPacket | MediaTimeout | RtcpBye | DigitsSent | MediaUnsecured
 )

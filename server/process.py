@@ -242,6 +242,10 @@ class EngineProcess:
         await self.plane.start()
         self._exit.push_async_callback(self.plane.close)
         logger.info("media.started", priority=self.plane.realtime)
+        if config.sip.ws is not None or config.sip.wss is not None:
+            from engine.calls.browser_audio import prepare_for_browsers
+
+            prepare_for_browsers()
 
     async def _warm_speech(self) -> None:
         try:

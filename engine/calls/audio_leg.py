@@ -5,11 +5,13 @@ Both kinds of leg are made of this, that of a caller (`leg`) and that of a party
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -36,12 +38,16 @@ from sip.sdp import (
     SessionDescription,
     SrtpKeys,
     accept_answer,
-    answer_offer,
+    agree_offer,
     make_offer,
     opus_parameters,
     parse_sdp,
     same_session,
+    write_answer,
 )
+
+if TYPE_CHECKING:
+    from engine.calls.browser_audio import BrowserAudio
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +56,7 @@ INCOMPATIBLE_ADDRESS = 301
 MISCELLANEOUS = 399
 
 # What we like to receive (RFC 7587 §6.1): the media plane hears 4 kHz, and uses copies of what was lost.
-_OPUS_FMTP = "maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1"
+_OPUS_OFFERED = replace(OPUS, fmtp="maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1")
 
 # In the order in which we offer them; of an offer the peer's order counts (RFC 4568 §5.1.2).
 _SUITES = tuple(suite for suite in SUITES if suite.name in SRTP_SUITES)
@@ -80,6 +86,7 @@ class AudioLeg(ABC):
         self._offer: SessionDescription | None = None
         self._sent: SessionDescription | None = None
         self._local: LocalAudio | None = None
+        self._browser: BrowserAudio | None = None
         self.answered = False
         self.negotiated: NegotiatedAudio | None = None
 
@@ -143,24 +150,54 @@ class AudioLeg(ABC):
             if self._sent is not None and self._offer is not None and same_session(self._offer, offer):
                 event.respond.accept(bytes(self._sent))  # a refresh: nothing is agreed on anew
                 return
-            sent, negotiated = answer_offer(offer, self._local, previous=self._sent, in_force=self.negotiated)
+            local, negotiated, sent = self._answer_again(offer, self._local)
             self._start(negotiated)
         except (SdpRejected, SipParseError) as error:
             log.info("sip.reinvite_refused", call_id=self.call_id, reason=str(error))
             warnings = () if isinstance(error, SipParseError) else (error.warning_header(self._local.address),)
             event.respond.reject(488, headers=warnings)
             return
-        self._offer, self._sent, self.negotiated = offer, sent, negotiated
+        self._offer, self._sent, self._local, self.negotiated = offer, sent, local, negotiated
         event.respond.accept(bytes(sent))
 
+    def _answer_again(
+        self, offer: SessionDescription, local: LocalAudio
+    ) -> tuple[LocalAudio, NegotiatedAudio, SessionDescription]:
+        agreement = agree_offer(offer, local, in_force=self.negotiated)
+        dtls = agreement.audio.dtls
+        if self._browser is not None and dtls is not None:
+            local = self._browser.renewed(self.negotiated.dtls if self.negotiated is not None else None, dtls, local)
+        return local, agreement.audio, write_answer(offer, agreement, local, previous=self._sent)
+
     def _start(self, audio: NegotiatedAudio) -> None:
+        parameters = stream_parameters(audio)
+        if (audio.dtls is None) is not (self._browser is None):
+            raise SdpRejected("DTLS-SRTP is for a whole call or for none of it", warning=MISCELLANEOUS)
         try:
-            self.session.start(stream_parameters(audio))
+            if self._browser is None or audio.dtls is None:
+                self.session.start(parameters)
+            else:
+                self._browser.connect(audio.dtls, parameters)
         except StreamError as error:
             raise SdpRejected(str(error), warning=INCOMPATIBLE_ADDRESS) from None
 
+    def _answer_checks(self) -> None:
+        """A browser may check its way to us as soon as it has our SDP. Raises media.PortsExhausted."""
+        if self._browser is not None:
+            self._browser.open(self.session)
+
+    def _use_dtls(self) -> None:
+        """The far end is a browser: DTLS-SRTP and ICE are offered and answered from here on."""
+        if self._browser is None:
+            # OpenSSL and what ICE is read with take a quarter of a second: not for who has no browsers.
+            from engine.calls.browser_audio import BrowserAudio
+
+            self._browser = BrowserAudio(self._on_media)
+
     async def close(self) -> SessionStatistics | None:
         """Releases the audio and returns its statistics, None when there was none."""
+        if self._browser is not None:
+            self._browser.close()
         if self._session is None:
             return None
         return await self._session.close()
@@ -172,11 +209,19 @@ class AudioLeg(ABC):
             codecs=tuple(_with_parameters(codec) for codec in self._settings.codecs),
             media_encryption=self._settings.media_encryption,
             srtp=_SUITES,
+            dtls=self._browser.local(address, port) if self._browser is not None else None,
+            offers_dtls=self._browser is not None,
             session_id=secrets.randbits(31),
             session_version=1,
         )
 
 
+def speaks_dtls(transport: str) -> bool:
+    """Whether who is reached over this SIP transport is a browser, which takes no audio but by DTLS-SRTP."""
+    return transport.lower() in {"ws", "wss"}
+
+
+@functools.lru_cache(maxsize=1024)
 def is_ip_address(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 literal."""
     try:
@@ -215,7 +260,7 @@ def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
 
 
 def _with_parameters(codec: Codec) -> Codec:
-    return replace(codec, fmtp=_OPUS_FMTP) if codec == OPUS else codec
+    return _OPUS_OFFERED if codec is OPUS or codec == OPUS else codec
 
 
 def _opus_sending(codec: Codec) -> OpusSending:

@@ -46,7 +46,7 @@ from engine.model import (
 from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, PortsExhausted
+from media import DigitStarted, MediaEvent, MediaTimeout, MediaUnsecured, PortsExhausted
 from sip import (
     CallEvent,
     Cancelled,
@@ -402,7 +402,8 @@ class Call:
     async def _store_end(self, ended: CallOutcome) -> None:
         if self._answer_stored is not None:
             # Should it have failed: the end carries the time of the answer.
-            await asyncio.wait({self._answer_stored})
+            if not self._answer_stored.done():
+                await asyncio.wait({self._answer_stored})
             if not self._answer_stored.cancelled() and (error := self._answer_stored.exception()) is not None:
                 self._log.warning("call.answer_not_stored", reason=str(error))
         for wait in (*FINISH_RETRIES, None):
@@ -477,5 +478,10 @@ class Call:
             case MediaTimeout() if self.answered and not self.leg.held:
                 self._log.warning("media.timeout")
                 self.end(outcome.MEDIA_TIMEOUT)
+            case MediaUnsecured():
+                self._log.warning("media.unsecured", reason=event.reason)
+                self.log("media_unsecured", {"reason": event.reason})
+                if self.answered:  # before that, the answer is what fails
+                    self.end(outcome.MEDIA_UNSECURED)
             case _:
                 pass

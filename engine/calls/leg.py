@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.calls.audio_leg import AudioLeg, LegSettings, stream_parameters
+from engine.calls.audio_leg import AudioLeg, LegSettings, speaks_dtls, stream_parameters
 from media import MediaEvent, MediaPlane
 from sip import IncomingCall, UserAgent
-from sip.sdp import OfferAgreement, agree_offer, make_offer, parse_sdp, write_answer
+from sip.sdp import OfferAgreement, agree_offer, demands_dtls, make_offer, parse_sdp, write_answer
 
 __all__ = ["InboundLeg", "LegSettings"]
 
@@ -37,8 +37,12 @@ class InboundLeg(AudioLeg):
         self._agreement: OfferAgreement | None = None
         if incoming.offer:
             self._offer = parse_sdp(incoming.offer)
+            if demands_dtls(self._offer):
+                self._use_dtls()
             self._agreement = agree_offer(self._offer, self._describe("127.0.0.1", 9))
             stream_parameters(self._agreement.audio)
+        elif speaks_dtls(incoming.source.transport):
+            self._use_dtls()
 
     @property
     def call_id(self) -> str:
@@ -92,9 +96,11 @@ class InboundLeg(AudioLeg):
         remote = None
         if self._agreement is not None:
             audio = stream_parameters(self._agreement.audio)
-            remote = (audio.remote_address, audio.remote_port)
+            checked = self._agreement.audio.dtls is not None and self._agreement.audio.dtls.checked
+            remote = None if checked else (audio.remote_address, audio.remote_port)
         self._session = self._plane.open(self.incoming.local.host, self._on_media, remote=remote, seen_from=source)
         self._local = self._describe(advertised, self._session.local[1])
+        self._answer_checks()
         if self._offer is None or self._agreement is None:
             self._sent = make_offer(self._local)
         else:

@@ -11,6 +11,7 @@ from engine.calls.call import Call, CallServices
 from engine.calls.carriers import end_of
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
+from engine.calls.turns import DialTurns
 from engine.model import Application, NewCall, Number
 from media import PortsExhausted, detect
 from sip import Answered, CallEvent, LocalProtocolError, Progress, Rejected, RemoteHangup
@@ -45,10 +46,17 @@ class OutboundCall(Call):
     leg: OutboundLeg
 
     def __init__(
-        self, new: NewCall, number: Number, application: Application, services: CallServices, order: RingOrder
+        self,
+        new: NewCall,
+        number: Number,
+        application: Application,
+        services: CallServices,
+        order: RingOrder,
+        turns: DialTurns,
     ) -> None:
         super().__init__(new, number, application, services)
         self._order = order
+        self._turns = turns
         self._picked_up = asyncio.Event()
 
     @property
@@ -67,6 +75,7 @@ class OutboundCall(Call):
     async def _begin(self) -> None:
         self.on_stored()
         if self._end is None:
+            await self._turns.take()
             self._place()
         if self._end is not None:
             raise asyncio.CancelledError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from engine.calls.audio_leg import MISCELLANEOUS, AudioLeg, LegSettings
+from engine.calls.audio_leg import MISCELLANEOUS, AudioLeg, LegSettings, speaks_dtls
 from media import MediaEvent, MediaPlane, SessionStatistics
 from sip import (
     FOLLOWED_REDIRECTS,
@@ -50,6 +50,12 @@ class Destination:
     next_hop: Endpoint | None = None
     routes: tuple[NameAddr, ...] = ()
     redirects: int = FOLLOWED_REDIRECTS
+
+    @property
+    def browser(self) -> bool:
+        """Whether it is reached over a WebSocket, and so takes no audio but by DTLS-SRTP."""
+        hop = self.next_hop.transport if self.next_hop is not None else ""
+        return speaks_dtls(hop) or speaks_dtls(self.uri.transport or "")
 
 
 class OutboundLeg(AudioLeg):
@@ -110,7 +116,10 @@ class OutboundLeg(AudioLeg):
         remote = destination.next_hop.host if destination.next_hop is not None else destination.uri.host
         advertised = self._settings.media_address or self._user_agent.local_address_for(remote)
         self._session = self._plane.open(self._listening_host(advertised), self._on_media)
+        if destination.browser:
+            self._use_dtls()
         self._local = self._describe(advertised, self._session.local[1])
+        self._answer_checks()
         self._sent = make_offer(self._local)
         self._call = self._user_agent.place_call(
             destination.uri,

@@ -21,7 +21,16 @@ from engine.calls.media_report import media_report
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.outcome import End
 from engine.calls.prompting import CallLog, LegPrompting, PromptSources
-from media import DigitStarted, MediaEvent, MediaPlane, MediaSession, MediaTimeout, PortsExhausted, detect
+from media import (
+    DigitStarted,
+    MediaEvent,
+    MediaPlane,
+    MediaSession,
+    MediaTimeout,
+    MediaUnsecured,
+    PortsExhausted,
+    detect,
+)
 from sip import (
     Answered,
     CallEvent,
@@ -228,6 +237,10 @@ class DialledParty:
                 self._press(leg, event.key, "inband" if event.inband else "event")
             case MediaTimeout() if not leg.held:
                 self._lost(leg, outcome.MEDIA_TIMEOUT)
+            case MediaUnsecured():
+                logger.warning("media.unsecured", call_id=leg.call_id, reason=event.reason)
+                self.log("media_unsecured", {"reason": event.reason})
+                self._lost(leg, outcome.MEDIA_UNSECURED)
             case _:
                 pass
 

@@ -21,6 +21,7 @@ from engine.calls.outbound import MachineDetection, OutboundCall, RingOrder
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.pacing import Pacing
 from engine.calls.switchboard import Switchboard
+from engine.calls.turns import DialTurns
 from engine.directory import NumberDirectory
 from engine.errors import Conflict, EngineError, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
 from engine.idempotency import RequestKey, RequestKeys
@@ -83,6 +84,7 @@ class OutgoingCalls:
         self._limits = limits
         self._realm = realm
         self._pacing = Pacing(limits.calls_per_second, clock)
+        self._turns = DialTurns(clock)
         self._beginning: Counter[str] = Counter()
         self._keys = RequestKeys(store, limits.idempotency_hours, services.now)
         self._user_agent: UserAgent
@@ -171,7 +173,7 @@ class OutgoingCalls:
     def _dial(self, new: NewCall, number: Number, application: Application, order: CallOrder, answer: Answer) -> None:
         destination = self._destination(new, number, order)
         ring = RingOrder(destination, order.timeout, order.time_limit, order.record, order.machine_detection)
-        call = OutboundCall(new, number, application, self._services, ring)
+        call = OutboundCall(new, number, application, self._services, ring, self._turns)
         call.meter.admitted(answer)
         call.call_by(OutboundLeg(self._user_agent, self._plane, legs_of(number, self._legs), call.on_media))
         logger.info("call.placed", call=new.public_id, number=number.e164, application=application.id)

@@ -9,9 +9,12 @@ that has sent from where it said it would are believed, and need no seat.
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from media.kernel.ports import PortPool, PortsExhausted
+
+if TYPE_CHECKING:
+    from media.webrtc.companion import Companion
 
 Address: TypeAlias = tuple[str, int]
 
@@ -37,6 +40,8 @@ class PortPair:
         self.unheard = 0
         self.seat: Lodging | None = None
         self.addresses: dict[Address, Lodging] = {}
+        # The second socket at the RTP port while browsers are here, for their handshakes.
+        self.companion: Companion | None = None
 
     def owner(self, address: Address | None) -> "Lodging | None":
         """The session that has not ended and whose far end is at an address."""

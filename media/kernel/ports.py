@@ -5,6 +5,7 @@ what is still on its way to an old call does not reach a new one.
 """
 
 import errno
+import functools
 import ipaddress
 import random
 import socket
@@ -45,8 +46,7 @@ class PortPool:
         Raises PortsExhausted where every pair is in use, here or by another program, or descriptors have run out, and
         ValueError where the address is not one of this machine.
         """
-        version = ipaddress.ip_address(address).version
-        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        family = _family(address)
         for _ in range(len(self._free)):
             port = self._free.popleft()
             try:
@@ -62,6 +62,11 @@ class PortPool:
     def release(self, port: int) -> None:
         """Give back the pair of an even port; its sockets have been closed."""
         self._free.append(port)
+
+
+@functools.lru_cache(maxsize=64)
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET if ipaddress.ip_address(address).version == 4 else socket.AF_INET6
 
 
 def _bind_pair(family: socket.AddressFamily, address: str, port: int) -> tuple[socket.socket, socket.socket]:

@@ -299,7 +299,14 @@ class UserAgentCore:
         """The header fields that ask whoever sent a request for credentials."""
         name = "Proxy-Authenticate" if asking.proxy_challenge else "WWW-Authenticate"
         agent = asking.request.headers.get("User-Agent")
-        values = self.digest.challenge(realm, asking.source.host, self.clock(), stale=stale, user_agent=agent)
+        values = self.digest.challenge(
+            realm,
+            asking.source.host,
+            self.clock(),
+            stale=stale,
+            user_agent=agent,
+            browser=asking.source.transport in {"ws", "wss"},
+        )
         return [(name, value) for value in values]
 
     def emit(self, call: Call, event: CallEvent | EventsWaiting) -> None:

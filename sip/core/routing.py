@@ -6,6 +6,7 @@ Names are not resolved here: an Endpoint's host may be a name, which the transpo
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
@@ -113,6 +114,7 @@ def _is_secure(request: Request, addresses: Sequence[NameAddr]) -> bool:
     return "sips" in {request.uri.scheme, *(address.uri.scheme for address in addresses)}
 
 
+@functools.lru_cache(maxsize=1024)
 def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

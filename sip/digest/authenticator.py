@@ -31,8 +31,9 @@ DEFAULT_ALGORITHMS: Final = (MD5, SHA_256)
 _OFFERABLE: Final = {name.lower(): name for name in (MD5, SHA_256, SHA_512_256)}
 _NONCE_COUNT: Final = re.compile(r"[0-9a-fA-F]{8}")
 
-# Up to 3.10 any challenge that is not MD5, and any second one for a realm, ends the request.
-_ONE_CHALLENGE_AGENTS: Final = re.compile(r"baresip v(?:[0-2]\.|3\.(?:\d|10)(?!\d))")
+# baresip up to 3.10: any challenge that is not MD5, and any second one for a realm, ends the request. The SIP stacks of
+# browsers keep the last challenge alone, and give up where it is not MD5.
+_ONE_CHALLENGE_AGENTS: Final = re.compile(r"baresip v(?:[0-2]\.|3\.(?:\d|10)(?!\d))|SIP\.js/|JsSIP ")
 
 
 class DigestOutcome(Enum):
@@ -102,17 +103,24 @@ class DigestAuthenticator:
         return len(self._nonces)
 
     def challenge(
-        self, realm: str | None, source: str, now: float, *, stale: bool = False, user_agent: str | None = None
+        self,
+        realm: str | None,
+        source: str,
+        now: float,
+        *,
+        stale: bool = False,
+        user_agent: str | None = None,
+        browser: bool = False,
     ) -> list[str]:
         """WWW-Authenticate (or Proxy-Authenticate) values, one for each algorithm; to send fewer, drop the last.
 
         `source` is the address the answer must come from, without port, which may change behind a NAT. `user_agent` is
-        the request's User-Agent: phones that fail on several challenges get one. Raises `LocalProtocolError` for a
-        realm with control characters.
+        the request's User-Agent: phones that fail on several challenges get one, and so does a `browser`, which may
+        call itself anything. Raises `LocalProtocolError` for a realm with control characters.
         """
         realm = self.realm_default if realm is None else realm
         algorithms = self.algorithms
-        if user_agent is not None and MD5 in algorithms and _ONE_CHALLENGE_AGENTS.match(user_agent):
+        if MD5 in algorithms and (browser or _ONE_CHALLENGE_AGENTS.match(user_agent or "")):
             algorithms = (MD5,)
         # One nonce for all of them: pyVoIP answers in MD5, with the nonce of the last challenge.
         nonce = self._nonces.issue(realm, source, now)

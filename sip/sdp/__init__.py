@@ -18,7 +18,8 @@ from sip.sdp.description import (
     RtpMap,
     SessionDescription,
 )
-from sip.sdp.dtls import Dtls, Fingerprint, dtls_of
+from sip.sdp.dtls import Dtls, Fingerprint, demands_dtls, dtls_of
+from sip.sdp.dtls_srtp import LocalDtls, NegotiatedDtls
 from sip.sdp.formats import OpusParameters, opus_parameters, telephone_events
 from sip.sdp.ice import Ice, IceCandidate, ice_of
 from sip.sdp.keying import MediaEncryption, SrtpKeys
@@ -54,11 +55,13 @@ __all__ = [
     "Ice",
     "IceCandidate",
     "LocalAudio",
+    "LocalDtls",
     "MasterKey",
     "MediaDescription",
     "MediaEncryption",
     "Mki",
     "NegotiatedAudio",
+    "NegotiatedDtls",
     "OfferAgreement",
     "OpusParameters",
     "Origin",
@@ -72,6 +75,7 @@ __all__ = [
     "agree_offer",
     "answer_offer",
     "codecs_named",
+    "demands_dtls",
     "dtls_of",
     "ice_of",
     "make_offer",

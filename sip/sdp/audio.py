@@ -8,6 +8,7 @@ from typing import Final
 from sip.sdp.codecs import Codec
 from sip.sdp.crypto import CryptoSuite
 from sip.sdp.description import INACTIVE, RECVONLY, SENDONLY, SENDRECV
+from sip.sdp.dtls_srtp import LocalDtls, NegotiatedDtls
 from sip.sdp.formats import KEYS
 from sip.sdp.keying import MediaEncryption, SrtpKeys
 
@@ -22,8 +23,9 @@ class LocalAudio:
     `codecs` are in order of preference, `ptime` is in ms, `direction` is what we would like. `rtcp_mux` and
     `rtcp_rsize` say that the session can take RTP and RTCP on one port, and RTCP packets of reduced size (RFC 5506).
     `srtp` are the crypto suites that the media session can serve, in order of preference; while there is none, offers
-    that demand SRTP are refused. `media_encryption` is what we offer (contract §14.1). `session_version` is used where
-    there is no previous description.
+    that demand SRTP are refused. `media_encryption` is what we offer (contract §14.1). With `dtls` offers of DTLS-SRTP
+    are answered, and with `offers_dtls` it is what we offer, in place of all other encryption. `session_version` is
+    used where there is no previous description.
     """
 
     address: str
@@ -36,6 +38,8 @@ class LocalAudio:
     rtcp_rsize: bool = field(default=False, kw_only=True)
     media_encryption: MediaEncryption = field(default=MediaEncryption.DISABLED, kw_only=True)
     srtp: tuple[CryptoSuite, ...] = field(default=(), kw_only=True)
+    dtls: LocalDtls | None = field(default=None, kw_only=True)
+    offers_dtls: bool = field(default=False, kw_only=True)
     session_id: int = field(kw_only=True)
     session_version: int = field(default=1, kw_only=True)
 
@@ -57,7 +61,8 @@ class NegotiatedAudio:
     that of `codec`. `remote_rtcp` is None when the peer has no place for RTCP. `dtmf_clock` is the clock of
     telephone-event in Hz, `dtmf_events` the events the peer takes (RFC 4733 §3.2), `ptime` the packet time to send in
     ms (10 to 60, a multiple of 10). `comfort_noise_pt` is the payload type on which the peer, unasked, may send comfort
-    noise. `direction` is ours. `srtp` has the keys of both sides; None means plain RTP.
+    noise. `direction` is ours. `srtp` has the keys of both sides, `dtls` whose keys a handshake is to make;
+    with neither it is plain RTP.
     """
 
     remote_address: str
@@ -77,6 +82,7 @@ class NegotiatedAudio:
     dtmf_events: frozenset[int] = KEYS
     rtcp_rsize: bool = False
     srtp: SrtpKeys | None = None
+    dtls: NegotiatedDtls | None = None
 
     @property
     def sends(self) -> bool:

@@ -1,7 +1,6 @@
 """DTLS-SRTP as SDP speaks of it: fingerprints (RFC 8122 §5) and roles (RFC 4145 §4, RFC 8842), read and written.
 
-Nothing here agrees to DTLS: a session that demands it is refused by `sip.sdp.negotiation`. The values are for who
-passes a description on to a media engine that speaks it.
+Only reads and writes; what is agreed on is `sip.sdp.dtls_srtp`.
 """
 
 from __future__ import annotations
@@ -63,3 +62,8 @@ def dtls_of(session: SessionDescription, medium: MediaDescription) -> Dtls | Non
     setup = next(iter(session.values_for(medium, "setup")), "active").lower()
     tls_id = next(iter(session.values_for(medium, "tls-id")), None)
     return Dtls(fingerprints, setup if setup in _ROLES else "active", tls_id)
+
+
+def demands_dtls(session: SessionDescription) -> bool:
+    """Whether a medium in use is to be had by DTLS-SRTP alone, as a browser offers it."""
+    return any(medium.port and medium.protocol.upper() in DTLS_PROTOCOLS for medium in session.media)

@@ -1,7 +1,7 @@
 """ICE as SDP speaks of it (RFC 8839 §5): credentials, options and candidates, read and written.
 
-Nothing here does ICE: a peer that offers it to us falls back to the address of its `c=` and `m=` lines, as RFC 8839
-§4.2.5 has it for answerers without. The values are for who passes a description on to a media engine that does.
+Only reads and writes. Beside DTLS-SRTP ICE is spoken (`sip.sdp.dtls_srtp`); elsewhere a peer that offers it falls back
+to the address of its `c=` and `m=` lines, as RFC 8839 §4.2.5 has it for answerers without.
 """
 
 from __future__ import annotations

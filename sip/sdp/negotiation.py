@@ -3,7 +3,8 @@
 Of the offered codecs the answerer takes the first in its own order of preference and answers with that one alone, so
 that the codec does not change during a call. Other media are refused with port 0. BUNDLE is not spoken: its group is
 left out, so that each line stands for itself (RFC 9143 §7.3), and the `a=mid` of the line taken is repeated. ICE is
-not spoken either: its lines are passed over (RFC 8839 §4.2.5), unless they are the only way to the peer.
+spoken beside DTLS-SRTP alone, as lite agent; elsewhere its lines are passed over (RFC 8839 §4.2.5), unless they are the
+only way to the peer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sip.sdp.description import (
     RECVONLY,
     SENDONLY,
     SENDRECV,
+    Attribute,
     Connection,
     MediaDescription,
     Origin,
@@ -27,6 +29,7 @@ from sip.sdp.description import (
     address_type_of,
 )
 from sip.sdp.dtls import DTLS_PROTOCOLS
+from sip.sdp.dtls_srtp import agree_dtls
 from sip.sdp.formats import KEYS, opus_parameters, telephone_events
 from sip.sdp.ice import demands_ice
 from sip.sdp.keying import (
@@ -86,11 +89,10 @@ def agree_offer(
     ours stays while the peer's does. Raises `SdpRejected` when no line can be taken.
     """
     refusal: SdpRejected | None = None
-    keys = in_force.srtp if in_force is not None else None
     for place, medium in enumerate(offer.media):
         if medium.kind == AUDIO:
             try:
-                return OfferAgreement(place, _agree(offer, place, local, in_force=keys))
+                return OfferAgreement(place, _agree(offer, place, local, in_force=in_force))
             except SdpRejected as error:
                 refusal = refusal or error
     raise refusal or SdpRejected("no audio offered", warning=MEDIA_TYPE_UNAVAILABLE)
@@ -178,7 +180,7 @@ def _agree(
     local: LocalAudio,
     *,
     offered: MediaDescription | None = None,
-    in_force: SrtpKeys | None = None,
+    in_force: NegotiatedAudio | None = None,
 ) -> NegotiatedAudio:
     """What a peer's audio line settles: an offer to us, or with `offered` the answer to that line of ours.
 
@@ -188,17 +190,25 @@ def _agree(
     number = place + 1
     if medium.port == 0:
         raise SdpRejected("the audio stream is refused", warning=MEDIA_TYPE_UNAVAILABLE, medium=number)
-    keys = _keys(medium, local, number, offered, in_force)
+    dtls = None
+    keys = None
+    if local.dtls is not None and medium.protocol.upper() in DTLS_PROTOCOLS:
+        before = in_force.dtls if in_force is not None else None
+        dtls = agree_dtls(remote, medium, number, answered=offered is not None, in_force=before)
+    else:
+        keys = _keys(medium, local, number, offered, in_force.srtp if in_force is not None else None)
+    checked = dtls is not None and dtls.checked
     connection = remote.connection_for(medium)
     if connection is None or not is_unicast(connection.address):
         raise SdpRejected("no unicast address for audio", warning=INCOMPATIBLE_ADDRESS, medium=number)
-    if demands_ice(remote, medium):
+    nowhere = dtls is not None and is_unspecified(connection.address) and in_force is None
+    if not checked and (nowhere or demands_ice(remote, medium)):
         raise SdpRejected("no way to the media but ICE", warning=INCOMPATIBLE_TRANSPORT, medium=number)
 
     if offered is None:
         theirs = codecs_of(medium)
         formats = _formats_from_offer(theirs, local)
-        mux = local.rtcp_mux and medium.rtcp_mux
+        mux = (local.rtcp_mux or dtls is not None) and medium.rtcp_mux
         rsize = local.rtcp_rsize and medium.rtcp_rsize
         wanted = local.direction
     else:
@@ -227,13 +237,14 @@ def _agree(
         dtmf_receive_pt=formats.received_event.payload_type if formats.received_event is not None else None,
         dtmf_clock=event.clock_rate if event is not None else codec.clock_rate,
         ptime=_packet_time(medium, codec, local.ptime),
-        direction=_our_direction(wanted, remote.direction_for(medium), connection.address),
+        direction=_our_direction(wanted, remote.direction_for(medium), None if checked else connection.address),
         comfort_noise_pt=noise.payload_type if noise is not None else None,
         protocol=medium.protocol,
         receive_codecs=formats.receives,
         dtmf_events=telephone_events(event.fmtp) if event is not None else KEYS,
         rtcp_rsize=rsize,
         srtp=keys,
+        dtls=dtls,
     )
 
 
@@ -316,9 +327,12 @@ def _packet_time(medium: MediaDescription, codec: Codec, preferred: int) -> int:
     return max(MIN_PTIME_MS, min(MAX_PTIME_MS, wanted - wanted % 10))
 
 
-def _our_direction(wanted: str, theirs: str, address: str) -> str:
-    """Our direction: what we want, less what the peer's leaves out (RFC 3264 §6.1); no sending to 0.0.0.0 (§8.4)."""
-    sends = wanted in SENDS and theirs in RECEIVES and not is_unspecified(address)
+def _our_direction(wanted: str, theirs: str, address: str | None) -> str:
+    """Our direction: what we want, less what the peer's leaves out (RFC 3264 §6.1); no sending to 0.0.0.0 (§8.4).
+
+    `address` is None where ICE finds it.
+    """
+    sends = wanted in SENDS and theirs in RECEIVES and not (address is not None and is_unspecified(address))
     receives = wanted in RECEIVES and theirs in SENDS
     if sends:
         return SENDRECV if receives else SENDONLY
@@ -341,7 +355,10 @@ def _description(
         origin = Origin(
             "-", str(local.session_id), str(local.session_version), local.address, address_type_of(local.address)
         )
-    description = SessionDescription(origin, media, timing=timing, connection=Connection.to(local.address))
+    lite: tuple[Attribute, ...] = (("ice-lite", None),) if any(line.has("ice-ufrag") for line in media) else ()
+    description = SessionDescription(
+        origin, media, timing=timing, connection=Connection.to(local.address), attributes=lite
+    )
     if previous is None or description == previous:
         return description
     return replace(description, origin=replace(origin, session_version=str(int(origin.session_version) + 1)))

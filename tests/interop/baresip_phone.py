@@ -25,7 +25,6 @@ jitter_buffer_delay 1-5
 net_interface 127.0.0.1
 snd_path {folder}
 module_path /usr/lib/baresip/modules
-module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -37,12 +36,22 @@ ctrl_tcp_listen 127.0.0.1:{control}
 """
 REGISTERING = (
     "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};regint=600;"
-    "audio_codecs={codec}/8000/1;ptime=20;answermode={answers}\n"
+    "audio_codecs={codec};ptime=20;answermode={answers}\n"
 )
 ACCOUNT = (
     "<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0;"
-    "audio_codecs={codec}/8000/1;ptime=20;answermode={answers}\n"
+    "audio_codecs={codec};ptime=20;answermode={answers}\n"
 )
+# What an account calls a codec, and the module that has it.
+CODECS = {
+    "PCMU": ("PCMU/8000/1", "g711"),
+    "PCMA": ("PCMA/8000/1", "g711"),
+    "G722": ("G722/16000/1", "g722"),
+    "opus": ("opus/48000/2", "opus"),
+}
+# The module of each way to have keys.
+ENCRYPTION = {"srtp": "srtp", "srtp-mand": "srtp", "dtls_srtp": "dtls_srtp"}
+RTP_PORTS = 40
 QUIT_SECONDS = 2.0  # it unregisters in that time; a bridge player that was made twice keeps it from ending at all
 
 
@@ -144,21 +153,28 @@ async def baresip(
     media_encryption: str | None = None,
 ) -> AsyncIterator[BaresipPhone]:
     """A baresip that sends the sound of `tone` (8 kHz mono WAV) in its calls, and registers with `registrar`, host and
-    port, where there is one. `answers` is `auto` for one that picks up by itself, `media_encryption` a mode of its srtp
-    module, such as `srtp-mand`."""
+    port, where there is one. `answers` is `auto` for one that picks up by itself, `media_encryption` one of
+    ENCRYPTION."""
     folder.mkdir()
-    control, rtp, sip = port(), port(), port()
+    control, sip, rtp = port(), port(), port()
+    for _ in range(
+        RTP_PORTS // 4
+    ):  # ports are given in ascending order, every fourth: no other phone gets one of these
+        port()
     (folder / "config").write_text(
-        CONFIG.format(sip=sip, control=control, rtp=rtp, rtp_end=rtp + 40, name=user, tone=tone, folder=folder)
+        CONFIG.format(sip=sip, control=control, rtp=rtp, rtp_end=rtp + RTP_PORTS, name=user, tone=tone, folder=folder)
     )
     account = ACCOUNT if registrar is None else REGISTERING
-    if media_encryption is not None:
-        with (folder / "config").open("a") as config:
-            config.write("module srtp.so\n")
-        account = account.replace("\n", f";mediaenc={media_encryption}\n")
+    named, module = CODECS[codec]
+    with (folder / "config").open("a") as config:
+        config.write(f"module {module}.so\n")
+        if media_encryption is not None:
+            config.write(f"module {ENCRYPTION[media_encryption]}.so\n")
+            config.write("rtcp_mux yes\n" if media_encryption == "dtls_srtp" else "")
+            account = account.replace("\n", f";mediaenc={media_encryption}\n")
     (folder / "accounts").write_text(
         account.format(
-            user=user, password=password, codec=codec, registrar=registrar, transport=transport, answers=answers
+            user=user, password=password, codec=named, registrar=registrar, transport=transport, answers=answers
         )
     )
     (folder / "contacts").write_text("")

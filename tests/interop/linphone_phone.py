@@ -50,6 +50,10 @@ passwd={password}
 """
 
 
+# Payload types by name, rate and channels; those that a file does not name are switched on.
+CODECS = ("opus/48000/2", "speex/16000/1", "speex/8000/1", "PCMU/8000/1", "PCMA/8000/1", "G722/8000/1", "GSM/8000/1")
+
+
 class LinphonePhone:
     """A running linphonec. `text` is what it printed so far."""
 
@@ -138,9 +142,11 @@ async def linphone(
     domain: str = "127.0.0.1",
     authority: Path | None = None,
     answers: bool = False,
+    codec: str | None = None,
 ) -> AsyncIterator[LinphonePhone]:
     """A linphonec that sends the sound of `tone` (8 kHz mono WAV) in its calls, and registers with `registrar`, host
-    and port, where there is one. It trusts the certificates of `authority`. With `answers` it picks up by itself."""
+    and port, where there is one. It trusts the certificates of `authority`. With `answers` it picks up by itself;
+    `codec` is one of CODECS, which it speaks alone."""
     home = folder / "home"
     (home / ".local/share/linphone").mkdir(parents=True)
     sip, rtp = port(), port()
@@ -154,6 +160,10 @@ async def linphone(
     )
     if registrar is not None:
         text += ACCOUNT.format(registrar=registrar, transport=transport, user=user, domain=domain, password=password)
+    for place, known in enumerate(CODECS if codec is not None else ()):
+        mime, rate, channels = known.split("/")
+        enabled = int(known == codec)
+        text += f"[audio_codec_{place}]\nmime={mime}\nrate={rate}\nchannels={channels}\nenabled={enabled}\n"
     config = folder / "linphonerc"
     config.write_text(text)
     process = await asyncio.create_subprocess_exec(

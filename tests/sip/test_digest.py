@@ -95,6 +95,8 @@ class TestChallenge:
             ("baresip v3.10.1 (x86_64/Linux)", 1),
             ("baresip v3.11.0 (x86_64/Linux)", 2),
             ("baresip v4.0.0", 2),
+            ("SIP.js/0.21.1", 1),
+            ("JsSIP 3.13.8", 1),
             ("Linphone/5.1", 2),
             ("not baresip v1.0.0", 2),
             ("", 2),
@@ -105,6 +107,10 @@ class TestChallenge:
         values = authenticator().challenge(None, SOURCE, NOW, user_agent=user_agent)
         assert len(values) == challenges
         assert Challenge.parse(values[0]).algorithm == MD5
+
+    def test_a_browser_gets_md5_alone_whatever_it_calls_itself(self) -> None:
+        (value,) = authenticator().challenge(None, SOURCE, NOW, user_agent="Our Phone/1.0", browser=True)
+        assert Challenge.parse(value).algorithm == MD5
 
     def test_a_server_without_md5_makes_no_exception(self) -> None:
         (value,) = authenticator(algorithms=[SHA_256]).challenge(None, SOURCE, NOW, user_agent="baresip v1.0.0")

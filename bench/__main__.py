@@ -25,6 +25,7 @@ BENCHES = (
     "conference",
     "streams",
     "speech",
+    "billing",
 )
 
 

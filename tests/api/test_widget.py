@@ -46,7 +46,7 @@ async def test_the_script_for_other_pages(api: Api) -> None:
     again = await fetched(api, "/v1/phone.js", If_None_Match=script.headers["etag"])
     assert (again.status_code, again.content) == (304, b"")
     assert (await fetched(api, "/v1/phone.js", "POST")).status_code == 405
-    for outside in ("/embed/", "/embed/nothing.js", "/embed/README.md", "/embed/..%2f__init__.py"):
+    for outside in ("/phone.js", "/embed/", "/embed/nothing.js", "/embed/README.md", "/embed/..%2f__init__.py"):
         assert (await fetched(api, outside)).status_code == 404
 
 

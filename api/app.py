@@ -42,6 +42,7 @@ from api.resources import (
     workspaces,
 )
 from api.services import ApiServices
+from api.widget import widget_routes
 
 logger = structlog.get_logger(__name__)
 
@@ -86,6 +87,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         Route(path, endpoint=Endpoint(of_path, services, limiter, counter)) for path, of_path in by_path.items()
     ]
     routes += docs_routes(services.public_url)
+    routes += widget_routes()
     return _Barrier(Router(routes, redirect_slashes=False, default=_unknown_path))
 
 

@@ -22,9 +22,11 @@ BENCHES = (
     "webhooks",
     "flood",
     "kernel",
+    "media",
     "conference",
     "streams",
     "speech",
+    "billing",
 )
 
 

@@ -1,4 +1,4 @@
-"""`/v1/agent-widget` (contract §17). The phone in the browser is not part of this version."""
+"""`/v1/agent-widget` (contract §17); the phone that uses it is `api.widget`."""
 
 from __future__ import annotations
 

@@ -188,8 +188,3 @@ async def test_viewers_begin_no_session(api: Api) -> None:
     key = await api.key_of("viewer")
     assert (await api.post(SESSION, {"agentEmail": "a@b.example"}, key=key)).status == 403
     assert (await api.get("/v1/agents")).body["data"] == []
-
-
-@pytest.mark.parametrize("path", ["/embed", "/embed?token=voywt_x", "/v1/phone.js", "/phone.js"])
-async def test_the_phone_in_the_browser_is_not_served(api: Api, path: str) -> None:
-    assert (await api.get(path, key=None)).status == 404

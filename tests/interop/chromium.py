@@ -31,12 +31,13 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
-    # Candidates with the address, not a name for multicast DNS, and loopback among them.
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    # Candidates with the address, not a name for multicast DNS, and loopback among them. A page that was left is over.
+    "--disable-features=WebRtcHideLocalIpsWithMdns,BackForwardCache",
     "--allow-loopback-in-peer-connection",
     "--remote-debugging-port=0",
 )
 START_SECONDS = 30.0
+SCRIPT_SECONDS = 30.0
 
 
 class Tab:
@@ -48,6 +49,7 @@ class Tab:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.console: list[str] = []
         self.events: list[str] = []
+        self.contexts: dict[str, int] = {}
         self._told = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
@@ -59,6 +61,9 @@ class Tab:
                 waiting.set_result(told)
             elif told.get("method") in {"Runtime.consoleAPICalled", "Runtime.exceptionThrown"}:
                 self.console.append(json.dumps(told["params"])[:2000])
+            elif told.get("method") == "Runtime.executionContextCreated":
+                context = told["params"]["context"]
+                self.contexts[context["origin"]] = context["id"]
             elif "method" in told:
                 self.events.append(told["method"])
                 self._told.set()
@@ -72,20 +77,26 @@ class Tab:
         assert "error" not in told, told
         return told["result"]
 
-    async def run(self, script: str, seconds: float = 30.0) -> Any:
-        """The value of an expression, awaited where it is a promise; asserts that it did not throw."""
+    async def run(self, script: str, *, origin: str | None = None) -> Any:
+        """The value of an expression, awaited where it is a promise; asserts that it did not throw.
+
+        It runs in the page, or in the newest frame of another origin that is in it.
+        """
+        where = {} if origin is None else {"contextId": self.contexts[origin]}
         try:
-            async with asyncio.timeout(seconds):
-                told = await self.command("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+            async with asyncio.timeout(SCRIPT_SECONDS):
+                told = await self.command(
+                    "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, **where
+                )
         except TimeoutError:
             raise AssertionError(f"{script} takes too long; the page said {self.console}") from None
         assert "exceptionDetails" not in told, f"{script}: {told['exceptionDetails']}, the page said {self.console}"
         return told["result"].get("value")
 
     async def open(self, url: str) -> None:
-        """Opens a page, with the scripts of EAR in it before its own, and waits until it is loaded."""
-        await self.command("Page.enable")
-        await self.command("Page.addScriptToEvaluateOnNewDocument", source=EAR.read_text())
+        """Opens a page, and waits until it is loaded. What EAR defines is there before its own scripts."""
+        self.events.clear()
+        self.contexts.clear()
         await self.command("Page.navigate", url=url)
         async with asyncio.timeout(START_SECONDS):
             while "Page.loadEventFired" not in self.events:
@@ -120,8 +131,8 @@ async def page_server(page: Path, folders: Mapping[str, Path]) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def chromium(program: str, folder: Path, url: str, microphone: Path) -> AsyncIterator[Tab]:
-    """A browser with this page open, whose microphone is a WAV file (48 kHz) that is played round and round."""
+async def chromium(program: str, folder: Path, microphone: Path) -> AsyncIterator[Tab]:
+    """A browser with one empty tab, whose microphone is a WAV file (48 kHz) that is played round and round."""
     folder.mkdir()
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -133,7 +144,8 @@ async def chromium(program: str, folder: Path, url: str, microphone: Path) -> As
             socket = await _attach(http, folder / "DevToolsActivePort")
             tab = Tab(socket)
             await tab.command("Runtime.enable")
-            await tab.open(url)
+            await tab.command("Page.enable")
+            await tab.command("Page.addScriptToEvaluateOnNewDocument", source=EAR.read_text())
             try:
                 yield tab
             finally:

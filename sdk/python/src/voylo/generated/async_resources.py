@@ -481,7 +481,7 @@ class AsyncNumbers(AsyncResource):
     ) -> models.CarrierCredentialsSet:
         """Set the credentials of a number's carrier.
 
-        What is absent is generated. The password is in this answer only.
+        What is absent is generated, without a body both. The password is in this answer only.
 
         `PUT /v1/numbers/{id}/sip-credentials`
         """
@@ -1263,7 +1263,7 @@ class AsyncBilling(AsyncResource):
 
         from_: Inclusive; the start of the period by default
         to: Exclusive; now by default
-        group_by: Days are of UTC. Default: 'day'
+        group_by: Days are those of the account's time zone. Default: 'day'
         """
         request = Request("GET", "/v1/billing/usage", query={"from": from_, "to": to, "groupBy": group_by})
         answer: models.UsageOut = await self._transport.request(request, models.UsageOut, options)

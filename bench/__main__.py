@@ -21,9 +21,11 @@ BENCHES = (
     "webhooks",
     "flood",
     "kernel",
+    "media",
     "conference",
     "streams",
     "speech",
+    "billing",
 )
 
 

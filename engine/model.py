@@ -444,7 +444,8 @@ class NewCall:
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How a call ended. Seconds left None follow from the record's times (contract §6.3)."""
+    """How a call ended. Seconds left None follow from the record's times (contract §6.3); `telephones` is whether one
+    that it dialled has answered."""
 
     outcome: Outcome
     hangup_by: HangupBy
@@ -455,6 +456,7 @@ class CallOutcome:
     ring_seconds: float | None = None
     duration_seconds: float | None = None
     routing_attempts: tuple[RoutingAttempt, ...] = ()
+    telephones: bool = False
 
 
 @dataclass(frozen=True, slots=True)

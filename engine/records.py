@@ -40,6 +40,7 @@ from engine.store.calls import CallFilter
 from engine.store.json_text import storable
 from engine.store.meta import TOUCH_ALIVE, alive_at
 from engine.store.times import from_ms, to_ms
+from engine.store.usage import call_usage, usage_rows
 
 logger = structlog.get_logger(__name__)
 
@@ -193,6 +194,7 @@ class CallRecords:
             hangup_by="platform",
             hangup_cause="network_error",
             ended_at=min(last_seen, max(now, begun)),
+            telephones=True,
         )
         await self._close(call, outcome, now)
 
@@ -250,13 +252,16 @@ class CallRecords:
 
     async def _close(self, call: Call, outcome: CallOutcome, at: datetime) -> None:
         ended = _end(call, outcome)
-        rateable = self._closing_charged is not None and await self._closing_charged.applies_to(ended)
+        rateable = self._closing_charged is not None and await self._closing_charged.applies_to(
+            ended, telephones=outcome.telephones
+        )
         log: Sequence[Row] = self._log.take(call.id)
         try:
             if self._closing_charged is not None and rateable:
                 await self._closing_charged.close(ended, log, at)
             else:
                 rows: list[Row] = [(queries.SET_ENDED, queries.end_values(ended)), *log]
+                rows += usage_rows([call_usage(ended)]) if ended.answered_at is not None else []
                 await self._write(rows, terminal_event(ended), ended, at)
         except Conflict:
             # The constraint allows one terminal event per call: somebody else has closed it meanwhile.

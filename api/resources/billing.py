@@ -15,12 +15,12 @@ from api.schemas.billing import (
     TopUpOut,
     TransactionOut,
     TransactionQuery,
+    UsageLine,
     UsageOut,
     UsageQuery,
     WalletAdjust,
     WalletOut,
     WalletUpdate,
-    usage_line,
 )
 from api.schemas.common import Envelope, envelope
 
@@ -70,7 +70,7 @@ async def get_usage(request: ApiRequest) -> UsageOut:
     billing = request.services.billing
     rows = await billing.usage(request.workspace_id, query.from_, query.to, query.group_by)
     currency = (await billing.wallet(request.workspace_id)).wallet.currency
-    return UsageOut(rows=[usage_line(row, query.group_by) for row in rows], currency=currency)
+    return UsageOut(rows=[UsageLine.of(row) for row in rows], currency=currency)
 
 
 async def list_plans(request: ApiRequest) -> list[PlanOut]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -14,10 +13,9 @@ from engine.billing.accounts import WalletShown as AccountWallet
 from engine.billing.money import AMOUNT_PATTERN, parse_money
 from engine.billing.plans import PlanChange
 from engine.model import money
-from engine.store.billing import GroupBy, UsageRow
+from engine.store.usage import GroupBy, UsageRow
 
 DEFAULT_TRANSACTIONS: Final = 50
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 MoneyOut = Annotated[
     int,
@@ -98,7 +96,7 @@ class UsageQuery(Input):
 
     from_: Moment | None = Field(None, alias="from", description="Inclusive; the start of the period by default")
     to: Moment | None = Field(None, description="Exclusive; now by default")
-    group_by: GroupBy = Field("day", description="Days are of UTC")
+    group_by: GroupBy = Field("day", description="Days are those of the account's time zone")
 
 
 class PlanOut(Output):
@@ -147,7 +145,7 @@ class RentalsShown(Output):
 
 
 class BillingOut(Output):
-    """An account's billing in its current period, a month in UTC."""
+    """An account's billing in its current period, a month in its time zone."""
 
     account_id: str = Field(examples=["acc_0a1b2c3d4e5f"])
     plan: PlanOut | None
@@ -258,17 +256,14 @@ class UsageLine(Output):
     minutes: int
     cost: MoneyOut
 
+    @classmethod
+    def of(cls, row: UsageRow) -> UsageLine:
+        """A line of the report, its minutes begun."""
+        return cls(key=row.key, calls=row.calls, minutes=-(-row.billed_s // 60), cost=row.cost)
+
 
 class UsageOut(Output):
     """A usage report of the account."""
 
     rows: list[UsageLine]
     currency: Currency
-
-
-def usage_line(row: UsageRow, group_by: GroupBy) -> UsageLine:
-    """A line of the report; days as `2026-06-23`, minutes begun."""
-    key = row.key
-    if group_by == "day":
-        key = (_EPOCH + timedelta(milliseconds=int(key))).date().isoformat()
-    return UsageLine(key=key, calls=row.calls, minutes=-(-row.billed_s // 60), cost=row.cost)

@@ -24,9 +24,10 @@ from engine.model import Page
 from engine.outbox import Outbox, StoredEvent
 from engine.store import Store, ledger, subscriptions
 from engine.store import billing as queries
-from engine.store.billing import GroupBy, TopUp, UsageRow
+from engine.store.billing import TopUp
 from engine.store.billing_accounts import billing_account
 from engine.store.ledger import Discrepancy, Posting, Transaction, Wallet
+from engine.store.usage import GroupBy, UsageRow, usage_report
 
 T = TypeVar("T")
 
@@ -150,14 +151,17 @@ class Billing:
     async def usage(
         self, workspace_id: str, start: datetime | None, end: datetime | None, group_by: GroupBy
     ) -> Sequence[UsageRow]:
-        """Answered calls of the account by key; from the start of its period to now unless the bounds are given."""
+        """Answered calls of the account by key, days being those of its time zone; from the start of its period to now
+        unless the bounds are given."""
         if start is None:
             start = (await self.overview(workspace_id)).period_start
         since, until = start, end or self._clock()
 
         async def read(connection: AsyncConnection) -> Sequence[UsageRow]:
             account_id = await _account(connection, workspace_id)
-            return await queries.usage_report(connection, account_id, since, until, group_by)
+            account = await billing_account(connection, account_id)
+            assert account is not None, "a workspace belongs to an account"
+            return await usage_report(connection, account_id, since, until, group_by, account.zone)
 
         return await self._store.read(read)
 

@@ -47,9 +47,9 @@ class ChargedClosing:
         self._waiting: list[_Ending] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def applies_to(self, ended: Call) -> bool:
+    async def applies_to(self, ended: Call, *, telephones: bool) -> bool:
         """See `CallCharges.applies_to`."""
-        return await self._charges.applies_to(ended)
+        return await self._charges.applies_to(ended, telephones=telephones)
 
     async def close(self, ended: Call, log: Sequence[Row], at: datetime) -> None:
         """Closes and charges; returns once it is committed.
@@ -114,6 +114,8 @@ class ChargedClosing:
             told.append(event)
             for statement, parameters in ((queries.SET_ENDED, queries.end_values(priced)), *event.rows, *ending.log):
                 rows.setdefault(statement, []).append(parameters)
+        for statement, parameters in charged.rows:
+            rows.setdefault(statement, []).append(parameters)
         for statement in sorted(rows, key=lambda statement: statement.rank):
             await execute_rows(connection, statement, rows[statement])
         if charged.low:

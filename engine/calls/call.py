@@ -129,6 +129,8 @@ class Call:
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None
+        self.telephones = False
+        """Whether a telephone that the call dialled has answered."""
         self.meter = CallMeter(self, services.metering, services.meter_timing)
         self._ways = KeyWays()
         self._task: asyncio.Task[None] | None = None
@@ -166,6 +168,11 @@ class Call:
     def answered(self) -> bool:
         """True from our 200 on."""
         return self._answered_at is not None
+
+    @property
+    def metering(self) -> tuple[Metering | None, MeterTiming]:
+        """What reserves for the call, and by which minutes."""
+        return self._services.metering, self._services.meter_timing
 
     @property
     def recording_mode(self) -> RecordingMode:
@@ -429,6 +436,7 @@ class Call:
             duration_seconds=ended_at - answered_at if answered_at is not None else 0.0,
             answered_by=self.answered_by,
             routing_attempts=tuple(self.routing_attempts),
+            telephones=self.telephones,
         )
 
     def _on_sip(self, event: CallEvent) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.billing.metering import Telephone
 from engine.calls.audio_leg import LegSettings
 from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
 from engine.calls.leg import InboundLeg
@@ -15,6 +16,7 @@ from engine.calls.outbound_leg import Destination, OutboundLeg, header_lines
 from engine.calls.party import UNREACHABLE, DialledParty
 from engine.calls.queues import CallQueues, QueuedParty
 from engine.calls.recording import CallRecordings, KeptRecording
+from engine.calls.telephone_party import TelephoneParty
 from engine.calls.trunk_party import TrunkParty
 from engine.directory import NumberDirectory
 from engine.ids import new_call_id
@@ -224,7 +226,9 @@ class Dialling:
         """A party for each target, none rung yet. Raises DialRefused for a caller ID that may not be shown."""
         number = self._presented(caller_id) if any(target.kind == "number" for target in targets) else None
         parties: list[AnyParty] = [
-            self._queued(target) if target.kind == "queue" else self._party(target, number, caller_id, headers)
+            self._queued(target)
+            if target.kind == "queue"
+            else self._party(target, number, caller_id, headers, metered=True)
             for target in targets
         ]
         self._parties += parties
@@ -279,15 +283,21 @@ class Dialling:
         caller_id: str | None,
         headers: Sequence[str],
         name: str | None = None,
+        *,
+        metered: bool = False,
     ) -> DialledParty:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))
         ways: list[_Way] = []
         unreached = UNREACHABLE
+        leg_id, sid = new_call_id()
+        telephone: Telephone | None = None
         if target.kind == "number":
             assert number is not None
             try:
-                ways = self._by_carrier(number, normalise(target.address), sent)
+                called = normalise(target.address)
+                ways = self._by_carrier(number, called, sent)
+                telephone = Telephone(leg_id, self._call.new.id, number.workspace_id, number.id, called)
             except PhoneNumberError:
                 unreached = UNALLOCATED
         elif target.kind == "sip":
@@ -300,15 +310,18 @@ class Dialling:
             self._call.log("dial_unknown_trunk", {"to": target.address})
         else:
             self._call.log("verb_unavailable", {"verb": target.kind.capitalize(), "to": target.address})
+        write = self._call.log
+        metering, timing = self._call.metering
+        if metered and ways and telephone is not None and metering is not None:
+            return TelephoneParty(
+                self._call,
+                telephone,
+                metering,
+                timing,
+                *(sid, target.address, ways, calling.user_agent, calling.plane, self._sources, write),
+            )
         return DialledParty(
-            new_call_id()[1],
-            target.address,
-            ways,
-            calling.user_agent,
-            calling.plane,
-            self._sources,
-            self._call.log,
-            unreached,
+            sid, target.address, ways, calling.user_agent, calling.plane, self._sources, write, unreached
         )
 
     def _queued(self, target: DialTarget) -> QueuedParty:

@@ -1,5 +1,7 @@
 """A running call and its account's money: a minute more is reserved each minute (contract §15.1).
 
+A telephone that a call dials has a meter of its own; when its money is used up, the call ends.
+
 When the account cannot pay for the next minute the call has a minute of grace, near whose end whoever is on the line is
 told; money that comes meanwhile lets it go on.
 """
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from engine.billing.metering import Answer, Metering
+from engine.billing.metering import Answer, Metering, Telephone, Traffic
 from engine.calls import outcome
 from engine.errors import EngineError, PaymentRequired
 from voyloml import Speak
@@ -40,11 +42,15 @@ MINUTES: Final = MeterTiming()
 
 
 class CallMeter:
-    """The meter of one call. `admit` before it rings, or `admitted` by somebody else; then `start` and `stop`."""
+    """The meter of one call, or of a `telephone` that it dials. `admit` before it rings, or `admitted` by somebody
+    else; then `start` and `stop`."""
 
-    def __init__(self, call: Call, metering: Metering | None, timing: MeterTiming) -> None:
+    def __init__(
+        self, call: Call, metering: Metering | None, timing: MeterTiming, telephone: Telephone | None = None
+    ) -> None:
         self._timing = timing
         self._call = call
+        self._traffic: Traffic = call.new if telephone is None else telephone
         self._metering = metering
         self._answer: Answer = "free"
         self._task: asyncio.Task[None] | None = None
@@ -54,7 +60,7 @@ class CallMeter:
         if self._metering is None:
             return True
         try:
-            self._answer = await self._metering.admit(self._call.new)
+            self._answer = await self._metering.admit(self._traffic)
         except PaymentRequired:
             return False
         return True
@@ -63,9 +69,14 @@ class CallMeter:
         """The first minute is reserved already, or costs nothing."""
         self._answer = answer
 
+    @property
+    def reserved(self) -> bool:
+        """Whether something is reserved; what costs nothing reserves nothing."""
+        return self._answer == "reserved"
+
     def start(self) -> None:
         """The call was answered: time counts from now."""
-        if self._metering is not None and self._answer == "reserved" and self._task is None:
+        if self._metering is not None and self.reserved and self._task is None:
             self._task = asyncio.create_task(self._run(self._metering), name=f"meter {self._call.new.public_id}")
 
     def stop(self) -> None:
@@ -96,7 +107,7 @@ class CallMeter:
 
     async def _reserves(self, metering: Metering, minutes: int) -> bool:
         try:
-            return await metering.reserve(self._call.new, minutes) != "refused"
+            return await metering.reserve(self._traffic, minutes) != "refused"
         except EngineError as error:
             # A store in trouble cuts nobody off; what the call costs is charged at its end.
             logger.warning("call.not_metered", call=self._call.new.public_id, reason=error.message)

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.billing.prices import CountryPrices, Kyc, KycField, Plan, PlanPrice, PriceBook
@@ -25,13 +25,10 @@ from engine.store.billing_tables import (
 )
 from engine.store.json_text import dump_json, load_json
 from engine.store.subscriptions import plan_of
-from engine.store.tables import accounts, calls, numbers, workspaces
+from engine.store.tables import accounts, numbers, workspaces
 from engine.store.times import from_ms, from_ms_or_none, to_ms
 
-GroupBy = Literal["day", "workspace", "number"]
 TopUpStatus = Literal["pending", "settled"]
-
-_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +51,6 @@ class BilledNumber:
     kind: NumberKind
     e164: str
     country: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRow:
-    """A line of a usage report: answered calls, their billed seconds, and what they cost in ten-thousandths."""
-
-    key: str
-    calls: int
-    billed_s: int
-    cost: int
 
 
 async def book_version(connection: AsyncConnection) -> tuple[int, int] | None:
@@ -264,39 +251,6 @@ async def settle_topup(connection: AsyncConnection, topup_id: str, at: datetime)
     await connection.execute(
         update(topups).where(topups.c.id == topup_id).values(status="settled", settled_at=to_ms(at))
     )
-
-
-async def usage_report(
-    connection: AsyncConnection, account_id: str, start: datetime, end: datetime, group_by: GroupBy
-) -> list[UsageRow]:
-    """Answered calls of an account's workspaces that began from `start` (inclusive) to `end` (exclusive), by key.
-
-    Days are of UTC, written as milliseconds of their beginning; calls over no number have an empty key.
-    """
-    keys: dict[GroupBy, ColumnElement[Any]] = {
-        "day": calls.c.created_at - calls.c.created_at % literal(_DAY_MS),
-        "workspace": calls.c.workspace_id,
-        "number": func.coalesce(numbers.c.e164, ""),
-    }
-    key = keys[group_by].label("key")
-    source = calls.join(workspaces, workspaces.c.id == calls.c.workspace_id)
-    if group_by == "number":
-        source = source.outerjoin(numbers, numbers.c.id == calls.c.number_id)
-    query = (
-        select(key, func.count(), func.sum(calls.c.billed_s), func.sum(calls.c.cost))
-        .select_from(source)
-        .where(
-            workspaces.c.account_id == account_id,
-            calls.c.created_at >= to_ms(start),
-            calls.c.created_at < to_ms(end),
-            calls.c.ended_at.is_not(None),
-            calls.c.answered_at.is_not(None),
-        )
-        .group_by(key)
-        .order_by(key)
-    )
-    rows = await connection.execute(query)
-    return [UsageRow(str(name), count, int(billed), int(cost)) for name, count, billed, cost in rows]
 
 
 def _country(row: Row[Any]) -> CountryPrices:

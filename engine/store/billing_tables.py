@@ -106,7 +106,8 @@ wallets: Final = Table(
     Column("low", Boolean(create_constraint=False), nullable=False, server_default=false()),
 )
 
-# What running calls may still cost: gone with the end of the call. No foreign key, as a call's row may come later.
+# What running calls may still cost: gone with the end of the call. No foreign key, as a call's row may come later. For
+# a telephone that a call has dialled, `call_id` is the leg's and `dialled_by` the call's.
 reservations: Final = Table(
     "reservations",
     metadata,
@@ -116,6 +117,7 @@ reservations: Final = Table(
     Column("plan_s", BigInteger, nullable=False),
     Column("period_start", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    Column("dialled_by", _Uuid, index=True),
 )
 
 # What a transaction is about outlives it: a call or a rental may be deleted, what was paid for it stays.

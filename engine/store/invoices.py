@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model import Page
 from engine.store.billing_tables import invoices, ledger_transactions
 from engine.store.json_text import dump_json, load_json
-from engine.store.tables import calls, meta, numbers
+from engine.store.tables import call_legs, calls, meta, numbers
 from engine.store.times import from_ms, to_ms
 
 INVOICES_NAME: Final = "invoices"
@@ -90,13 +90,15 @@ async def single_charges(connection: AsyncConnection, charged: Charged) -> list[
 
 
 async def call_charges(connection: AsyncConnection, charged: Charged) -> list[InvoiceLine]:
-    """The charges for calls, a line for each number."""
+    """The charges for calls and for telephones that calls have dialled, a line for each number."""
     number = func.coalesce(numbers.c.e164, "").label("number")
+    billed_s = func.coalesce(call_legs.c.billed_s, calls.c.billed_s)
     rows = await connection.execute(
-        select(number, func.count(), func.sum(calls.c.billed_s), func.sum(ledger_transactions.c.amount))
+        select(number, func.count(), func.sum(billed_s), func.sum(ledger_transactions.c.amount))
         .select_from(ledger_transactions)
+        .outerjoin(call_legs, call_legs.c.id == ledger_transactions.c.cause_id)
         .outerjoin(calls, calls.c.id == ledger_transactions.c.call_id)
-        .outerjoin(numbers, numbers.c.id == calls.c.number_id)
+        .outerjoin(numbers, numbers.c.id == func.coalesce(call_legs.c.number_id, calls.c.number_id))
         .where(charged.condition, ledger_transactions.c.cause == "call")
         .group_by(number)
         .order_by(number)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Delete, Insert, Update
+from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import Select
 
 Parameters = Mapping[str, Any]
@@ -34,7 +35,7 @@ class RowStatement:
     about the same row must be ranked in the order of that row's life.
     """
 
-    def __init__(self, rank: int, statement: Insert | Update | Delete) -> None:
+    def __init__(self, rank: int, statement: Insert | Update | Delete | TextClause) -> None:
         self.rank = rank
         self.statement = statement
 

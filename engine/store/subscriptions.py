@@ -134,7 +134,10 @@ async def _put_usage(
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a running call has of its account: money, and seconds of the plan of the period from `period_start` on."""
+    """What a running call has of its account: money, and seconds of the plan of the period from `period_start` on.
+
+    For a telephone that a call has dialled, `call_id` is the leg's id and `dialled_by` the call's.
+    """
 
     call_id: str
     account_id: str
@@ -142,6 +145,7 @@ class Reservation:
     plan_s: int
     period_start: datetime | None
     created_at: datetime
+    dialled_by: str | None = None
 
 
 DELETE_RESERVATION: Final = RowStatement(
@@ -151,8 +155,9 @@ DELETE_RESERVATION: Final = RowStatement(
 
 
 async def reservations_of(connection: AsyncConnection, call_ids: Collection[str]) -> dict[str, Reservation]:
-    """What these calls have reserved."""
-    rows = await connection.execute(select(reservations).where(reservations.c.call_id.in_(call_ids)))
+    """What these calls and the telephones that they have dialled have reserved, by the id of the call or the leg."""
+    theirs = reservations.c.call_id.in_(call_ids) | reservations.c.dialled_by.in_(call_ids)
+    rows = await connection.execute(select(reservations).where(theirs))
     return {row.call_id: _reservation(row) for row in rows}
 
 
@@ -167,13 +172,15 @@ async def put_reservation(connection: AsyncConnection, reservation: Reservation)
             plan_s=reservation.plan_s,
             period_start=None if reservation.period_start is None else to_ms(reservation.period_start),
             created_at=to_ms(reservation.created_at),
+            dialled_by=reservation.dialled_by,
         )
     )
 
 
 async def delete_reservation(connection: AsyncConnection, call_id: str) -> None:
-    """Gives back what a call has reserved."""
-    await connection.execute(delete(reservations).where(reservations.c.call_id == call_id))
+    """Gives back what a call, the telephones that it has dialled, or one telephone has reserved."""
+    theirs = (reservations.c.call_id == call_id) | (reservations.c.dialled_by == call_id)
+    await connection.execute(delete(reservations).where(theirs))
 
 
 async def reserved_money(connection: AsyncConnection, account_id: str) -> int:
@@ -198,8 +205,9 @@ async def reserved_seconds(connection: AsyncConnection, periods: Mapping[str, da
 
 
 async def reserving_calls(connection: AsyncConnection, before: datetime, limit: int) -> list[str]:
-    """Calls that have reserved something, since before that moment."""
-    query = select(reservations.c.call_id).where(reservations.c.created_at < to_ms(before)).limit(limit)
+    """Calls that have reserved something, for themselves or for a telephone, since before that moment."""
+    call = func.coalesce(reservations.c.dialled_by, reservations.c.call_id)
+    query = select(call).distinct().where(reservations.c.created_at < to_ms(before)).limit(limit)
     return list((await connection.execute(query)).scalars())
 
 
@@ -237,4 +245,5 @@ def _reservation(row: Row[Any]) -> Reservation:
         plan_s=row.plan_s,
         period_start=None if row.period_start is None else from_ms(row.period_start),
         created_at=from_ms(row.created_at),
+        dialled_by=row.dialled_by,
     )

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0013"
+SCHEMA_REVISION: Final = "0014"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -326,17 +326,33 @@ Index(
     postgresql_where=calls.c.ended_at.is_(None),
 )
 
-# Usage reports and nothing else: everything that they add up is in the index.
-_RATED: Final = text("answered_at IS NOT NULL AND ended_at IS NOT NULL")
-Index(
-    "ix_calls_usage",
-    calls.c.workspace_id,
-    calls.c.number_id,
-    calls.c.created_at,
-    calls.c.billed_s,
-    calls.c.cost,
-    sqlite_where=_RATED,
-    postgresql_where=_RATED,
+# A telephone that an answered Dial of a call has reached over a number of the workspace. `cost` and `billed_s` come
+# with the end of the call.
+call_legs: Final = Table(
+    "call_legs",
+    metadata,
+    Column("id", _Uuid, primary_key=True),
+    Column("call_id", _Uuid, ForeignKey("calls.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("number_id", _Uuid, nullable=False),
+    Column("to_number", Text, nullable=False),
+    Column("answered_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("duration_s", Integer),
+    Column("billed_s", Integer),
+    Column("cost", BigInteger),
+)
+
+# Answered calls by the quarter of an hour in which they were made, added up in the transactions that close them, so
+# that a report need not read every call. `number_id` is empty for calls over no number.
+usage_totals: Final = Table(
+    "usage_totals",
+    metadata,
+    Column("workspace_id", _ShortId, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("number_id", String(36), primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("billed_s", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
 )
 
 # The outbox: what happened, in the order of `seq`, written in the transaction of the state that it describes.

@@ -27,6 +27,12 @@ async def clear(engine: TestEngine) -> None:
         for item in listed:
             answer = await engine.client.delete(f"{path}/{item['id']}")
             assert answer.status_code == 204, answer.text
+    await forget_calls(engine)
+
+
+async def forget_calls(engine: TestEngine) -> None:
+    """Hangs up every call and deletes the records of calls and their audio."""
+    await engine.process.switchboard.hang_up_all()
     async with asyncio.timeout(10):
         while len(engine.process.switchboard):
             await asyncio.sleep(0.02)

@@ -12,7 +12,17 @@ MONEY_CODE = [
     *sorted((PROJECT / "engine" / "billing").glob("*.py")),
     *(
         PROJECT / "engine" / "store" / f"{name}.py"
-        for name in ("billing", "billing_accounts", "billing_tables", "invoices", "ledger", "rentals", "subscriptions")
+        for name in (
+            "billing",
+            "billing_accounts",
+            "billing_tables",
+            "invoices",
+            "ledger",
+            "legs",
+            "rentals",
+            "subscriptions",
+            "usage",
+        )
     ),
     PROJECT / "api" / "schemas" / "billing.py",
     PROJECT / "api" / "resources" / "billing.py",

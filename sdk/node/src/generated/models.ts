@@ -165,7 +165,7 @@ export interface AttemptOut {
     | "skipped_disabled";
 }
 
-/** An account's billing in its current period, a month in UTC. */
+/** An account's billing in its current period, a month in its time zone. */
 export interface BillingOut {
   accountId: string;
   plan: PlanOut | null;

@@ -591,7 +591,7 @@ export interface GetUsageQuery {
   from?: string;
   /** Exclusive; now by default */
   to?: string;
-  /** Days are of UTC. Default: "day" */
+  /** Days are those of the account's time zone. Default: "day" */
   groupBy?: "day" | "workspace" | "number";
 }
 

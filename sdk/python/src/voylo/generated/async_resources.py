@@ -1263,7 +1263,7 @@ class AsyncBilling(AsyncResource):
 
         from_: Inclusive; the start of the period by default
         to: Exclusive; now by default
-        group_by: Days are of UTC. Default: 'day'
+        group_by: Days are those of the account's time zone. Default: 'day'
         """
         request = Request("GET", "/v1/billing/usage", query={"from": from_, "to": to, "groupBy": group_by})
         answer: models.UsageOut = await self._transport.request(request, models.UsageOut, options)

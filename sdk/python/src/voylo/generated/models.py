@@ -204,7 +204,7 @@ class AttemptOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingOut:
-    """An account's billing in its current period, a month in UTC."""
+    """An account's billing in its current period, a month in its time zone."""
 
     account_id: str
     plan: PlanOut | None

@@ -38,7 +38,8 @@ STEPS = st.lists(
         st.tuples(st.just("end"), st.integers(0, 400)),
         st.tuples(st.just("days pass"), st.integers(1, 40)),
     ),
-    max_size=25,
+    min_size=10,
+    max_size=40,
 )
 
 
@@ -185,7 +186,7 @@ class History(Dialling):
         return (await self.engine.store.read(lambda connection: connection.execute(text(query)))).all()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_after_any_history_the_ledger_is_sound_and_nothing_was_charged_twice(steps: list[tuple[str, Any]]) -> None:
     async def run(path: Path) -> None:

@@ -22,7 +22,7 @@ from api.errors import answer_to, error_body
 from api.file_answer import FilePart, RangeNotSatisfiable, send_file
 from api.json_body import ClientGone, parse_json, read_body
 from api.metrics import RequestCounter
-from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Operation, Principal
+from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Check, Operation, Principal
 from api.rate_limit import HeaderList, LimitReached, RateLimiter
 from api.services import ApiServices
 from api.validation import merged, validate
@@ -142,41 +142,37 @@ class Endpoint:
         assert operation.body is not None
         media_type = _media_type(fields)
         data = await read_body(receive, fields.get("content-length"), operation.body_bytes)
-        if not data:
+        if not data and not operation.body_may_be_absent:
             raise BadRequest("A body is required")
         is_xml = operation.xml_body and media_type in XML_TYPES
-        if not is_xml and media_type != "application/json":
+        if data and not is_xml and media_type != "application/json":
             raise UnsupportedMediaType("The body must be application/json")
         if fields.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("The body must not be compressed")
         if is_xml:
             request.raw_body = data
             return []
-        values = parse_json(data)
+        values = parse_json(data) if data else {}
         if values is None and operation.body_may_be_null:
             return []
         if not isinstance(values, dict):
             raise BadRequest("The body must be a JSON object")
+        request.sent = values
         request.body_values, errors = validate(operation.body, values)
-        return merged(errors, await self._further(operation, request.caller, values))
+        errors = merged(errors, await self._found_by(operation.check, request.caller, values))
+        if errors:
+            errors = merged(errors, await self._found_by(operation.named_with, request.caller, values))
+        return errors
 
-    async def _further(
-        self, operation: Operation, principal: Principal | None, values: Mapping[str, Any]
+    async def _found_by(
+        self, check: Check | None, principal: Principal | None, values: Mapping[str, Any]
     ) -> Sequence[FieldError]:
-        if operation.check is None or principal is None:
-            return []
-        return await operation.check(self._services, principal, values)
+        return [] if check is None or principal is None else await check(self._services, principal, values)
 
 
 def _request_key(operation: Operation, path: str, key: str, request: ApiRequest) -> RequestKey:
-    """Two requests are the same when their bodies say the same, in whatever order."""
-    values = request.body_values
-    # What validators have made of a value need not be of the documented type; it is compared, not sent.
-    dumped = (
-        None if values is None else values.model_dump(by_alias=True, mode="json", exclude_unset=True, warnings=False)
-    )
-    body = dumped or {}
-    asked = json.dumps(body, sort_keys=True).encode("utf-8", "replace")
+    """Two requests are the same when their bodies are the same JSON, in whatever order and space."""
+    asked = json.dumps(request.sent, sort_keys=True).encode()
     return RequestKey(operation.method, path, key, hashlib.sha256(asked).hexdigest())
 
 

@@ -161,7 +161,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         content: dict[str, Any] = {JSON_MEDIA_TYPE: {"schema": schema}}
         if operation.xml_body:
             content |= {media_type: {"schema": {"type": "string"}} for media_type in ("application/xml", "text/xml")}
-        shown["requestBody"] = {"required": True, "content": content}
+        shown["requestBody"] = {"required": not operation.body_may_be_absent, "content": content}
     return shown
 
 

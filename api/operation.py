@@ -87,6 +87,8 @@ class ApiRequest:
     path: Mapping[str, str]
     query_values: BaseModel | None = None
     body_values: BaseModel | None = None
+    sent: Any = None
+    """The JSON body as it was sent, before anything was made of it."""
     raw_body: bytes = b""
     idempotency_key: RequestKey | None = None
     """The Idempotency-Key of an operation that takes one, with the request that it came with (contract §6.2)."""
@@ -137,6 +139,8 @@ class Operation:
 
     An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
 
+    `named_with` finds faults that the handler finds by itself, so that they are told together with those of the body.
+
     `linked` operations also take a signed link instead of a key; the handler checks it when there is no caller.
     """
 
@@ -153,9 +157,11 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_may_be_null: bool = False
+    body_may_be_absent: bool = False
     stores_key: bool = False
     xml_body: bool = False
     check: Check | None = None
+    named_with: Check | None = None
     out: Any = None
     errors: Sequence[int] = ()
     media_type: str = JSON_MEDIA_TYPE

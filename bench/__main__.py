@@ -21,6 +21,7 @@ BENCHES = (
     "webhooks",
     "flood",
     "kernel",
+    "media",
     "conference",
     "streams",
     "speech",

@@ -3,6 +3,7 @@
 It sends one PCMU packet per call every 20 ms, spread over four sub-ticks, from a few shared sockets, and checks every
 packet that comes back: by sequence number for loss, by the system's arrival time for its distance to the one before.
 With `--suite` the packets it sends are SRTP; those it gets are told apart by their headers, which are not encrypted.
+With `--opus` every call, or every other one, sends Opus: one packet of it again and again, which is as much work.
 In `floor` mode it is the other side of a comparison: per-session sockets served by nothing but the system calls.
 """
 
@@ -22,10 +23,11 @@ from numba import types
 
 from media.kernel.arrays import Octets, Words
 from media.kernel.compiled import compiled, compiled_without_gil
-from media.kernel.constants import CLOCK_MONOTONIC, CLOCK_REALTIME
+from media.kernel.constants import CLOCK_MONOTONIC, CLOCK_REALTIME, KEPT_OCTETS, OPUS_CLOCK_STEPS
 from media.kernel.keys import SUITES as SRTP_SUITES
 from media.kernel.keys import create_context
 from media.kernel.layout import allocate, record_dtype
+from media.kernel.libopus import OpusSending, keep_packets
 from media.kernel.limits import raise_descriptor_limit
 from media.kernel.native import MSG_DONTWAIT, MSG_NOSIGNAL, TIMER_ABSTIME, c_function, recvmmsg, sendto
 from media.kernel.octets import octet, put16, put32
@@ -80,6 +82,8 @@ class Load:
     packet_headers: Annotated[Words, (CALLS, 8)]
     packet_vectors: Annotated[Words, (CALLS, 2)]
     packets: Annotated[Octets, (CALLS * PACKET_ROOM,)]
+    # Of the RTP clock, from one packet to the next.
+    steps: Annotated[Words, (CALLS,)]
     contexts: Annotated[Words, (CALLS,)]
     length: Annotated[Words, (1,)]
     call_of_port: Annotated[Words, (65536,)]
@@ -165,7 +169,7 @@ def _send(load: Load, fd: int, first: int, count: int) -> None:
     for index in range(first, first + count):
         sent = load.table[index, SENT]
         put16(load.packets, index * PACKET_ROOM + 2, sent)
-        put32(load.packets, index * PACKET_ROOM + 4, sent * SAMPLES)
+        put32(load.packets, index * PACKET_ROOM + 4, sent * load.steps[index])
         if load.contexts[index]:
             # Encrypted in its place, again and again: what is in it does not matter.
             load.length[0] = PACKET_BYTES
@@ -261,10 +265,24 @@ def prepare(load: Any, calls: int, target_of: Callable[[int], int]) -> None:
         at = index * PACKET_ROOM
         load["packets"][at : at + PACKET_BYTES] = packet
         load["packet_vectors"][index] = (base + PACKETS_AT + at, PACKET_BYTES)
+        load["steps"][index] = SAMPLES
         load["targets"][index] = _sockaddr(target_of(index))
         target = base + TARGETS_AT + index * 32
         vector = base + _at("packet_vectors") + index * 16
         load["packet_headers"][index] = (target, 16, vector, 1, 0, 0, 0, 0)
+
+
+def speak_opus(load: Any, calls: range) -> None:
+    """Let some calls send 20 ms of a tone in Opus instead."""
+    tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(10 * SAMPLES) / 8000)).astype(np.int16)
+    frame = keep_packets(tone, OpusSending())[-1]
+    octets = frame[: int(frame[KEPT_OCTETS])]
+    base = int(load["address"])
+    for index in calls:
+        at = index * PACKET_ROOM
+        load["packets"][at + 12 : at + 12 + len(octets)] = octets
+        load["packet_vectors"][index] = (base + PACKETS_AT + at, 12 + len(octets))
+        load["steps"][index] = SAMPLES * OPUS_CLOCK_STEPS
 
 
 def say(message: dict[str, Any]) -> None:
@@ -314,6 +332,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=("generate", "floor"), required=True)
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--core", type=int)
+    parser.add_argument("--opus", choices=("all", "even"))
     parser.add_argument("--suite", choices=tuple(SRTP_SUITES))
     arguments = parser.parse_args()
     if arguments.core is not None:
@@ -336,6 +355,8 @@ def main() -> None:
     ports = message["ports"]
     per_port = arguments.calls // len(ports)
     prepare(load, arguments.calls, lambda index: ports[index // per_port])
+    if arguments.opus is not None:
+        speak_opus(load, range(0, arguments.calls, 1 if arguments.opus == "all" else 2))
     if arguments.suite is not None:
         suite = SRTP_SUITES[arguments.suite]
         for index in range(arguments.calls):

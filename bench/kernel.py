@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Measurement:
 
     def __str__(self) -> str:
         return (
-            f"{self.subject:8} {self.calls:5} calls  {self.cpu_ms:6.3f} ms/call/s  lost {self.lost}  "
+            f"{self.subject:16} {self.calls:5} calls  {self.cpu_ms:6.3f} ms/call/s  lost {self.lost}  "
             f"gaps over 30 ms {100 * self.unsteady_share:.3f} %, over 40 ms {100 * self.late_share:.3f} %, "
             f"longest {self.longest_ms:.1f} ms"
         )
@@ -125,12 +125,18 @@ class Child:
 
 # Those that nearly every phone has, and the fastest where the processor helps.
 _SUITES = {"srtp": "AES_CM_128_HMAC_SHA1_80", "srtp-gcm": "AEAD_AES_128_GCM"}
+# Which calls of the generator's speak Opus.
+_OPUS = {"Opus": "all", "Opus bridges": "even"}
 _SUBJECTS: dict[str, tuple[str, ...]] = {
     "kernel": ("bench.kernel", "--subject"),
     "floor": ("bench.generator", "--mode", "floor"),
     "asyncio": ("bench.baseline",),
     "rooms": ("bench.conference", "--subject"),
     "streams": ("bench.streams", "--subject"),
+    **{
+        name: ("bench.media", "--subject", name)
+        for name in ("bridges", "recorded bridges", "G.722", "Opus", "Opus bridges")
+    },
     **{name: ("bench.kernel", "--subject", "--suite", suite) for name, suite in _SUITES.items()},
 }
 
@@ -146,8 +152,9 @@ def measure(subject: str, calls: int, seconds: float) -> Measurement:
     calls = max(round(calls / _UNIT), 1) * _UNIT
     subject_core, generator_core = cores()
     secured = ("--suite", _SUITES[subject]) if subject in _SUITES else ()
+    spoken = ("--opus", _OPUS[subject]) if subject in _OPUS else ()
     generator = Child(
-        "bench.generator", "--mode", "generate", "--calls", str(calls), "--core", str(generator_core), *secured
+        "bench.generator", "--mode", "generate", "--calls", str(calls), "--core", str(generator_core), *secured, *spoken
     )
     module, *arguments = _SUBJECTS[subject]
     served = Child(module, *arguments, "--calls", str(calls), "--core", str(subject_core))
@@ -294,10 +301,21 @@ def play_prompt(_plane: MediaPlane, sessions: Sequence[MediaSession]) -> None:
         session.play(prompt, loops=0)
 
 
+def speaks_pcmu(port: int, _place: int) -> StreamParameters:
+    """The stream of a session with a far end on loopback that speaks PCMU."""
+    return StreamParameters("127.0.0.1", port, "PCMU", 0, 0, 101, 101)
+
+
 async def serve(
-    calls: int, suite: str | None = None, occupy: Callable[[MediaPlane, Sequence[MediaSession]], None] = play_prompt
+    calls: int,
+    suite: str | None = None,
+    occupy: Callable[[MediaPlane, Sequence[MediaSession]], None] = play_prompt,
+    stream: Callable[[int, int], StreamParameters] = speaks_pcmu,
 ) -> None:
-    """Be the kernel under measurement: as many sessions, which do what `occupy` says."""
+    """Be the kernel under measurement: as many sessions, which do what `occupy` says.
+
+    `stream` gives the parameters of each, from the port of its far end and its place among the sessions.
+    """
     plane = MediaPlane(MediaConfig(rtp_ports=(20_000, 20_000 + 2 * calls + 999), capacity=calls))
     await plane.start()
     sessions = [plane.open("127.0.0.1", lambda _: None) for _ in range(calls)]
@@ -310,7 +328,7 @@ async def serve(
         srtp = SrtpParameters(suite, SUBJECT_KEY[:octets], GENERATOR_KEY[:octets])
     for place, session in enumerate(sessions):
         target = targets[place // (calls // len(targets))]
-        session.start(StreamParameters("127.0.0.1", target, "PCMU", 0, 0, 101, 101, srtp=srtp))
+        session.start(replace(stream(target, place), srtp=srtp))
         if place % 64 == 0:
             await asyncio.sleep(0)
     occupy(plane, sessions)

@@ -16,6 +16,8 @@ import os
 import sys
 from typing import Any
 
+import uvloop
+
 from bench.generator import SECOND, measured_cpu, say, sleep_until
 from bench.kernel import Child, Measurement, cores, most_carried
 
@@ -118,7 +120,8 @@ def main() -> None:
     try:
         port = echo.ask()["port"]
         os.sched_setaffinity(0, {arguments.core})
-        asyncio.run(serve(arguments.calls, port))
+        # As the engine itself runs.
+        uvloop.run(serve(arguments.calls, port))
     finally:
         echo.close()
 

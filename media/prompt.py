@@ -1,11 +1,19 @@
 """Audio that is played by reference: decoded once, encoded once per codec, shared by every session that plays it."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from media.kernel.g711 import encode as encode_g711
 
+if TYPE_CHECKING:
+    from media.kernel.libopus import OpusSending
+
 SAMPLE_RATE = 8000
+
+PACKET_FORMS = 4
+"""Ways in which far ends like Opus that one audio is kept in; for others it is encoded as it is sent."""
 
 
 class PromptAudio:
@@ -14,7 +22,7 @@ class PromptAudio:
     `name` says in logs and traces what it is: a URL, a text, a tone.
     """
 
-    __slots__ = ("_encoded", "name", "samples")
+    __slots__ = ("_encoded", "_packets", "name", "samples")
 
     def __init__(self, samples: npt.NDArray[np.int16], name: str) -> None:
         """Keep `(n,) int16` samples; raises ValueError for any other shape or type."""
@@ -25,6 +33,7 @@ class PromptAudio:
         self.samples = view
         self.name = name
         self._encoded: dict[str, npt.NDArray[np.uint8]] = {}
+        self._packets: dict[OpusSending, npt.NDArray[np.uint8]] = {}
 
     def __repr__(self) -> str:
         return f"<PromptAudio {self.name!r} {self.seconds:.2f} s>"
@@ -50,6 +59,21 @@ class PromptAudio:
             octets.flags.writeable = False
             self._encoded[codec] = octets
         return octets
+
+    def can_keep_packets(self, sending: "OpusSending") -> bool:
+        """Whether `keep_packets` would make what is not there yet."""
+        return sending not in self._packets and len(self._packets) < PACKET_FORMS
+
+    def keep_packets(self, sending: "OpusSending") -> None:
+        """Encode it in Opus as a far end likes it, once; about 3 ms for a second of audio, on any thread."""
+        # Not at the top: child processes that make prompts do without the kernel.
+        from media.kernel.libopus import keep_packets
+
+        self._packets[sending] = keep_packets(self.samples, sending)
+
+    def packets(self, sending: "OpusSending") -> npt.NDArray[np.uint8] | None:
+        """The packets that `keep_packets` has made, as the kernel wants them; None where it has not."""
+        return self._packets.get(sending)
 
 
 def _encode(samples: npt.NDArray[np.int16], codec: str) -> npt.NDArray[np.uint8]:

@@ -175,12 +175,13 @@ class MediaSession:
             raise StreamError(f"remote_address: {error}") from error
         except SrtpError as error:
             raise StreamError(f"srtp: {error}") from error
-        states = self._opus.use((parameters.opus or OpusSending()) if parameters.codec == OPUS else None)
+        opus = (parameters.opus or OpusSending()) if parameters.codec == OPUS else None
+        states = self._opus.use(opus)
         self.parameters = parameters
         # In one step, so that no frame goes out half changed, and the first one carries what was queued before.
         self._core.push(
             [
-                *self._playlist.use_codec(parameters.inner_codec),
+                *self._playlist.use_codec(parameters.inner_codec, opus),
                 *([] if states is None else [(c.COMMAND_OPUS, self.slot, self.generation, *states)]),
                 (c.COMMAND_INBAND, self.slot, self.generation, int(parameters.inband_keys)),
                 (c.COMMAND_START, self.slot, self.generation, *arguments, *contexts),
@@ -192,7 +193,13 @@ class MediaSession:
 
     async def prepare(self, audio: PromptAudio) -> None:
         """Encode audio for the session's codec before it is played, on another thread where that takes long."""
-        if self.parameters is not None and audio.slow_to_encode(self.parameters.inner_codec):
+        if self.parameters is None:
+            return
+        if self.parameters.codec == OPUS:
+            opus = self.parameters.opus or OpusSending()
+            if audio.can_keep_packets(opus):
+                await asyncio.to_thread(audio.keep_packets, opus)
+        elif audio.slow_to_encode(self.parameters.inner_codec):
             await asyncio.to_thread(audio.encoded, self.parameters.inner_codec)
 
     def play(self, audio: PromptAudio, *, loops: int = 1, stop_keys: str = "", group: int = 0) -> Playback:

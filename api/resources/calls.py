@@ -52,6 +52,13 @@ async def check_call(services: ApiServices, _principal: Principal, values: Mappi
     return services.applications.variable_errors(variables) if isinstance(variables, dict) else []
 
 
+async def check_from(services: ApiServices, principal: Principal, values: Mapping[str, Any]) -> Sequence[FieldError]:
+    """Whether the call would be from a number of the workspace."""
+    number = values.get("from")
+    fault = services.calls_out.from_error(principal.workspace_id, number) if isinstance(number, str) else None
+    return [] if fault is None else [fault]
+
+
 async def hang_up_call(request: ApiRequest) -> None:
     """Ends a call."""
     call = await request.services.records.get(request.workspace_id, request.path["publicId"])
@@ -142,6 +149,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         body=CallCreate,
         stores_key=True,
         check=check_call,
+        named_with=check_from,
         out=CallPlaced,
         errors=(402, 404, 409),
     ),

@@ -77,7 +77,7 @@ class CallQuery(Input):
 Callee = Annotated[
     str,
     TextRule(
-        "must be an E.164 number or a sip: or sips: URI",
+        "must be an E.164 number or a SIP URI",
         256,
         pattern=(
             r"^(?:[ .()-]*(?:\+[ .()-]*)?[1-9](?:[ .()-]*[0-9]){2,14}[ .()-]*"

@@ -38,11 +38,11 @@ class MonitoredInbound(Output):
 
 
 class MonitoredOutbound(Output):
-    """An outbound trunk; `registration` is null while it is not registered."""
+    """An outbound trunk."""
 
     trunk_id: UuidOut
     name: str
-    registration: TrunkRegistrationOut | None
+    registration: TrunkRegistrationOut
 
 
 class MonitoredCalls(Output):

@@ -98,12 +98,12 @@ class TrunkSipCreated(TrunkSipOut):
 
 
 class TrunkRegistrationOut(Output):
-    """A registration in force."""
+    """Whether a trunk is registered, and from where."""
 
-    state: Literal["registered"]
-    contact: str
-    source_ip: str
-    expires_at: Timestamp
+    state: Literal["registered", "unregistered"]
+    contact: str | None = None
+    source_ip: str | None = None
+    expires_at: Timestamp | None = None
 
 
 class _TrunkMembers(Output):
@@ -116,13 +116,13 @@ class _TrunkMembers(Output):
     routing_rules: list[RoutingRuleOut]
     max_channels: int
     record: bool
-    registration: TrunkRegistrationOut | None
+    registration: TrunkRegistrationOut
     created_at: Timestamp
     updated_at: Timestamp
 
 
 class OutboundTrunkOut(_TrunkMembers):
-    """An outbound trunk; `registration` is null while it is not registered."""
+    """An outbound trunk."""
 
     sip: TrunkSipOut
 
@@ -143,10 +143,10 @@ class OutboundTrunkCreated(_TrunkMembers):
         return cls(**_members(trunk, None), sip=TrunkSipCreated(**_sip(trunk, domain), password=trunk.password))
 
 
-def registration_out(registration: AccountRegistration | None) -> TrunkRegistrationOut | None:
-    """The registration, null where there is none."""
+def registration_out(registration: AccountRegistration | None) -> TrunkRegistrationOut:
+    """The registration, or that there is none."""
     if registration is None:
-        return None
+        return TrunkRegistrationOut(state="unregistered")
     return TrunkRegistrationOut(
         state="registered",
         contact=registration.contact,

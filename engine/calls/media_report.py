@@ -6,7 +6,7 @@ from media import SessionStatistics
 
 
 def media_report(statistics: SessionStatistics) -> dict[str, object]:
-    """How much there was, how well it arrived, what was dropped for which reason."""
+    """How much there was, how well it arrived here and there, what was dropped for which reason."""
     return {
         "packetsIn": statistics.packets_in,
         "packetsOut": statistics.packets_out,
@@ -15,6 +15,14 @@ def media_report(statistics: SessionStatistics) -> dict[str, object]:
         "jitterMs": round(statistics.jitter_ms, 2),
         "concealedMs": round(statistics.concealed_ms),
         "dropped": {reason: count for reason, count in statistics.dropped.items() if count},
-        "roundTripMs": statistics.rtt_ms,
+        "depthMs": round(statistics.target_ms),
+        "roundTripMs": _rounded(statistics.rtt_ms),
+        "mos": _rounded(statistics.mos),
         "remoteLost": statistics.remote_lost,
+        "remoteJitterMs": _rounded(statistics.remote_jitter_ms),
+        "remoteMos": _rounded(statistics.remote_mos),
     }
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 2)

@@ -23,7 +23,16 @@ from engine.calls.pacing import Pacing
 from engine.calls.switchboard import Switchboard
 from engine.calls.turns import DialTurns
 from engine.directory import NumberDirectory
-from engine.errors import Conflict, EngineError, Forbidden, NotFound, TooManyRequests, Unavailable, ValidationFailed
+from engine.errors import (
+    Conflict,
+    EngineError,
+    FieldError,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+    ValidationFailed,
+)
 from engine.idempotency import RequestKey, RequestKeys
 from engine.ids import new_call_id
 from engine.limits import Limits
@@ -190,6 +199,17 @@ class OutgoingCalls:
         if number is None or number.workspace_id != workspace_id:
             raise ValidationFailed.of("from", "must be a number of this workspace")
         return number
+
+    def from_error(self, workspace_id: str, e164: str) -> FieldError | None:
+        """What is wrong with a number, in whatever form, that a call is to be made from; None for one of the
+        workspace."""
+        try:
+            self._number(workspace_id, normalise(e164))
+        except PhoneNumberError:
+            return FieldError("from", "must be an E.164 number")
+        except ValidationFailed as fault:
+            return fault.errors[0]
+        return None
 
     def _check_limits(self, workspace_id: str, number: Number) -> None:
         running = self._switchboard.calls_of(workspace_id) + self._beginning[workspace_id]

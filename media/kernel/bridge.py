@@ -56,7 +56,7 @@ def start_hearing(sessions: "list[SessionRow]", row: SessionRow, slot: int, gene
 
 @compiled
 def keep_heard(row: SessionRow, core: CoreRow) -> None:
-    """Keep the frame just played out, for those who hear this session."""
+    """Keep the frame just played out, for those who hear this session, and in case the next is lost."""
     count = row.heard_count[0]
     place = count % c.HEARD_FRAMES
     copy_octets(row.address + HEARD_AT + place * c.TICK_SAMPLES, core.address + FRAME_AT, c.TICK_SAMPLES)

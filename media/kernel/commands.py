@@ -25,7 +25,7 @@ from media.kernel.layout import (
 from media.kernel.live import start_live
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
 from media.kernel.opus import use_opus
-from media.kernel.player import append_item, flush_items, recode_item
+from media.kernel.player import append_item, flush_items, keep_packets, recode_item
 from media.kernel.record import start_taping, stop_taping
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post
@@ -72,6 +72,9 @@ PLAY_LOOPS = 6
 PLAY_KEYS = 7
 PLAY_GROUP = 8
 
+# Packets of an item:
+PACKETS_ADDRESS = 4
+
 # Digits:
 DIGITS_ID = 3
 DIGITS_COUNT = 4
@@ -106,6 +109,7 @@ TONE_SAMPLES = 4
 # Opus, before the start that it is for; without addresses another codec follows:
 OPUS_DECODER = 3
 OPUS_ENCODER = 4
+OPUS_SILENCE = 5
 
 # Live:
 LIVE_POSITION = 4
@@ -336,7 +340,7 @@ def _obey(
         _start(sessions, row, core, command)
     elif kind == c.COMMAND_OPUS:
         reset_jitter(row)
-        use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER])
+        use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER], command[OPUS_SILENCE])
     elif kind == c.COMMAND_INBAND:
         listen_for_keys(row, command[ARGUMENT])
     elif kind == c.COMMAND_PLAY:
@@ -354,6 +358,8 @@ def _obey(
         flush_items(row, command[ARGUMENT], c.REASON_STOPPED)
     elif kind == c.COMMAND_RECODE:
         recode_item(row, command[PLAY_ID], command[PLAY_ADDRESS], command[PLAY_LENGTH])
+    elif kind == c.COMMAND_PACKETS:
+        keep_packets(row, command[PLAY_ID], command[PACKETS_ADDRESS])
     elif kind == c.COMMAND_DIGITS:
         _take_digits(row, core, command, command_address)
     elif kind == c.COMMAND_TAP:

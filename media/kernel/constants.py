@@ -77,9 +77,9 @@ TAPE_COUNT_BITS = 32
 
 # Sessions that hear each other on two threads.
 
-# So many frames are kept for a hearer on another thread, which is not served in step with the one that is heard; one
-# that is more than two behind goes on with the newest.
-HEARD_FRAMES = 4
+# So many of the last frames are kept: for a hearer on another thread, which is not served in step with the one that is
+# heard (one that is more than two behind goes on with the newest), and to make up what is lost from those before it.
+HEARD_FRAMES = 8
 HEARD_BEHIND = 2
 # Threads at most.
 CORES = 32
@@ -139,7 +139,8 @@ JITTER_PLAYING = 2
 
 MADE_UP_FULL = 10 * SAMPLES_PER_MS
 MADE_UP_MOST = 60 * SAMPLES_PER_MS
-HISTORY_SAMPLES = 3 * TICK_SAMPLES
+HISTORY_FRAMES = 3
+HISTORY_SAMPLES = HISTORY_FRAMES * TICK_SAMPLES
 # The pitch of what is repeated: 66 to 200 Hz; what is higher repeats in whole multiples of its period.
 PITCH_SHORTEST = 40
 PITCH_LONGEST = 120
@@ -222,7 +223,11 @@ ITEM_KEYS = 4
 ITEM_GROUP = 5
 ITEM_PLAYED = 6
 ITEM_REASON = 7
-ITEM_WORDS = 8
+ITEM_PACKETS = 8
+ITEM_WORDS = 9
+# A frame of a prompt that is kept in Opus: so many octets at most, and their number behind them.
+KEPT_OCTETS = 126
+KEPT_BYTES = 128
 
 REASON_NONE = 0
 REASON_FINISHED = 1
@@ -291,6 +296,7 @@ COMMAND_INBAND = 16
 COMMAND_SEAT = 17
 COMMAND_FORGET = 18
 COMMAND_HEARD = 19
+COMMAND_PACKETS = 20
 # The slot and generation of these are a room's.
 COMMAND_ROOM_OPEN = 32
 COMMAND_ROOM_TONE = 33

@@ -11,7 +11,7 @@ from media.kernel import constants as c
 from media.kernel.codecs import silence_of
 from media.kernel.compiled import compiled
 from media.kernel.layout import DATAGRAMS_AT, FRAME_AT, JB_PAYLOADS_AT, CoreRow, SessionRow
-from media.kernel.loss import can_make_up, come_back, fill_noise, keep_history, make_up
+from media.kernel.loss import can_make_up, come_back, fill_noise, make_up
 from media.kernel.native import copy_octets, fill_octets
 from media.kernel.opus import conceal, decode_packet
 
@@ -34,7 +34,7 @@ def reset_jitter(row: SessionRow) -> None:
     """Empty the buffer; the next packet starts a timeline of its own."""
     row.jb_state = c.JITTER_IDLE
     row.made_up = 0
-    row.history_frames = 0
+    row.history_from = row.heard_count[0]
     for slot in range(c.JITTER_SLOTS):
         row.jb_slots[slot, _SEQUENCE] = 0
 
@@ -176,8 +176,6 @@ def pull_frame(row: SessionRow, core: CoreRow, arrival: int, now: int) -> None:
         row.put_in += 1
         return
     _play(row, core)
-    if row.tapped and can_make_up(row):
-        keep_history(row, core)
 
 
 @compiled

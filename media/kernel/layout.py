@@ -60,9 +60,10 @@ class SessionRow:
     packet_samples: int
     # Of the stream's clock, to a sample at 8 kHz.
     clock_steps: int
-    # libopus's states, 0 for another codec.
+    # libopus's states and where silence lies ready, 0 for another codec.
     opus_decoder: int
     opus_encoder: int
+    opus_silence: int
     pending_samples: int
     remote: Address
     remote_length: int
@@ -77,6 +78,8 @@ class SessionRow:
     item_tail: int
     item_reported: int
     item_position: int
+    # Where the present frame lies ready in Opus, 0 where it does not.
+    kept_packet: int
     # Whether a live source is behind the queue.
     live: int
 
@@ -143,9 +146,10 @@ class SessionRow:
     jb_late_seen: int
     late: int
     concealed: int
-    # How many frames there are to make up what is lost, how many samples of the present hole were made up, of which
-    # period; how loud comfort noise is, 0 for none.
-    history_frames: int
+    # The first of the frames kept that belong to this stream; where the present hole begins among them, how much of it
+    # was made up, of which period; how loud comfort noise is, 0 for none.
+    history_from: int
+    hole_from: int
     made_up: int
     pitch: int
     noise_level: int
@@ -268,8 +272,6 @@ class SessionRow:
 
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
     heard: Annotated[Octets, (c.HEARD_FRAMES, c.TICK_SAMPLES)]
-    # What was played out last, to make up what is lost.
-    history: Annotated[Octets, (c.HISTORY_SAMPLES,)]
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     inband_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
@@ -418,7 +420,6 @@ RTCP_REMOTE_AT = _place(SessionRow, "rtcp_remote")
 CNAME_AT = _place(SessionRow, "cname")
 DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
-HISTORY_AT = _place(SessionRow, "history")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
 CLEARED_BYTES = _place(SessionRow, "heard")

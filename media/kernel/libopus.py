@@ -6,6 +6,7 @@ is false and Opus is not spoken.
 """
 
 import ctypes
+import functools
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from media.kernel import constants as c
-from media.kernel.arrays import Octets
+from media.kernel.arrays import Octets, Samples
 
 _APPLICATION_VOIP = 2048
 _SET_BITRATE = 4002
@@ -29,6 +30,8 @@ BITRATE = 24_000
 # Loss that FEC is prepared for, in percent, and how much work is put into a frame (0 to 10).
 EXPECTED_LOSS = 10
 COMPLEXITY = 5
+# After so many frames of silence the encoder has forgotten what was before.
+_SETTLED_FRAMES = 25
 # libopus aligns its structures to pointers.
 _ALIGNMENT = 16
 
@@ -96,6 +99,15 @@ class OpusStates:
         """The address of the encoder's state."""
         return self._encoder.ctypes.data
 
+    def encode(self, samples: int, target: int, room: int) -> int:
+        """Encode 20 ms at one address to another, and return the octets. Raises RuntimeError."""
+        count: int = self._library.opus_encode(
+            ctypes.c_void_p(self.encoder), ctypes.c_void_p(samples), c.TICK_SAMPLES, ctypes.c_void_p(target), room
+        )
+        if count <= 0:
+            raise RuntimeError(f"libopus encodes nothing: error {count}")
+        return count
+
     def set_up(self, sending: OpusSending) -> None:
         """Set the encoder before the kernel has it."""
         for request, value in (
@@ -109,6 +121,29 @@ class OpusStates:
             self._library.opus_encoder_ctl(ctypes.c_void_p(self.encoder), request, ctypes.c_int(value))
 
 
+def keep_packets(samples: Samples, sending: OpusSending) -> Octets:
+    """Encode samples at 8 kHz once for all who hear them, as `(frames, 128)` octets: a packet each, its length last.
+
+    What is less than a whole frame at the end is left out. About 3 ms for a second of audio.
+    """
+    states = OpusStates()
+    states.set_up(sending)
+    frames = len(samples) // c.TICK_SAMPLES
+    kept = np.zeros((frames, c.KEPT_BYTES), np.uint8)
+    whole = np.ascontiguousarray(samples)
+    for frame in range(frames):
+        count = states.encode(whole[frame * c.TICK_SAMPLES :].ctypes.data, kept[frame].ctypes.data, c.KEPT_OCTETS)
+        kept[frame, c.KEPT_OCTETS] = count & 0xFF
+    kept.flags.writeable = False
+    return kept
+
+
+@functools.cache
+def kept_silence() -> Octets:
+    """A packet of silence, in the form of `keep_packets`, the same array each time."""
+    return keep_packets(np.zeros(_SETTLED_FRAMES * c.TICK_SAMPLES, np.int16), OpusSending())[-1]
+
+
 class OpusMemory:
     """The states of one session from one change of its parameters to the next. Nothing is allocated without Opus.
 
@@ -120,17 +155,18 @@ class OpusMemory:
         self._kept: list[OpusStates] = []
         self._sending: OpusSending | None = None
 
-    def use(self, sending: OpusSending | None) -> tuple[int, int] | None:
-        """Return the addresses of decoder and encoder for the kernel, 0 without Opus; None where nothing changes."""
+    def use(self, sending: OpusSending | None) -> tuple[int, int, int] | None:
+        """Return the addresses of decoder, encoder and a packet of silence for the kernel, 0 without Opus; None where
+        nothing changes."""
         if sending == self._sending:
             return None
         self._sending = sending
         if sending is None:
-            return 0, 0
+            return 0, 0, 0
         states = OpusStates()
         states.set_up(sending)
         self._kept.append(states)
-        return states.decoder, states.encoder
+        return states.decoder, states.encoder, kept_silence().ctypes.data
 
     def release(self) -> None:
         """Forget all states; the kernel does not use them any more."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Address: TypeAlias = tuple[str, int]
 
 _BELIEVED_HOSTS = 4096
+# With so many on a pair its sockets get room for a second of a hundred calls; what is waiting counts four times.
+_CROWDED = 8
+_WIDE_OCTETS = 4 << 20
+_SO_RCVBUFFORCE = 33
 
 
 class AddressTaken(Exception):
@@ -48,6 +52,14 @@ class PortPair:
         lodging = None if address is None else self.addresses.get(address)
         return None if lodging is None or lodging.ended else lodging
 
+    def widen(self) -> None:
+        """Let more wait in the system, now that many send here; as much as it allows where it allows no more."""
+        for sock in self.sockets:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _WIDE_OCTETS)
+            except PermissionError:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE_OCTETS)
+
     def close(self) -> None:
         """Close both sockets."""
         for sock in self.sockets:
@@ -70,6 +82,8 @@ class Lodging:
         self._signalled: Address | None = None
         self._found: Address | None = None
         pair.lodgers.add(self)
+        if len(pair.lodgers) == _CROWDED:
+            pair.widen()
         pair.busy += 1
         pair.unheard += 1
         if seated:

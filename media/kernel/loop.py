@@ -63,7 +63,7 @@ def _play_out(rooms: "list[RoomRow]", row: SessionRow, core: CoreRow, tick: int,
         pull_frame(row, core, now // 1000 * c.CLOCK_RATE // 1_000_000, now)
         if row.tapped & c.TAPPED_LISTENER:
             post_frame(core, row, c.TRACK_RECEIVED, row.last_tick - (frames - 1 - frame))
-        if row.tapped & c.TAPPED_BRIDGE:
+        if row.tapped:
             keep_heard(row, core)
         if row.tapped & c.TAPPED_KEYS:
             hear_keys(row, core)

@@ -11,8 +11,7 @@ from media.kernel import constants as c
 from media.kernel.arrays import Words
 from media.kernel.compiled import compiled
 from media.kernel.g711 import ALAW_TO_LINEAR, LINEAR_TO_ALAW, LINEAR_TO_ULAW, ULAW_TO_LINEAR
-from media.kernel.layout import FRAME_AT, HISTORY_AT, CoreRow, SessionRow
-from media.kernel.native import copy_octets
+from media.kernel.layout import CoreRow, SessionRow
 
 # Of white noise spread evenly around zero, whose mean power is so many dB below overload (RFC 3389 §3).
 _NOISE_AMPLITUDES: Words = np.minimum(32767, np.round(32768 * np.sqrt(3) * 10 ** (-np.arange(128) / 20))).astype(
@@ -37,18 +36,6 @@ def _coded(codec: int, sample: int) -> int:
 def can_make_up(row: SessionRow) -> bool:
     """Return whether what is lost of a session's stream is made up here."""
     return row.receive_codec != c.G722 and row.opus_decoder == 0
-
-
-@compiled
-def keep_history(row: SessionRow, core: CoreRow) -> None:
-    """Keep `core.frame`, just played out, in case the next is lost; what was made up at its end does not count."""
-    if row.made_up:
-        return
-    history = row.address + HISTORY_AT
-    for frame in range(2):
-        copy_octets(history + frame * c.TICK_SAMPLES, history + (frame + 1) * c.TICK_SAMPLES, c.TICK_SAMPLES)
-    copy_octets(history + 2 * c.TICK_SAMPLES, core.address + FRAME_AT, c.TICK_SAMPLES)
-    row.history_frames += 1
 
 
 @compiled
@@ -84,16 +71,22 @@ def _made_up(row: SessionRow, core: CoreRow, place: int) -> int:
 
 @compiled
 def _look_back(row: SessionRow, core: CoreRow) -> None:
-    for place in range(c.HISTORY_SAMPLES):
-        core.speech[place] = _linear(row.receive_codec, row.history[place])
+    """Put the last frames before the hole into `core.speech`."""
+    for frame in range(c.HISTORY_FRAMES):
+        kept = (row.hole_from - c.HISTORY_FRAMES + frame) % c.HEARD_FRAMES
+        for sample in range(c.TICK_SAMPLES):
+            core.speech[frame * c.TICK_SAMPLES + sample] = _linear(row.receive_codec, row.heard[kept, sample])
 
 
 @compiled
 def make_up(row: SessionRow, core: CoreRow, at: int, samples: int) -> None:
     """Fill so many samples at `core.frame[at]` in place of a lost packet, once enough was heard to make them of."""
-    if row.history_frames * c.TICK_SAMPLES < c.HISTORY_SAMPLES:
+    if row.made_up == 0:
+        row.hole_from = row.heard_count[0]
+    if row.hole_from - row.history_from < c.HISTORY_FRAMES:
         return
-    _look_back(row, core)
+    if row.made_up < c.MADE_UP_MOST:
+        _look_back(row, core)
     if row.made_up == 0:
         row.pitch = _find_pitch(core)
     for sample in range(samples):

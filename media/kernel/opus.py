@@ -17,6 +17,7 @@ from media.kernel.compiled import JIT_DISABLED, compiled
 from media.kernel.g711 import LINEAR_TO_ULAW, ULAW_TO_LINEAR
 from media.kernel.layout import DATAGRAMS_AT, JB_PAYLOADS_AT, PACKET_AT, SAMPLES_AT, SPEECH_AT, CoreRow, SessionRow
 from media.kernel.libopus import opus_address
+from media.kernel.native import copy_octets
 
 # A length of speech that libopus can make up: whole 2.5 ms.
 _UNIT = c.CLOCK_RATE // 400
@@ -49,8 +50,11 @@ _encode = opus_function("opus_encode", _word, _word, _int, _word, _int)
 
 
 @compiled
-def use_opus(row: SessionRow, decoder: int, encoder: int) -> None:
-    """Take a decoder and an encoder for what follows, or 0 for none; the stream's clock changes with them."""
+def use_opus(row: SessionRow, decoder: int, encoder: int, silence: int) -> None:
+    """Take a decoder and an encoder for what follows, or 0 for none; the stream's clock changes with them.
+
+    At `silence` a packet lies ready for frames in which nothing plays.
+    """
     steps = c.OPUS_CLOCK_STEPS if decoder else 1
     if steps != row.clock_steps:
         row.clock_steps = steps
@@ -59,6 +63,7 @@ def use_opus(row: SessionRow, decoder: int, encoder: int) -> None:
         row.transit = 0
     row.opus_decoder = decoder
     row.opus_encoder = encoder
+    row.opus_silence = silence
 
 
 @compiled
@@ -99,7 +104,14 @@ def conceal(row: SessionRow, core: CoreRow, at: int, samples: int, place: int, o
 
 @compiled
 def encode_packet(row: SessionRow, core: CoreRow) -> int:
-    """Turn the 160 octets of PCMU behind the header in `core.packet` into Opus and return their number; 0: a fault."""
+    """Turn the 160 octets of PCMU behind the header in `core.packet` into Opus and return their number; 0: a fault.
+
+    A frame of a prompt may lie ready.
+    """
+    if row.kept_packet:
+        copy_octets(core.address + PACKET_AT + c.RTP_HEADER_BYTES, row.kept_packet, c.KEPT_BYTES)
+        count = c.RTP_HEADER_BYTES + c.KEPT_OCTETS
+        return int(core.packet[count]) | int(core.packet[count + 1]) << 8
     for sample in range(c.TICK_SAMPLES):
         core.samples[sample] = ULAW_TO_LINEAR[core.packet[c.RTP_HEADER_BYTES + sample]]
     target = core.address + PACKET_AT + c.RTP_HEADER_BYTES

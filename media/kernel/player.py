@@ -44,6 +44,7 @@ def append_item(row: SessionRow, item_id: int, address: int, length: int, loops:
     item[c.ITEM_KEYS] = keys
     item[c.ITEM_GROUP] = group
     item[c.ITEM_PLAYED] = 0
+    item[c.ITEM_PACKETS] = 0
     key = _flushing_key(row, group)
     item[c.ITEM_REASON] = c.REASON_NONE if key < 0 else c.REASON_KEY + key
     row.item_tail += 1
@@ -82,8 +83,18 @@ def recode_item(row: SessionRow, item_id: int, address: int, length: int) -> Non
         if item[c.ITEM_ID] == item_id and item[c.ITEM_ADDRESS] != 0:
             item[c.ITEM_ADDRESS] = address
             item[c.ITEM_LENGTH] = length
+            item[c.ITEM_PACKETS] = 0
             if index == row.item_head:
                 row.item_position = min(row.item_position, length)
+
+
+@compiled
+def keep_packets(row: SessionRow, item_id: int, address: int) -> None:
+    """Let an item be sent as the packets of Opus at an address (0: none), one for each whole frame of it."""
+    for index in range(row.item_head, row.item_tail):
+        item = row.items[index % c.ITEMS]
+        if item[c.ITEM_ID] == item_id:
+            item[c.ITEM_PACKETS] = address
 
 
 @compiled
@@ -111,10 +122,28 @@ def plays_nothing(row: SessionRow) -> bool:
 
 
 @compiled
+def _kept_packet(row: SessionRow) -> int:
+    """Return where the next frame lies ready in Opus, as it does where it is a whole one of an item, or of silence."""
+    if row.item_head == row.item_tail:
+        return row.opus_silence
+    item = row.items[row.item_head % c.ITEMS]
+    left = item[c.ITEM_LENGTH] - row.item_position
+    if left < c.TICK_SAMPLES:
+        return 0
+    if item[c.ITEM_ADDRESS] == 0:
+        return row.opus_silence
+    if item[c.ITEM_PACKETS] == 0 or row.item_position % c.TICK_SAMPLES != 0:
+        return 0
+    place: int = item[c.ITEM_PACKETS] + row.item_position // c.TICK_SAMPLES * c.KEPT_BYTES
+    return place
+
+
+@compiled
 def fill_audio(row: SessionRow, target: int) -> None:
     """Write the next 160 octets of the queue at an address, and the codec's silence where the queue has ended."""
     filled = 0
     _advance(row)
+    row.kept_packet = _kept_packet(row)
     while filled < c.TICK_SAMPLES and row.item_head < row.item_tail:
         item = row.items[row.item_head % c.ITEMS]
         count = min(item[c.ITEM_LENGTH] - row.item_position, c.TICK_SAMPLES - filled)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from media.kernel import constants as c
 from media.kernel.core import Command
+from media.kernel.libopus import OpusSending
 from media.prompt import PromptAudio
 
 EndReason: TypeAlias = Literal["finished", "stopped", "key"]
@@ -95,6 +96,7 @@ class Playlist:
         self._push = push
         self._on_ended = on_ended
         self._codec: str | None = None
+        self._opus: OpusSending | None = None
         self._next = 1
         self._key_mark = 0
         self._waiting: deque[Playback] = deque()
@@ -142,27 +144,37 @@ class Playlist:
             playback = self._waiting.popleft()
             self._playing[playback.identity] = playback
             commands.append(self._command(playback, c.COMMAND_PLAY))
+            commands += self._packets(playback)
         return commands
+
+    def _packets(self, playback: Playback) -> list[Command]:
+        """The command that lets an item be sent as it is kept in Opus, where it is."""
+        if playback.audio is None or self._opus is None:
+            return []
+        packets = playback.audio.packets(self._opus)
+        if packets is None:
+            return []
+        return [(c.COMMAND_PACKETS, self._slot, self._generation, playback.identity, packets.ctypes.data)]
 
     def _feed(self) -> None:
         commands = self.take_waiting()
         if commands:
             self._push(commands)
 
-    def use_codec(self, codec: str) -> list[Command]:
-        """Encode for another codec from now on.
+    def use_codec(self, codec: str, opus: OpusSending | None = None) -> list[Command]:
+        """Encode for another codec from now on, which Opus is inside of as the far end likes it.
 
         Returns the commands that point the items in the kernel to the other form; they must reach it together with the
         command that changes the codec, before which they stand.
         """
-        if codec == self._codec:
+        if codec == self._codec and opus == self._opus:
             return []
-        self._codec = codec
-        return [
-            self._command(playback, c.COMMAND_RECODE)
-            for playback in self._playing.values()
-            if playback.audio is not None
-        ]
+        self._codec, self._opus = codec, opus
+        commands = []
+        for playback in self._playing.values():
+            if playback.audio is not None:
+                commands += [self._command(playback, c.COMMAND_RECODE), *self._packets(playback)]
+        return commands
 
     def key_down(self) -> None:
         """Note that a key was pressed: should it end the queue, then only what was queued up to now."""

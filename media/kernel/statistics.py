@@ -12,6 +12,7 @@ from media.kernel import constants as c
 from media.kernel.addresses import address_text
 from media.kernel.core import MediaCore
 from media.kernel.layout import CoreRow, SessionRow, record_dtype
+from media.kernel.quality import mean_opinion
 from media.kernel.reception import counted_packets, expected_packets
 
 
@@ -19,9 +20,10 @@ from media.kernel.reception import counted_packets, expected_packets
 class SessionStatistics:
     """What one session has sent and received so far. Octets are those of payloads, without headers.
 
-    `depth_ms` is the present delay of the jitter buffer, `dropped` counts by reason what was not used. The remote
-    figures are from the far end's last report, None without one; `remote` is the address that is listened to, None
-    before anything was accepted.
+    `depth_ms` is the present delay of the jitter buffer, `target_ms` the one that the network needs. `mos` estimates
+    how well this side hears the other, `remote_mos` how well the other hears this one (`mean_opinion`). `dropped`
+    counts by reason what was not used. The remote figures are from the far end's last report, None without one;
+    `remote` is the address that is listened to, None before anything was accepted.
     """
 
     packets_in: int
@@ -34,6 +36,7 @@ class SessionStatistics:
     duplicates: int
     out_of_order: int
     depth_ms: float
+    target_ms: float
     concealed_ms: float
     dropped_foreign: int
     dropped: dict[str, int]
@@ -43,6 +46,8 @@ class SessionStatistics:
     remote_lost: int | None
     remote_fraction_lost: float | None
     remote_jitter_ms: float | None
+    mos: float | None
+    remote_mos: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +108,38 @@ def read_session(row: Any, generation: int) -> SessionStatistics:
     dropped = dict(zip(c.DROP_NAMES, row["drops"].tolist(), strict=True))
     source = row["source"].tolist()
     per_ms = c.SAMPLES_PER_MS
+    rtt_ms = fields.round_trip_ns / 1e6 if fields.round_trip_known else None
+    target_ms = fields.jb_target / per_ms
+    delay_ms = (rtt_ms or 0) / 2 + target_ms + c.TICK_MS
+    lost = max(expected - received, 0)
+    remote_lost = fields.remote_lost if reported else None
+    made_up = fields.receive_codec != c.G722
     return SessionStatistics(
         packets_in=fields.received,
         packets_out=fields.packets_sent,
         bytes_in=fields.octets_received,
         bytes_out=fields.octets_sent,
-        lost=max(expected - received, 0),
+        lost=lost,
         jitter_ms=fields.jitter / 16 / per_ms,
         late=fields.late,
         duplicates=fields.duplicates,
         out_of_order=fields.out_of_order,
         depth_ms=max(depth, 0) / per_ms,
+        target_ms=target_ms,
         concealed_ms=fields.concealed / per_ms,
         dropped_foreign=dropped["foreign"],
         dropped=dropped,
         send_errors=fields.send_errors,
         remote=address_text(*source[:3]) if fields.source_rank else None,
-        rtt_ms=fields.round_trip_ns / 1e6 if fields.round_trip_known else None,
-        remote_lost=fields.remote_lost if reported else None,
+        rtt_ms=rtt_ms,
+        remote_lost=remote_lost,
         remote_fraction_lost=fields.remote_fraction_lost / 256 if reported else None,
         remote_jitter_ms=fields.remote_jitter / per_ms / max(fields.clock_steps, 1) if reported else None,
+        mos=mean_opinion(lost + fields.late, expected, delay_ms, made_up=made_up) if received else None,
+        # How deep the far end's buffer is and what it does about loss is not known: as ours.
+        remote_mos=mean_opinion(max(remote_lost, 0), fields.packets_sent, delay_ms, made_up=made_up)
+        if remote_lost is not None and fields.packets_sent
+        else None,
     )
 
 

@@ -101,6 +101,7 @@ def send_tick(
         row.pending_samples = 0
     whole = row.packet_samples == c.TICK_SAMPLES
     target = core.address + PACKET_AT + c.RTP_HEADER_BYTES if whole else row.address + OUTGOING_AT + row.pending_samples
+    row.kept_packet = 0
     if row.live and plays_nothing(row):
         fill_live(row, core, target)
     elif row.hears >= 0 and plays_nothing(row):
@@ -111,6 +112,7 @@ def send_tick(
         fill_audio(row, target)
     timestamp = timestamp_at(row, tick)
     if row.digits_phase != c.DIGITS_NONE:
+        row.kept_packet = 0
         if row.sending == 0:
             stop_digits(row)
         elif row.digits_payload_type < 0:

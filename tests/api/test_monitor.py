@@ -80,7 +80,11 @@ async def test_trunks_calls_and_events_of_the_workspace_are_shown(tmp_path: Path
                             "expiresAt": "2026-06-23T11:31:00.000Z",
                         },
                     },
-                    {"trunkId": silent["id"], "name": "Silent", "registration": None},
+                    {
+                        "trunkId": silent["id"],
+                        "name": "Silent",
+                        "registration": {"state": "unregistered", "contact": None, "sourceIp": None, "expiresAt": None},
+                    },
                 ],
                 "calls": {"active": 2, "channels": 3},
                 "recentEvents": [

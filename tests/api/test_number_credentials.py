@@ -72,6 +72,9 @@ async def test_what_is_not_given_is_generated(api: Api) -> None:
     assert re.fullmatch("n_[0-9a-f]{12}", username)
     assert re.fullmatch("[A-Za-z0-9]{20}", password)
     assert tuple(answer) == (200, shown(username=username, password=password))
+    bare = await api.call("PUT", path)
+    assert bare.status == 200
+    assert (bare.body["username"], bare.body["password"]) not in {(username, password), (None, None)}
     answer = await api.call("PUT", path, {"username": "mine"})
     assert answer.body["username"] == "mine"
     assert answer.body["password"] != password == (await api.call("PUT", path, {"password": password})).body["password"]

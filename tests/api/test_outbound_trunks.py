@@ -43,7 +43,7 @@ async def test_a_new_trunk_has_a_name_and_a_password_of_its_own(api: Api) -> Non
         "routingRules": [],
         "maxChannels": 10,
         "record": False,
-        "registration": None,
+        "registration": {"state": "unregistered", "contact": None, "sourceIp": None, "expiresAt": None},
         "createdAt": body["createdAt"],
         "updatedAt": body["updatedAt"],
     }

@@ -86,7 +86,7 @@ async def test_an_agents_phone_registers_shows_as_registered_and_unregisters(tmp
 async def test_a_trunk_shows_its_contact_source_and_expiry(tmp_path: Path) -> None:
     async with running_engine(tmp_path / "data") as engine, a_phone() as phone:
         trunk = await engine.post("/v1/trunks/outbound", {"name": "PBX"})
-        assert trunk["registration"] is None
+        assert trunk["registration"] == {"state": "unregistered", "contact": None, "sourceIp": None, "expiresAt": None}
         states = States()
         phone.register(settings(engine, trunk["sip"]["username"], trunk["sip"]["password"]), states.queue.put_nowait)
         await states.wait(Registered)

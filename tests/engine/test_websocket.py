@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -65,6 +66,19 @@ async def echo(connection: ServerConnection) -> None:
 
 
 async def test_messages_go_both_ways_and_either_side_may_close(client: WebSocketClient) -> None:
+    await go_both_ways(client)
+
+
+def test_the_same_on_the_loop_that_the_server_runs_on() -> None:
+    async def both_ways() -> None:
+        client = WebSocketClient(allow_private=True)
+        await go_both_ways(client)
+        await client.close()
+
+    uvloop.run(both_ways())
+
+
+async def go_both_ways(client: WebSocketClient) -> None:
     async with server(echo) as url:
         owner = Owner(await client.connect(url, {}))
         assert owner.connection.send_text("grüß".encode())

@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-TARGETS = ("message", "stream", "uri", "sdp", "digest", "core")
+TARGETS = {
+    **dict.fromkeys(("message", "stream", "uri", "sdp", "digest", "core"), "fuzz_sip.py"),
+    **dict.fromkeys(("rtp", "rtcp"), "fuzz_rtp.py"),
+}
 
 
 def main() -> int:
@@ -19,15 +22,15 @@ def main() -> int:
         sys.stdout.write("fuzz: atheris is not installed (pip install -e '.[fuzz]'): skipped\n")
         return 0
     seconds = max(1, int(sys.argv[1]) // len(TARGETS))
-    script = Path(__file__).with_name("fuzz_sip.py")
-    for target in TARGETS:
+    for target, name in TARGETS.items():
+        script = Path(__file__).with_name(name)
         process = subprocess.run(
             [sys.executable, str(script), target, f"-max_total_time={seconds}", "-print_final_stats=1"],
             check=False,
             capture_output=True,
             text=True,
             cwd=script.parents[2],
-            env={"PYTHONPATH": str(script.parents[2])},
+            env={"PYTHONPATH": str(script.parents[2]), "NUMBA_DISABLE_JIT": "1"},
         )
         if process.returncode:
             sys.stdout.write(f"fuzz {target}: failed\n{process.stdout[-4000:]}{process.stderr[-8000:]}\n")

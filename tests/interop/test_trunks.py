@@ -84,9 +84,8 @@ async def test_baresip_registered_as_an_outbound_trunk_calls_out(
         changed = await engine.client.patch(path, json={"defaultNumberId": number["id"]})
         assert changed.status_code == 200
         async with asyncio.timeout(10):
-            while (shown := (await engine.client.get(path)).json()["registration"]) is None:
+            while (await engine.client.get(path)).json()["registration"]["state"] != "registered":
                 await asyncio.sleep(0.02)
-        assert shown["state"] == "registered"
         await phone.dial(f"sip:{TO}@{host}:{port}")
         rung = await carrier.call()
         assert rung.incoming.request.from_.uri.user == NUMBER

@@ -162,8 +162,11 @@ class TestRefusals:
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         unknown = await place(engine, {**body, "from": "+15550199"}, 400)
         assert unknown.json()["details"] == {"from": ["must be a number of this workspace"]}
-        wrong = await place(engine, {**body, "to": "call me", "timeout": 4, "variables": {"1x": "y"}}, 400)
-        assert set(wrong.json()["details"]) == {"to", "timeout", "variables.1x"}
+        faults = {"from": "+15550199", "to": "call me", "timeout": 4, "variables": {"1x": "y"}}
+        wrong = await place(engine, body | faults, 400)
+        assert set(wrong.json()["details"]) == {"from", "to", "timeout", "variables.1x"}
+        assert wrong.json()["details"]["to"] == ["must be an E.164 number or a SIP URI"]
+        assert wrong.json()["details"]["from"] == unknown.json()["details"]["from"]
         await place(engine, {**body, "applicationId": "00000000-0000-4000-8000-000000000000"}, 404)
         other = await engine.application(name="o", allowedCallerIds=["+15550177"])
         limited = await place(engine, {**body, "applicationId": other["id"]}, 400)
@@ -203,6 +206,7 @@ class TestIdempotency:
         await place(engine, {**body, "from": "+15550199"}, 400, key="k")
         first = await place(engine, body, key="k")
         await place(engine, {**body, "timeout": 30}, 409, key="k")
+        await place(engine, {**body, "note": "a member that is not known is one too"}, 409, key="k")
         again = await place(engine, dict(reversed(body.items())), key="k")
         assert again.json() == first.json()
         bad = await place(engine, body, 400, key="x" * 256)

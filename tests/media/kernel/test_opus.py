@@ -150,6 +150,46 @@ def test_what_is_played_goes_out_in_packets_of_20_ms_of_a_clock_of_48_khz(desk: 
     assert hears(Coder().decode([packet.payload for packet in sent])[1600:], 660, (330, 1320))
 
 
+def test_a_prompt_that_is_kept_in_opus_is_sent_as_it_lies(desk: Desk) -> None:
+    sending = desk.k.libopus.OpusSending()
+    audio = tone(660, 1.01)
+    kept = desk.k.libopus.keep_packets(audio, sending)
+    assert kept.shape == (50, 128)
+    octets = desk.k.codecs.encode(audio, "PCMU")
+    desk.command(desk.c.COMMAND_PLAY, 0, desk.generation, 1, octets.ctypes.data, len(octets), 2, 0, 0)
+    desk.command(desk.c.COMMAND_PACKETS, 0, desk.generation, 1, kept.ctypes.data)
+    desk.tick(101)
+    payloads = [packet.payload for packet in desk.sent_rtp()]
+    ready = [bytes(frame[: frame[126]]) for frame in kept]
+    assert payloads[:50] == ready
+    # The last 10 ms and the loop's first 10 ms are one packet, and from there on no frame is one that is kept.
+    assert not set(payloads[50:]) & set(ready)
+    heard = Coder().decode(payloads)
+    assert hears(heard[1600:8000], 660, (330, 1320))
+    assert hears(heard[9600:16000], 660, (330, 1320))
+
+
+def test_what_is_kept_in_opus_gives_way_to_another_codec_and_to_keys_as_tones(desk: Desk) -> None:
+    audio = tone(660, 2.0)
+    kept = desk.k.libopus.keep_packets(audio, desk.k.libopus.OpusSending())
+    octets = desk.k.codecs.encode(audio, "PCMU")
+    desk.command(desk.c.COMMAND_PLAY, 0, desk.generation, 1, octets.ctypes.data, len(octets), 1, 0, 0)
+    desk.command(desk.c.COMMAND_PACKETS, 0, desk.generation, 1, kept.ctypes.data)
+    desk.tick(10)
+    desk.row["digits_payload_type"] = -1
+    symbols = np.frombuffer(bytes([5]).ljust(desk.c.DIGITS_MAX, b"\0"), np.int64).tolist()
+    desk.command(desk.c.COMMAND_DIGITS, 0, desk.generation, 1, 1, 160, 80, *symbols)
+    desk.sent_rtp()
+    desk.tick(8)
+    key = Coder().decode([packet.payload for packet in desk.sent_rtp()])
+    assert min(level_of(key[400:], 770), level_of(key[400:], 1336)) > 1500
+    desk.tick(10)
+    desk.sent_rtp()
+    desk.command(desk.c.COMMAND_RECODE, 0, desk.generation, 1, octets.ctypes.data, len(octets))
+    desk.tick(3)
+    assert not {packet.payload for packet in desk.sent_rtp()} & {bytes(frame[: frame[126]]) for frame in kept}
+
+
 def test_keys_have_the_clock_of_the_stream(desk: Desk) -> None:
     symbols = np.frombuffer(bytes([5]).ljust(desk.c.DIGITS_MAX, b"\0"), np.int64).tolist()
     desk.command(desk.c.COMMAND_DIGITS, 0, desk.generation, 1, 1, 160, 80, *symbols)

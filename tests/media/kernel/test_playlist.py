@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from media.kernel import constants as c
+from media.kernel.libopus import OpusSending
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask, result_of
-from media.prompt import PromptAudio
+from media.prompt import PACKET_FORMS, PromptAudio
 
 FINISHED = c.REASON_FINISHED
 
@@ -93,6 +94,27 @@ async def test_a_new_codec_points_every_item_elsewhere(room: Room) -> None:
         (c.COMMAND_RECODE, 3, 9, identity, octets.ctypes.data, 800, 1, 0, 0) for identity in (1, 3)
     ]
     assert room.list.use_codec("PCMA") == []
+
+
+async def test_what_is_kept_in_opus_as_the_far_end_likes_it_follows_its_item(room: Room) -> None:
+    liked, other = OpusSending(fec=True), OpusSending(bitrate=12_000)
+    assert room.audio.can_keep_packets(liked)
+    room.audio.keep_packets(liked)
+    assert not room.audio.can_keep_packets(liked)
+    packets = room.audio.packets(liked)
+    assert packets is not None
+    room.list.use_codec("PCMU", liked)
+    room.add()
+    room.add(audio=False)
+    assert [command[0] for command in room.commands] == [c.COMMAND_PLAY, c.COMMAND_PACKETS, c.COMMAND_PLAY]
+    assert room.commands[1] == (c.COMMAND_PACKETS, 3, 9, 1, packets.ctypes.data)
+    # Not kept as another likes it: the item is pointed anew, which forgets the packets.
+    assert [command[0] for command in room.list.use_codec("PCMU", other)] == [c.COMMAND_RECODE]
+    assert [command[0] for command in room.list.use_codec("PCMU", liked)] == [c.COMMAND_RECODE, c.COMMAND_PACKETS]
+    for number in range(10):
+        if room.audio.can_keep_packets(OpusSending(bitrate=8000 + number)):
+            room.audio.keep_packets(OpusSending(bitrate=8000 + number))
+    assert len(room.audio._packets) == PACKET_FORMS
 
 
 async def test_a_key_ends_what_waits_in_python_too(room: Room) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from media.kernel.quality import mean_opinion
 from media.kernel.statistics import SessionStatistics, read_session
 from tests.media.kernel.report_support import OURS, receiver_report
 from tests.media.support import MS, Desk, kernel_form, opened_desk, rtp
@@ -68,3 +69,32 @@ def test_the_far_ends_report_is_in_ms_and_fractions(desk: Desk) -> None:
     statistics = read(desk)
     assert statistics.rtt_ms == pytest.approx(250, abs=1)
     assert (statistics.remote_lost, statistics.remote_fraction_lost, statistics.remote_jitter_ms) == (12, 0.25, 10.0)
+
+
+def test_the_scores_fall_with_loss_on_either_side(desk: Desk) -> None:
+    assert (read(desk).mos, read(desk).remote_mos) == (None, None)
+    for number in range(100):
+        desk.give(rtp(number, number * 160))
+    clean = read(desk).mos
+    assert clean == pytest.approx(4.37, abs=0.03)
+    for number in range(100, 200, 2):
+        desk.give(rtp(number, number * 160))
+    assert read(desk).mos < clean - 1
+    desk.tick(100)
+    desk.give_report(receiver_report(OURS, lost=10))
+    assert 3 < read(desk).remote_mos < 4
+    assert read(desk).target_ms == 40
+
+
+@pytest.mark.parametrize(
+    ("lost", "delay_ms", "made_up", "score"),
+    # What the E-model's formulas give by hand: R = 93.2 - 0.024 d - 0.11 (d - 177.3) - 95 P / (P + Bpl).
+    [(0, 0, True, 4.41), (0, 300, True, 3.71), (2, 60, True, 4.19), (2, 60, False, 3.18), (100, 60, True, 1.14)],
+)
+def test_the_score_is_that_of_the_e_model(lost: int, delay_ms: float, made_up: bool, score: float) -> None:
+    assert mean_opinion(lost, 100, delay_ms, made_up=made_up) == pytest.approx(score, abs=0.01)
+
+
+def test_a_score_is_never_outside_of_its_scale() -> None:
+    assert mean_opinion(500, 100, 10_000, made_up=False) == 1
+    assert mean_opinion(0, 0, 0, made_up=True) == pytest.approx(4.41, abs=0.01)

@@ -685,11 +685,11 @@ export interface MonitoredInbound {
   destinations: MonitoredDestination[];
 }
 
-/** An outbound trunk; `registration` is null while it is not registered. */
+/** An outbound trunk. */
 export interface MonitoredOutbound {
   trunkId: string;
   name: string;
-  registration: TrunkRegistrationOut | null;
+  registration: TrunkRegistrationOut;
 }
 
 /** A number of your own carrier. */
@@ -779,13 +779,13 @@ export interface OutboundTrunkCreated {
   routingRules: RoutingRuleOut[];
   maxChannels: number;
   record: boolean;
-  registration: TrunkRegistrationOut | null;
+  registration: TrunkRegistrationOut;
   createdAt: string;
   updatedAt: string;
   sip: TrunkSipCreated;
 }
 
-/** An outbound trunk; `registration` is null while it is not registered. */
+/** An outbound trunk. */
 export interface OutboundTrunkOut {
   id: string;
   name: string;
@@ -796,7 +796,7 @@ export interface OutboundTrunkOut {
   routingRules: RoutingRuleOut[];
   maxChannels: number;
   record: boolean;
-  registration: TrunkRegistrationOut | null;
+  registration: TrunkRegistrationOut;
   createdAt: string;
   updatedAt: string;
   sip: TrunkSipOut;
@@ -1101,12 +1101,12 @@ export interface TransactionOut {
   createdAt: string;
 }
 
-/** A registration in force. */
+/** Whether a trunk is registered, and from where. */
 export interface TrunkRegistrationOut {
-  state: "registered";
-  contact: string;
-  sourceIp: string;
-  expiresAt: string;
+  state: "registered" | "unregistered";
+  contact: string | null;
+  sourceIp: string | null;
+  expiresAt: string | null;
 }
 
 /** As in every other answer, with the password, which is shown only here. */

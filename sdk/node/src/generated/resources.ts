@@ -211,8 +211,8 @@ export class Numbers extends Resource {
   }
 
   /**
-   * Set the credentials of a number's carrier. What is absent is generated. The password is in this answer only. `PUT
-   * /v1/numbers/{id}/sip-credentials`
+   * Set the credentials of a number's carrier. What is absent is generated, without a body both. The password is in
+   * this answer only. `PUT /v1/numbers/{id}/sip-credentials`
    */
   setSipCredentials(
     id: string,

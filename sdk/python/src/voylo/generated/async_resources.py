@@ -481,7 +481,7 @@ class AsyncNumbers(AsyncResource):
     ) -> models.CarrierCredentialsSet:
         """Set the credentials of a number's carrier.
 
-        What is absent is generated. The password is in this answer only.
+        What is absent is generated, without a body both. The password is in this answer only.
 
         `PUT /v1/numbers/{id}/sip-credentials`
         """

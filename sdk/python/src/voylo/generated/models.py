@@ -805,11 +805,11 @@ class MonitoredInbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoredOutbound:
-    """An outbound trunk; `registration` is null while it is not registered."""
+    """An outbound trunk."""
 
     trunk_id: str
     name: str
-    registration: TrunkRegistrationOut | None
+    registration: TrunkRegistrationOut
 
 
 class NumberImportRequired(TypedDict):
@@ -920,7 +920,7 @@ class OutboundTrunkCreated:
     routing_rules: list[RoutingRuleOut]
     max_channels: int
     record: bool
-    registration: TrunkRegistrationOut | None
+    registration: TrunkRegistrationOut
     created_at: str
     updated_at: str
     sip: TrunkSipCreated
@@ -928,7 +928,7 @@ class OutboundTrunkCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundTrunkOut:
-    """An outbound trunk; `registration` is null while it is not registered."""
+    """An outbound trunk."""
 
     id: str
     name: str
@@ -939,7 +939,7 @@ class OutboundTrunkOut:
     routing_rules: list[RoutingRuleOut]
     max_channels: int
     record: bool
-    registration: TrunkRegistrationOut | None
+    registration: TrunkRegistrationOut
     created_at: str
     updated_at: str
     sip: TrunkSipOut
@@ -1248,12 +1248,12 @@ class TransactionOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkRegistrationOut:
-    """A registration in force."""
+    """Whether a trunk is registered, and from where."""
 
-    state: Literal["registered"]
-    contact: str
-    source_ip: str
-    expires_at: str
+    state: Literal["registered", "unregistered"]
+    contact: str | None
+    source_ip: str | None
+    expires_at: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

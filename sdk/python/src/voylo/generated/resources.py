@@ -477,7 +477,7 @@ class Numbers(Resource):
     ) -> models.CarrierCredentialsSet:
         """Set the credentials of a number's carrier.
 
-        What is absent is generated. The password is in this answer only.
+        What is absent is generated, without a body both. The password is in this answer only.
 
         `PUT /v1/numbers/{id}/sip-credentials`
         """

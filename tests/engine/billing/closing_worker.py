@@ -2,7 +2,8 @@
 on stdin.
 
 `python -m tests.engine.billing.closing_worker URL [POINT AFTER]`: with a point, it kills itself there at the so many-th
-transaction: `begun` before anything is written, `written` before the commit, `committed` before anybody is told.
+time: `begun` before a transaction has written anything, `written` before its commit, `committed` when a call that waits
+is told of it. At `paused` it goes on no further after so many calls, and waits.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def arm(point: str, after: int) -> None:
     closer._close_all = close_all
 
 
-async def work(url: str) -> None:
+async def work(url: str, pause_after: int | None) -> None:
     """Ends what is open: each call lasted 61 seconds."""
+    ended = 0
     store = await Store.open(url)
     records = CallRecords(store, Outbox(), CallCharges(store, enabled=True))
     dialled = set(await store.read(lambda connection: connection.scalars(select(call_legs.c.call_id))))
@@ -87,11 +89,15 @@ async def work(url: str) -> None:
 
         await asyncio.gather(*map(end, calls))
         print("\n".join(call.id for call in calls), flush=True)
+        ended += len(calls)
+        if pause_after is not None and ended >= pause_after:
+            await asyncio.Event().wait()
     await records.close()
     await store.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        arm(sys.argv[2], int(sys.argv[3]))
-    asyncio.run(work(sys.argv[1]))
+    point, after = (sys.argv[2], int(sys.argv[3])) if len(sys.argv) > 2 else (None, None)
+    if point is not None and after is not None and point != "paused":
+        arm(point, after)
+    asyncio.run(work(sys.argv[1], after if point == "paused" else None))

@@ -77,7 +77,10 @@ async def test_workers_that_are_killed_charge_every_call_once(tmp_path: Path) ->
             await made.dial(made.telephone(call, rental), call, 20)
         await made.metering.admit(calls[0])
         early, other, middle, late = await asyncio.gather(
-            *(Worker.start(tmp_path, *arguments) for arguments in (("begun", 1), (), ("written", 2), ("committed", 30)))
+            *(
+                Worker.start(tmp_path, *arguments)
+                for arguments in (("begun", 1), ("paused", 120), ("written", 2), ("committed", 30))
+            )
         )
         # one dies before it has written anything, the one beside it at a random moment
         await Worker.go(early, other)

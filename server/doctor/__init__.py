@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from server.config import Config
+from server.doctor.browsers import check_browsers
 from server.doctor.finding import Finding, fail
 from server.doctor.host import check_clock, check_compile_cache, check_files, check_priority
 from server.doctor.keys import check_keys
@@ -26,6 +27,7 @@ async def examine(config: Config) -> list[Finding]:
         "ports": lambda: asyncio.to_thread(_all, check_ports, config),
         "addresses": lambda: asyncio.to_thread(_all, check_addresses, config),
         "rtp": lambda: asyncio.to_thread(_all, check_rtp, config),
+        "browsers": lambda: asyncio.to_thread(_all, check_browsers, config),
         "storage": lambda: asyncio.to_thread(_all, check_data_dir, config),
         "database": lambda: _database(config),
         "speech": lambda: _heard(config),

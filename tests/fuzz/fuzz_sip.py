@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["sip"]):
     from sip.endpoint import Endpoint
     from sip.errors import SipParseError
     from sip.message import parse_message
-    from sip.sdp import PCMA, PCMU, LocalAudio, SdpRejected, answer_offer, parse_sdp
+    from sip.sdp import PCMA, PCMU, Fingerprint, Ice, LocalAudio, LocalDtls, SdpRejected, answer_offer, parse_sdp
     from sip.stream import MessageStream
     from sip.uri import parse_uri
 
@@ -35,6 +35,20 @@ SDP = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nb=AS:64\r\nt=0 0\r\n"
     b"m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
     b"a=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp:4001\r\na=sendrecv\r\nm=video 0 RTP/AVP 31\r\n"
+)
+BROWSER = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0 126\r\n"
+    b"c=IN IP4 0.0.0.0\r\na=candidate:1 1 udp 2113937151 192.0.2.9 4000 typ srflx raddr 10.0.0.1 rport 9\r\n"
+    b"a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=ice-lite\r\na=setup:actpass\r\na=rtcp-mux\r\na=mid:0\r\n"
+    b"a=fingerprint:sha-256 " + bytes(32).hex(":").encode() + b"\r\na=rtpmap:126 telephone-event/8000\r\n"
+)
+OURS = LocalAudio(
+    "192.0.2.1",
+    6000,
+    (PCMU, PCMA),
+    session_id=1,
+    session_version=1,
+    dtls=LocalDtls(Fingerprint("sha-256", bytes(32)), Ice("ours", "o" * 22, lite=True)),
 )
 HEAD = (
     b"{method} sip:+15550100@192.0.2.1;user=phone SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKx;rport\r\n"
@@ -111,7 +125,7 @@ def sdp(data: bytes) -> None:
         return
     parse_sdp(bytes(parsed))
     try:
-        answer, _ = answer_offer(parsed, LocalAudio("192.0.2.1", 6000, (PCMU, PCMA), session_id=1, session_version=1))
+        answer, _ = answer_offer(parsed, OURS)
     except (SdpRejected, SipParseError):
         return
     assert len(parse_sdp(bytes(answer)).media) == len(parsed.media)
@@ -160,7 +174,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "message": (message, messages()),
     "stream": (stream, [b"".join(messages()), b"\r\n\r\n" + messages()[0]]),
     "uri": (uri, [b"sip:a:b@[2001:db8::1]:5060;lr;transport=tcp?Subject=x&b=%20", b"tel:+1-555;phone-context=+1"]),
-    "sdp": (sdp, [SDP, SDP.replace(b"IP4 192.0.2.9", b"IP6 2001:db8::1")]),
+    "sdp": (sdp, [SDP, BROWSER, SDP.replace(b"IP4 192.0.2.9", b"IP6 2001:db8::1")]),
     "digest": (
         digest,
         [b'Digest realm="a", nonce="b", qop="auth,auth-int", algorithm=SHA-256, stale=true, opaque="x"'],

@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import re
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -117,7 +119,7 @@ class WebSocketPhone:
     async def _request(self, dialog: Dialog, method: str, lines: Sequence[str] = (), body: str = "") -> None:
         head = [
             f"{method} {dialog.target} SIP/2.0",
-            f"Via: SIP/2.0/WS {self._host};branch=z9hG4bK{secrets.token_hex(6)}",
+            f"Via: SIP/2.0/WSS {self._host};branch=z9hG4bK{secrets.token_hex(6)}",
             "Max-Forwards: 70",
             *(f"Route: {route}" for route in dialog.routes),
             f"From: {dialog.local}",
@@ -248,9 +250,10 @@ class WebSocketPhone:
 
 
 @asynccontextmanager
-async def websocket_phone(address: tuple[str, int], user: str, password: str) -> AsyncIterator[WebSocketPhone]:
-    """A phone on a connection to the engine's WebSocket listener."""
-    async with connect(f"ws://{address[0]}:{address[1]}/", subprotocols=[Subprotocol("sip")]) as connection:
+async def websocket_phone(port: int, user: str, password: str, authority: Path) -> AsyncIterator[WebSocketPhone]:
+    """A phone on a connection to the engine's secure WebSocket listener, whose certificate `authority` has signed."""
+    trust = ssl.create_default_context(cafile=authority)
+    async with connect(f"wss://localhost:{port}/", ssl=trust, subprotocols=[Subprotocol("sip")]) as connection:
         phone = WebSocketPhone(connection, user, password)
         try:
             yield phone

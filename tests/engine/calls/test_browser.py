@@ -1,4 +1,4 @@
-"""Calls of a browser, registered over WebSocket: ICE, DTLS-SRTP, Opus and G.711, both ways (contract §14.1, §17)."""
+"""Calls of a browser, registered over secure WebSocket: ICE, DTLS-SRTP, Opus and G.711 (contract §14.1, §17)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,30 @@ from sip import Credentials
 from tests.engine.calls.test_outbound_trunks import NUMBER, TO, number
 from tests.support.browser_media import OPUS, PCMU, BrowserMedia, Voice, browser_media
 from tests.support.callee import Callee, a_callee
-from tests.support.engine import TestEngine
-from tests.support.phone import Phone
+from tests.support.certificates import Certificates, make_certificates
+from tests.support.engine import TestEngine, running_engine
+from tests.support.phone import Phone, PhoneCall
 from tests.support.shared_engine import MANY_REQUESTS
 from tests.support.tones import level, seconds_of
 from tests.support.websocket_phone import WebSocketPhone, websocket_phone
 
-SETTINGS = {"limits": MANY_REQUESTS, "sip": {"ws": "127.0.0.1:0"}}
 BROWSER, TELEPHONE = 440, 880
 NOBODYS = "sha-256 " + ":".join(["5E"] * 32)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("pki"), "localhost")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
+    """The engine, with SIP over secure WebSocket."""
+    sip = {"wss": "127.0.0.1:0", "tls_cert": str(certificates.certificate), "tls_key": str(certificates.key)}
+    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS, sip=sip) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -32,12 +45,12 @@ async def carrier() -> AsyncIterator[Callee]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def anna(engine: TestEngine, carrier: Callee) -> AsyncIterator[WebSocketPhone]:
+async def anna(engine: TestEngine, carrier: Callee, certificates: Certificates) -> AsyncIterator[WebSocketPhone]:
     """The phone of an agent, in a browser, who may call out through the carrier."""
     number_id = await number(engine, NUMBER, carrier)
     made = await engine.post("/v1/agents", {"email": "anna@example.com", "outboundNumberId": number_id})
-    address = engine.process.user_agent.bound["ws"][0]
-    async with websocket_phone(address, made["username"], made["password"]) as phone:
+    port = engine.process.user_agent.bound["wss"][0][1]
+    async with websocket_phone(port, made["username"], made["password"], certificates.authority) as phone:
         await phone.register()
         yield phone
 
@@ -71,8 +84,7 @@ async def test_a_browser_calls_a_telephone_and_both_hear_each_other_and_each_oth
 async def test_a_telephone_calls_a_browser_which_holds_the_call_and_restarts_ice(
     engine: TestEngine, anna: WebSocketPhone, phone: Phone
 ) -> None:
-    made = await engine.post("/v1/agents", {"email": "berta@example.com"})
-    call = phone.call("anna", engine.sip, from_="berta", credentials=Credentials(made["username"], made["password"]))
+    call = await call_of_berta(engine, phone)
     dialog = await anna.called()
     assert dialog.invite is not None
     offer = dialog.invite.body
@@ -107,6 +119,28 @@ async def test_a_telephone_calls_a_browser_which_holds_the_call_and_restarts_ice
         await media.hears(TELEPHONE, at_least=0.2)
         call.outgoing.hangup()
         await anna.hung_up(dialog)
+
+
+async def call_of_berta(engine: TestEngine, phone: Phone) -> PhoneCall:
+    """Another agent, at an ordinary phone, calls the browser."""
+    made = await engine.post("/v1/agents", {"email": "berta@example.com"})
+    credentials = Credentials(made["username"], made["password"])
+    return phone.call("anna", engine.sip, from_="berta", credentials=credentials)
+
+
+async def test_who_calls_a_browser_that_is_somebody_else_is_hung_up(
+    engine: TestEngine, anna: WebSocketPhone, phone: Phone
+) -> None:
+    call = await call_of_berta(engine, phone)
+    dialog = await anna.called()
+    assert dialog.invite is not None
+    async with browser_media(PCMU) as media:
+        media.connect(dialog.invite.body)
+        await anna.respond(dialog.invite, 200, "OK", media.description(setup="active", fingerprint=NOBODYS))
+        await call.hung_up()
+        await anna.hung_up(dialog)
+        assert media.packets == 0
+    await until_logged(engine, "certificate is not the one of its SDP")
 
 
 def ours(body: str) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.kernel import measure, most_carried, play_prompt, report, serve, speaks_pcmu
+from bench.kernel import beside_the_floor, most_carried, play_prompt, report, serve, speaks_pcmu
 from media import (
     MediaConfig,
     MediaPlane,
@@ -66,13 +66,12 @@ def run(*, quick: bool) -> dict[str, object]:
         wanted_legs = -(-row.legs // _UNIT) * _UNIT
         step = max(row.legs // (4 if quick else 8) // _UNIT, 1) * _UNIT
         most = most_carried(row.subject, range(wanted_legs - (2 if quick else 4) * step, 4100, step), seconds, report)
-        floor = measure("floor", most.calls, seconds)
         count, wanted = most.calls // row.legs_each, row.legs // row.legs_each
-        cpu, ratio = most.cpu_ms * row.legs_each, most.cpu_ms / floor.cpu_ms
+        cpu = most.cpu_ms * row.legs_each
+        line, ratio = beside_the_floor(most, seconds, row.limit)
         sys.stdout.write(
             f"{row.subject}: {count} carried on one core (at least {wanted}), {cpu:.3f} ms of CPU for each and second, "
-            f"{ratio:.2f} times the bare system calls ({floor.cpu_ms:.3f} ms a leg); lost {most.lost}, longest gap "
-            f"{most.longest_ms:.1f} ms; limited by {row.limit}\n"
+            f"{line}"
         )
         sys.stdout.flush()
         name = row.subject.lower().replace(".", "").replace(" ", "_")

@@ -203,8 +203,20 @@ class TestOffers:
             call.session.start(parameters(accept_answer(offer, parse_sdp(resumed.body or b""), alaw)))
             before = seconds_of(call.heard, 440)
             await call.hears(440, before + 0.5)
+
+            longer = bytes(make_offer(alaw, previous=offer)).replace(b"a=ptime:20", b"a=ptime:40")
+            assert b"a=ptime:40" in longer
+            agreed = await call.reinvites(parse_sdp(longer))
+            assert isinstance(agreed, OfferAnswered)
+            before, packets = seconds_of(call.heard, 440), call.session.statistics().packets_in
+            await call.hears(440, before + 0.6)
+            assert 10 <= call.session.statistics().packets_in - packets <= 22, "25 a second, as the phone likes them"
             call.outgoing.hangup()
-            assert (await engine.ended_call())["outcome"] == "answered"
+            record = await engine.ended_call()
+            assert record["outcome"] == "answered"
+            entries = (await engine.client.get(f"/v1/calls/{record['publicId']}/events")).json()
+            (media,) = [entry["data"] for entry in entries if entry["type"] == "media"]
+            assert 4 < media["mos"] < 4.5 and media["depthMs"] >= 20 and media["lost"] <= 3, media
 
     async def test_a_number_that_requires_encryption_refuses_a_plain_offer(
         self, engine: TestEngine, phone: Phone

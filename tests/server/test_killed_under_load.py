@@ -16,10 +16,10 @@ import pytest
 
 from tests.engine.receiver import Receiver, receiving
 from tests.support.callee import Callee, a_callee
+from tests.support.forked import Forge
 from tests.support.phone import a_phone
-from tests.support.process import VoyloProcess, voylo_serve
 
-KILLS = 5
+KILLS = 10
 """Of each of the two engines that are killed beside each other."""
 
 NUMBER = "+15550100"
@@ -30,8 +30,9 @@ TERMINAL = {"call.completed", "call.failed"}
 class Lane:
     """One data directory, and what its engines were asked and said over all their lives."""
 
-    def __init__(self, path: Path, callee: Callee, receiver: Receiver) -> None:
+    def __init__(self, path: Path, forge: Forge, callee: Callee, receiver: Receiver) -> None:
         self.data = path
+        self._forge = forge
         self.settings = {"VOYLO_MEDIA__RTP_PORTS": "23200-23399", "VOYLO_LIMITS__CALLS_PER_SECOND": "1000"}
         self.accepted: set[str] = set()
         self._callee = callee
@@ -40,7 +41,7 @@ class Lane:
 
     async def prepare(self) -> None:
         """A number that calls both ways, and a webhook for everything."""
-        async with voylo_serve(self.data, **self.settings) as engine, engine.client() as client:
+        async with self._forge.serving(self.data, **self.settings) as engine, engine.client() as client:
             created = await client.post("/v1/applications", json={"name": "a", "xmlTemplate": DOCUMENT})
             self._application = created.json()["id"]
             number = {
@@ -54,14 +55,13 @@ class Lane:
 
     async def live_and_die(self, seconds: float) -> None:
         """An engine under load, killed so many seconds after it was ready."""
-        async with voylo_serve(self.data, **self.settings) as engine, engine.client() as client:
+        async with self._forge.serving(self.data, **self.settings) as engine, engine.client() as client:
             calls = [asyncio.create_task(self._place(client)) for _ in range(12)]
             async with a_phone() as phone:
                 for _ in range(8):
                     phone.call(NUMBER, engine.sip)
                 await asyncio.sleep(seconds)
-                engine.process.kill()
-                await engine.process.wait()
+                await engine.kill()
             await asyncio.gather(*calls)
 
     async def _place(self, client: httpx.AsyncClient) -> None:
@@ -73,8 +73,8 @@ class Lane:
 
     async def outcome(self) -> list[Any]:
         """Every call, once a last engine has closed what was left and delivered everything."""
-        async with voylo_serve(self.data, **self.settings) as engine, engine.client() as client:
-            await self._delivered(engine, client)
+        async with self._forge.serving(self.data, **self.settings) as engine, engine.client() as client:
+            await self._delivered(client)
             calls: list[Any] = []
             while page := (
                 await client.get(
@@ -84,7 +84,7 @@ class Lane:
                 calls += page
             return calls
 
-    async def _delivered(self, engine: VoyloProcess, client: httpx.AsyncClient) -> None:
+    async def _delivered(self, client: httpx.AsyncClient) -> None:
         (hook,) = (await client.get("/v1/webhooks")).json()["data"]
         async with asyncio.timeout(60):
             while True:
@@ -108,12 +108,13 @@ class Lane:
 
 
 @pytest.mark.timeout(300)
-async def test_ten_kills_under_load_lose_nothing_and_tell_nothing_twice(tmp_path: Path) -> None:
+async def test_twenty_kills_under_load_lose_nothing_and_tell_nothing_twice(tmp_path: Path) -> None:
     moments = random.Random(4711)
     async with a_callee() as callee, receiving() as receiver:
         callee.on_call = lambda call: call.incoming.reject(486)
-        lanes = [Lane(tmp_path / name, callee, receiver) for name in ("one", "two")]
-        seconds = [[moments.uniform(0.0, 1.6) for _ in range(KILLS)] for _ in lanes]
+        forge = Forge()
+        lanes = [Lane(tmp_path / name, forge, callee, receiver) for name in ("one", "two")]
+        seconds = [[moments.uniform(0.0, 1.4) for _ in range(KILLS)] for _ in lanes]
 
         async def run(lane: Lane, lives: list[float]) -> list[Any]:
             await lane.prepare()

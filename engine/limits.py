@@ -47,5 +47,5 @@ class Limits:
     sip_headers: int = 128
     auth_failures: int = 5
     ban_seconds: int = 600
-    drain_seconds: int = 30
+    drain_seconds: float = 30.0
     delivery_days: int = 30

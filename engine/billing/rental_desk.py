@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,12 +18,10 @@ from engine.outbox import Outbox, StoredEvent
 from engine.store import Store
 from engine.store import billing as prices
 from engine.store import numbers as number_queries
-from engine.store.ledger import Posting, post
+from engine.store.ledger import Cause, Posting, post
 from engine.store.rentals import Rental
 
 T = TypeVar("T")
-
-_told: Final[ContextVar[list[StoredEvent]]] = ContextVar("events of the transaction")
 
 
 class RentalDesk:
@@ -36,57 +33,59 @@ class RentalDesk:
         self.directory = directory
         self.enabled = enabled
 
-    async def commit(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def commit(self, work: Callable[[Visit], Awaitable[T]]) -> T:
         """The result of `work`, once it is committed; its events are then sent and its numbers routed."""
-        events: list[StoredEvent] = []
 
-        async def told(connection: AsyncConnection) -> T:
-            # It may run a second time
-            events.clear()
-            _told.set(events)
-            return await work(connection)
+        async def visited(connection: AsyncConnection) -> tuple[T, list[StoredEvent]]:
+            # It may run a second time: what is to be told is that of the last
+            visit = Visit(self, connection)
+            return await work(visit), visit.told
 
-        result = await self.store.write(told)
-        for event in events:
+        result, told = await self.store.write(visited)
+        for event in told:
             self.outbox.wake(event)
         await self.directory.refresh()
         return result
 
-    async def charge(
-        self, connection: AsyncConnection, rental: Rental, amount: int, cause: str, what: str, at: datetime
-    ) -> bool:
+
+class Visit:
+    """One transaction about a rental, on `connection`; `told` are the events that are sent once it is committed."""
+
+    def __init__(self, desk: RentalDesk, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.told: list[StoredEvent] = []
+        self._outbox = desk.outbox
+        self._enabled = desk.enabled
+
+    async def charge(self, rental: Rental, amount: int, cause: str, what: str, at: datetime) -> bool:
         """Takes `amount` from the wallet, once for each `cause` of a rental; False when it is not there."""
-        if not self.enabled or not amount:
+        if not self._enabled or not amount:
             return True
-        if await spendable(connection, rental.account_id) < amount:
+        if await spendable(self.connection, rental.account_id) < amount:
             return False
-        await self._post(connection, rental, "rental", -amount, cause, what, at)
+        await self._post(rental, "rental", -amount, cause, what, at)
         return True
 
-    async def refund(
-        self, connection: AsyncConnection, rental: Rental, amount: int, cause: str, what: str, at: datetime
-    ) -> None:
+    async def refund(self, rental: Rental, amount: int, cause: str, what: str, at: datetime) -> None:
         """Gives `amount` back to the wallet, once for each `cause` of a rental."""
-        if self.enabled and amount:
-            await self._post(connection, rental, "refund", amount, cause, what, at)
+        if self._enabled and amount:
+            await self._post(rental, "refund", amount, cause, what, at)
 
-    async def _post(
-        self, connection: AsyncConnection, rental: Rental, kind: str, amount: int, cause: str, what: str, at: datetime
-    ) -> None:
+    async def _post(self, rental: Rental, kind: Cause, amount: int, cause: str, what: str, at: datetime) -> None:
         posting = Posting(
             account_id=rental.account_id,
-            cause="refund" if kind == "refund" else "rental",
+            cause=kind,
             cause_id=f"{rental.id}:{cause}",
             amount=amount,
             description=what,
             at=at,
             rental_id=rental.id,
         )
-        posted = await post(connection, posting)
+        posted = await post(self.connection, posting)
         if posted.low is not None:
-            _told.get().extend(await tell_of_low(connection, self.outbox, [posted.low], at))
+            self.told += await tell_of_low(self.connection, self._outbox, [posted.low], at)
 
-    async def tell_kyc(self, connection: AsyncConnection, rental: Rental, message: str, at: datetime) -> None:
+    async def tell_kyc(self, rental: Rental, message: str, at: datetime) -> None:
         """`rental.kyc.updated`."""
         data = {
             "subject_id": rental.id,
@@ -95,9 +94,10 @@ class RentalDesk:
             "status": rental.status,
             "note": rental.note,
         }
-        _told.get().append(await tell(connection, self.outbox, "rental.kyc.updated", rental.workspace_id, data, at))
+        event = await tell(self.connection, self._outbox, "rental.kyc.updated", rental.workspace_id, data, at)
+        self.told.append(event)
 
-    async def tell_activated(self, connection: AsyncConnection, rental: Rental, at: datetime) -> None:
+    async def tell_activated(self, rental: Rental, at: datetime) -> None:
         """`number.activated`."""
         data = {
             "subject_id": rental.number_id,
@@ -106,25 +106,20 @@ class RentalDesk:
             "rental_id": rental.id,
             "e164": rental.e164,
         }
-        _told.get().append(await tell(connection, self.outbox, "number.activated", rental.workspace_id, data, at))
+        event = await tell(self.connection, self._outbox, "number.activated", rental.workspace_id, data, at)
+        self.told.append(event)
 
     async def set_number(
-        self,
-        connection: AsyncConnection,
-        rental: Rental,
-        *,
-        at: datetime,
-        status: NumberStatus | None = None,
-        channels: int | None = None,
+        self, rental: Rental, *, at: datetime, status: NumberStatus | None = None, channels: int | None = None
     ) -> None:
         """Changes the number of a rental, if it has one."""
         if rental.number_id is None:
             return
-        number = await number_queries.get_number(connection, rental.workspace_id, rental.number_id, lock=True)
+        number = await number_queries.get_number(self.connection, rental.workspace_id, rental.number_id, lock=True)
         if number is None or (status in {None, number.status} and channels in {None, number.channels}):
             return
         await number_queries.update_number(
-            connection,
+            self.connection,
             replace(number, status=status or number.status, channels=channels or number.channels, updated_at=at),
         )
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.billing import rental_states
 from engine.billing.kyc import DocumentFiles
 from engine.billing.periods import period_of
-from engine.billing.rental_desk import RentalDesk
+from engine.billing.rental_desk import RentalDesk, Visit
 from engine.billing.rental_states import RentalAction, RentalStatus
 from engine.errors import Conflict, NotFound
 from engine.ids import new_uuid
@@ -65,7 +65,8 @@ class RentalReview:
         """
         number_id = new_uuid()
 
-        async def work(connection: AsyncConnection, rental: Rental, now: datetime) -> Rental:
+        async def work(visit: Visit, rental: Rental, now: datetime) -> Rental:
+            connection = visit.connection
             await _make_room(connection, e164)
             number = Number(
                 id=number_id,
@@ -98,7 +99,7 @@ class RentalReview:
                 paid=0,
                 note=None,
             )
-            await self._desk.tell_activated(connection, rental, now)
+            await visit.tell_activated(rental, now)
             return rental
 
         return await self._act(rental_id, "approve", f"Approved: {e164}", work)
@@ -106,7 +107,7 @@ class RentalReview:
     async def request_changes(self, rental_id: str, note: str) -> Rental:
         """Asks the customer for other fields or documents. Raises NotFound, Conflict."""
 
-        async def work(connection: AsyncConnection, rental: Rental, now: datetime) -> Rental:
+        async def work(visit: Visit, rental: Rental, now: datetime) -> Rental:
             return replace(rental, note=note)
 
         return await self._act(rental_id, "request_changes", note, work)
@@ -114,9 +115,9 @@ class RentalReview:
     async def reject(self, rental_id: str, note: str) -> Rental:
         """Refuses a rental and refunds its first month. Raises NotFound, Conflict."""
 
-        async def work(connection: AsyncConnection, rental: Rental, now: datetime) -> Rental:
+        async def work(visit: Visit, rental: Rental, now: datetime) -> Rental:
             what = f"Number in {rental.country} refused"
-            await self._desk.refund(connection, rental, rental.paid, "first", what, now)
+            await visit.refund(rental, rental.paid, "first", what, now)
             return replace(rental, note=note, paid=0)
 
         return await self._act(rental_id, "reject", note, work)
@@ -126,18 +127,19 @@ class RentalReview:
         rental_id: str,
         action: RentalAction,
         message: str,
-        change: Callable[[AsyncConnection, Rental, datetime], Awaitable[Rental]],
+        change: Callable[[Visit, Rental, datetime], Awaitable[Rental]],
     ) -> Rental:
         now = self._clock()
 
-        async def work(connection: AsyncConnection) -> Rental:
+        async def work(visit: Visit) -> Rental:
+            connection = visit.connection
             rental = await queries.get_rental(connection, rental_id, lock=True)
             if rental is None:
                 raise NotFound("Rental not found")
             status = rental_states.after(rental.status, action)
-            rental = await change(connection, replace(rental, status=status, updated_at=now), now)
+            rental = await change(visit, replace(rental, status=status, updated_at=now), now)
             await queries.update_rental(connection, rental)
-            await self._desk.tell_kyc(connection, rental, message, now)
+            await visit.tell_kyc(rental, message, now)
             return rental
 
         return await self._desk.commit(work)

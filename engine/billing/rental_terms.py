@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.billing import rental_states
 from engine.billing.periods import following
-from engine.billing.rental_desk import RentalDesk
+from engine.billing.rental_desk import RentalDesk, Visit
 from engine.store import billing as prices
 from engine.store import rentals as queries
 from engine.store.billing_accounts import billing_account
@@ -43,24 +42,26 @@ class RentalTerms:
         return len(due)
 
     async def _bring_up(self, rental_id: str, now: datetime) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(visit: Visit) -> None:
+            connection = visit.connection
             rental = await queries.get_rental(connection, rental_id, lock=True)
             if rental is None or rental.released_at is not None or rental.period_end is None:
                 return
             while rental.status == "active" and _end(rental) <= now:
-                renewed = await self._renew(connection, rental)
+                renewed = await self._renew(visit, rental)
                 if renewed is None:
                     break
                 rental = renewed
             if _end(rental) <= now:
-                rental = await self._overdue(connection, rental, now)
+                rental = await self._overdue(visit, rental, now)
             else:
-                await self._desk.set_number(connection, rental, status="active", at=now)
+                await visit.set_number(rental, status="active", at=now)
             await queries.update_rental(connection, rental)
 
         await self._desk.commit(work)
 
-    async def _renew(self, connection: AsyncConnection, rental: Rental) -> Rental | None:
+    async def _renew(self, visit: Visit, rental: Rental) -> Rental | None:
+        connection = visit.connection
         """The rental in its next month; None when the wallet does not cover it."""
         country = await prices.country_prices(connection, rental.country)
         if country is not None:
@@ -70,21 +71,21 @@ class RentalTerms:
         assert rental.anchor is not None
         start, end = following(rental.anchor, _end(rental), account.zone)
         what = f"Number {rental.e164}, {rental.channels} channel{'' if rental.channels == 1 else 's'}"
-        if not await self._desk.charge(connection, rental, rental.monthly, str(to_ms(start)), what, start):
+        if not await visit.charge(rental, rental.monthly, str(to_ms(start)), what, start):
             return None
         return replace(rental, period_start=start, period_end=end)
 
-    async def _overdue(self, connection: AsyncConnection, rental: Rental, now: datetime) -> Rental:
+    async def _overdue(self, visit: Visit, rental: Rental, now: datetime) -> Rental:
         """A month has begun that nobody pays for: because it was given up, or for want of money."""
         for_good = rental.status == "canceled" or now - _end(rental) >= RELEASED_AFTER
         if for_good:
             if rental.status != "canceled":
                 rental = replace(rental, status=rental_states.after(rental.status, "cancel"))
-            await self._desk.set_number(connection, rental, status="released", at=now)
+            await visit.set_number(rental, status="released", at=now)
             logger.info("rental.released", rental=rental.id, number=rental.e164)
             return replace(rental, released_at=now, updated_at=now)
         if now - _end(rental) >= SUSPENDED_AFTER:
-            await self._desk.set_number(connection, rental, status="suspended", at=now)
+            await visit.set_number(rental, status="suspended", at=now)
         return rental
 
 

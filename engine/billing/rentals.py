@@ -15,7 +15,7 @@ from engine.billing import rental_states
 from engine.billing.kyc import DocumentFiles, NewDocument, check_answers, missing_answers
 from engine.billing.periods import share
 from engine.billing.prices import CountryPrices, Kyc
-from engine.billing.rental_desk import RentalDesk, account_of
+from engine.billing.rental_desk import RentalDesk, Visit, account_of
 from engine.billing.rental_states import OPEN_KYC, PAID_BEFORE_REVIEW, RentalStatus
 from engine.errors import Conflict, NotFound, PaymentRequired, ValidationFailed
 from engine.ids import new_uuid
@@ -87,7 +87,8 @@ class Rentals:
         now, rental_id = self._clock(), new_uuid()
         files = await self._files.write(rental_id, order.documents)
 
-        async def work(connection: AsyncConnection) -> Rental:
+        async def work(visit: Visit) -> Rental:
+            connection = visit.connection
             account_id = await account_of(connection, workspace_id)
             rental = Rental(
                 id=rental_id,
@@ -113,7 +114,7 @@ class Rentals:
             )
             await queries.insert_rental(connection, rental)
             await queries.put_documents(connection, rental_id, files, now)
-            return await self._pay(connection, await _locked(connection, workspace_id, rental_id), now)
+            return await self._pay(visit, await _locked(connection, workspace_id, rental_id), now)
 
         try:
             rental = await self._desk.commit(work)
@@ -126,31 +127,33 @@ class Rentals:
         """Pays the first month of a rental that waits for it. Raises NotFound, Conflict, RentalUnpaid."""
         now = self._clock()
 
-        async def work(connection: AsyncConnection) -> Rental:
+        async def work(visit: Visit) -> Rental:
+            connection = visit.connection
             rental = await _locked(connection, workspace_id, rental_id)
             rental_states.after(rental.status, "pay")
             country = await prices.country_prices(connection, rental.country)
             if country is not None:
                 rental = replace(rental, did_price=country.did_price, channel_price=country.channel_price)
-            return await self._pay(connection, rental, now)
+            return await self._pay(visit, rental, now)
 
         return _paid_or_raise(await self._desk.commit(work))
 
-    async def _pay(self, connection: AsyncConnection, rental: Rental, now: datetime) -> Rental:
+    async def _pay(self, visit: Visit, rental: Rental, now: datetime) -> Rental:
         """The rental after the try; still `pending_payment` when the wallet did not cover it."""
         what = f"First month of a number in {rental.country}"
-        if not await self._desk.charge(connection, rental, rental.monthly, "first", what, now):
+        if not await visit.charge(rental, rental.monthly, "first", what, now):
             return rental
         paid = rental.monthly if self._desk.enabled else 0
         rental = replace(rental, status=rental_states.after(rental.status, "pay"), paid=paid, updated_at=now)
-        return await self._submit_if_complete(connection, rental, now)
+        return await self._submit_if_complete(visit, rental, now)
 
-    async def _submit_if_complete(self, connection: AsyncConnection, rental: Rental, now: datetime) -> Rental:
+    async def _submit_if_complete(self, visit: Visit, rental: Rental, now: datetime) -> Rental:
+        connection = visit.connection
         kyc = await _kyc(connection, rental.country)
         names = [document.name for document in rental.documents]
         if rental.status != "pending_payment" and not missing_answers(kyc, rental.fields, names):
             rental = replace(rental, status=rental_states.after(rental.status, "submit"), note=None)
-            await self._desk.tell_kyc(connection, rental, "Fields and documents are in review", now)
+            await visit.tell_kyc(rental, "Fields and documents are in review", now)
         await queries.update_rental(connection, rental)
         return rental
 
@@ -167,14 +170,15 @@ class Rentals:
         check_answers(kyc, fields, documents)
         files = await self._files.write(rental_id, documents)
 
-        async def work(connection: AsyncConnection) -> tuple[Rental, list[str]]:
+        async def work(visit: Visit) -> tuple[Rental, list[str]]:
+            connection = visit.connection
             rental = await _locked(connection, workspace_id, rental_id)
             if rental.status not in OPEN_KYC:
                 raise Conflict(f"Fields and documents cannot be changed while the rental is {rental.status}")
             replaced = await queries.put_documents(connection, rental_id, files, now)
             rental = await _locked(connection, workspace_id, rental_id)
             rental = replace(rental, fields=dict(fields), updated_at=now)
-            return await self._submit_if_complete(connection, rental, now), replaced
+            return await self._submit_if_complete(visit, rental, now), replaced
 
         try:
             rental, replaced = await self._desk.commit(work)
@@ -191,7 +195,8 @@ class Rentals:
         """
         now, change = self._clock(), new_uuid()
 
-        async def work(connection: AsyncConnection) -> Rental:
+        async def work(visit: Visit) -> Rental:
+            connection = visit.connection
             rental = await _locked(connection, workspace_id, rental_id)
             if rental.status in {"rejected", "canceled"}:
                 raise Conflict(f"The rental is {rental.status}")
@@ -199,16 +204,16 @@ class Rentals:
             due = await self._share_of(connection, rental, abs(difference), now)
             if difference > 0:
                 what = f"{channels} instead of {rental.channels} channels"
-                if not await self._desk.charge(connection, rental, due, change, what, now):
+                if not await visit.charge(rental, due, change, what, now):
                     raise PaymentRequired(f"The wallet does not cover {money(due)} for the rest of the month")
             else:
                 what = f"{channels} instead of {rental.channels} channels"
-                await self._desk.refund(connection, rental, due, change, what, now)
+                await visit.refund(rental, due, change, what, now)
             if rental.status in PAID_BEFORE_REVIEW and self._desk.enabled:
                 rental = replace(rental, paid=rental.paid + (due if difference > 0 else -due))
             rental = replace(rental, channels=channels, updated_at=now)
             await queries.update_rental(connection, rental)
-            await self._desk.set_number(connection, rental, channels=channels, at=now)
+            await visit.set_number(rental, channels=channels, at=now)
             return rental
 
         return await self._desk.commit(work)
@@ -229,12 +234,13 @@ class Rentals:
         """
         now = self._clock()
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(visit: Visit) -> None:
+            connection = visit.connection
             rental = await _locked(connection, workspace_id, rental_id)
             status = rental_states.after(rental.status, "cancel")
             if rental.paid and rental.number_id is None:
                 what = f"Number in {rental.country} given up before it was there"
-                await self._desk.refund(connection, rental, rental.paid, "first", what, now)
+                await visit.refund(rental, rental.paid, "first", what, now)
                 rental = replace(rental, paid=0)
             await queries.update_rental(connection, replace(rental, status=status, updated_at=now))
 
@@ -244,7 +250,8 @@ class Rentals:
         """Takes a cancelling back. Raises NotFound, and Conflict once the number has gone or where it never was."""
         now = self._clock()
 
-        async def work(connection: AsyncConnection) -> Rental:
+        async def work(visit: Visit) -> Rental:
+            connection = visit.connection
             rental = await _locked(connection, workspace_id, rental_id)
             status = rental_states.after(rental.status, "resume")
             if rental.period_end is None or rental.released_at is not None or rental.period_end <= now:

@@ -5,6 +5,7 @@ The record is stored, with the key that makes a repetition of the request harmle
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -139,7 +140,7 @@ class OutgoingCalls:
         if number.status != "active" or not number.outbound_enabled:
             raise Forbidden("This number cannot call out: it is not active, or outbound is switched off")
         if self._user_agent.draining:
-            raise Unavailable("The engine is stopping", retry_after=self._limits.drain_seconds)
+            raise Unavailable("The engine is stopping", retry_after=max(1, math.ceil(self._limits.drain_seconds)))
         self._check_limits(workspace_id, number)
         call_uuid, public_id = new_call_id()
         new = NewCall(

@@ -16,18 +16,20 @@ NUMBER = "+15550100"
 SPEAKS = '<Response><Say loop="0">This call goes on until somebody ends it.</Say></Response>'
 
 
-async def route(engine: VoyloProcess, document: str) -> None:
-    """A number that loopback may call, with a static document."""
+async def route(engine: VoyloProcess, document: str) -> str:
+    """A number that loopback may call, with a static document; the id of its application."""
     async with engine.client() as client:
         created = await client.post("/v1/applications", json={"name": "test", "xmlTemplate": document})
         assert created.status_code == 201, created.text
+        application: str = created.json()["id"]
         body = {
             "e164": NUMBER,
-            "destination": {"kind": "application", "id": created.json()["id"]},
+            "destination": {"kind": "application", "id": application},
             "sip": {"allowedSourceIps": LOOPBACK},
         }
         imported = await client.post("/v1/numbers/import", json=body)
         assert imported.status_code == 201, imported.text
+        return application
 
 
 async def test_the_first_start_prints_workspace_and_key_once(tmp_path: Path) -> None:
@@ -70,8 +72,8 @@ async def test_a_call_cut_off_by_kill_9_is_closed_at_the_next_start(tmp_path: Pa
 
 async def test_sigterm_refuses_new_calls_waits_then_hangs_up_and_writes_the_record(tmp_path: Path) -> None:
     async with a_phone() as phone:
-        async with voylo_serve(tmp_path / "data", VOYLO_LIMITS__DRAIN_SECONDS="1") as engine:
-            await route(engine, SPEAKS)
+        async with voylo_serve(tmp_path / "data", VOYLO_LIMITS__DRAIN_SECONDS="1.5") as engine:
+            application = await route(engine, SPEAKS)
             call = phone.call(NUMBER, engine.sip)
             await call.answered()
             engine.process.send_signal(signal.SIGTERM)
@@ -79,6 +81,11 @@ async def test_sigterm_refuses_new_calls_waits_then_hangs_up_and_writes_the_reco
             rejected = await phone.call(NUMBER, engine.sip).rejected()
             assert rejected.status == 503
             assert rejected.headers.get("Retry-After")
+            async with engine.client() as client:
+                order = {"from": NUMBER, "to": "+201091447677", "applicationId": application}
+                refused = await client.post("/v1/calls", json=order)
+            assert (refused.status_code, refused.json()["message"]) == (503, "The engine is stopping")
+            assert refused.headers["Retry-After"] == "2", "whole seconds"
             await call.hung_up()
             assert await engine.process.wait() == 0
         async with voylo_serve(tmp_path / "data") as engine, engine.client() as client:

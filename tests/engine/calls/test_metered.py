@@ -20,7 +20,6 @@ from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone
 from tests.support.shared_engine import MANY_REQUESTS, forget_calls
-from tests.support.tones import level
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -249,8 +248,6 @@ async def test_a_telephone_that_a_call_dials_is_reserved_for_and_charged_with_th
     rung = await charged.carrier.call()
     await rung.hears(440)
     await call.hears(880)
-    assert level(rung.heard[-4000:], 440) > 0.9
-    assert level(call.heard[-4000:], 880) > 0.9
     # the call itself costs nothing, a minute of the telephone 0.0450; QUICK may have begun the second
     assert (await charged.wallet())["reserved"] in {"0.0450", "0.0900"}
     # what the call has cost is charged at its end

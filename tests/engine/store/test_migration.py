@@ -90,6 +90,17 @@ async def test_a_database_of_an_earlier_program_is_upgraded_with_what_is_in_it(t
         connection.execute(
             text("INSERT INTO api_keys VALUES ('k', 'ws_1', 'ci', 'vlx_live_abcd', 'h', 'owner', 0, NULL, NULL, NULL)")
         )
+        # two answered calls in one quarter of an hour, one in the next, and one that is still running
+        for number, created_at, ended_at in ((1, 900_000, 1), (2, 1_799_999, 1), (3, 1_800_000, 1), (4, 0, None)):
+            connection.execute(
+                text(
+                    "INSERT INTO calls (id, public_id, workspace_id, direction, from_number, to_number, status,"
+                    " destination_kind, variables, started_at, answered_at, ended_at, billed_s, cost, currency,"
+                    " routing_attempts, created_at) VALUES (:id, :id, 'ws_1', 'inbound', 'a', 'b', 'completed', 'none',"
+                    " '{}', 0, 1, :ended_at, 60, 450, 'USD', '[]', :created_at)"
+                ),
+                {"id": str(number), "created_at": created_at, "ended_at": ended_at},
+            )
     store = await Store.open(database_url(tmp_path))
     (key,) = await store.read(lambda connection: list_keys(connection, "ws_1"))
     assert (key.name, key.role, key.created_by) == ("ci", "owner", None)
@@ -98,4 +109,8 @@ async def test_a_database_of_an_earlier_program_is_upgraded_with_what_is_in_it(t
         differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
         assert differences == []
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+        assert connection.execute(text("SELECT * FROM usage_totals ORDER BY slot")).all() == [
+            ("ws_1", 900_000, "", 2, 120, 900),
+            ("ws_1", 1_800_000, "", 1, 60, 450),
+        ]
     engine.dispose()

@@ -41,7 +41,8 @@ async def test_baresip_is_called_hears_the_flow_and_presses_a_key(
         await engine.number(FROM, None, sip={"outbound": carrier})
         await engine.post("/v1/calls", {"from": FROM, "to": TO, "applicationId": application["id"]}, 202)
         await called.wait_for("CALL_ESTABLISHED")
-        await asyncio.sleep(1.0)
+        # Long enough on a busy machine to have heard half a second of the menu.
+        await asyncio.sleep(2.0)
         await called.press("5")
         pressed = await flow.wait_for("/pressed")
         await called.wait_for("CALL_CLOSED")

@@ -14,9 +14,9 @@ from typing import Final
 LATE_SECONDS: Final = 0.003
 """A round of the event loop that takes longer means that it is behind."""
 
-REST: Final = 2
-"""Between one call and the next it then rests so many times as long as the round took: the other work gets two thirds
-of the time at least."""
+REST: Final = 6
+"""Between one call and the next it then rests so many times as long as the round took. What a call costs comes mostly
+after its INVITE, so that most of the time is needed for those that have begun."""
 
 
 class DialTurns:

@@ -9,15 +9,13 @@ may be raised, and a call must still be heard afterwards.
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 # Before anything of the kernel is imported.
 os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 import atheris
+from seeded import fuzz
 
 with atheris.instrument_imports(include=["media.kernel"]):
     from media.kernel import g711
@@ -111,15 +109,5 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
 }
 
 
-def main() -> None:
-    """Fuzz one target from its corpus until libFuzzer's own limits end it."""
-    target, seeds = TARGETS[sys.argv[1]]
-    with tempfile.TemporaryDirectory() as folder:
-        for number, seed in enumerate(seeds):
-            Path(folder, f"seed{number}").write_bytes(seed)
-        atheris.Setup([sys.argv[0], "-max_len=2048", *sys.argv[2:], folder], target)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(TARGETS, 2048)

@@ -8,12 +8,10 @@ may not raise at all and still has to answer an OPTIONS. The corpus is made of m
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import atheris
+from seeded import fuzz
 
 with atheris.instrument_imports(include=["sip"]):
     from sip.core.agent import CallReceived, UserAgentCore
@@ -183,15 +181,5 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
 }
 
 
-def main() -> None:
-    """Fuzz one target from its corpus until libFuzzer's own limits end it."""
-    target, seeds = TARGETS[sys.argv[1]]
-    with tempfile.TemporaryDirectory() as folder:
-        for number, seed in enumerate(seeds):
-            Path(folder, f"seed{number}").write_bytes(seed)
-        atheris.Setup([sys.argv[0], "-max_len=4096", *sys.argv[2:], folder], target)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(TARGETS)

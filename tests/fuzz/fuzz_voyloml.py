@@ -8,12 +8,11 @@ parser reads, the linter agrees; the values of variables cannot change what a te
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import atheris
+from seeded import fuzz
 
 with atheris.instrument_imports(include=["voyloml"]):
     from voyloml import DEFAULT_LIMITS, Document, DocumentError, Element, lint, lint_template, parse_document
@@ -95,15 +94,5 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
 }
 
 
-def main() -> None:
-    """Fuzz one target from its corpus until libFuzzer's own limits end it."""
-    target, seeds = TARGETS[sys.argv[1]]
-    with tempfile.TemporaryDirectory() as folder:
-        for number, seed in enumerate(seeds):
-            Path(folder, f"seed{number}").write_bytes(seed)
-        atheris.Setup([sys.argv[0], "-max_len=4096", *sys.argv[2:], folder], target)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(TARGETS)

@@ -8,10 +8,13 @@ others when they have ended.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
 from typing import IO
+
+from tests.support.lanes import VARIABLE
 
 NO_TESTS = 5
 """pytest's exit status where nothing was selected."""
@@ -26,9 +29,14 @@ def main(arguments: list[str]) -> int:
     pytest = [sys.executable, "-m", "pytest", *arguments]
     with contextlib.ExitStack() as stack:
         others: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
-        for selected in BESIDE:
+        for lane, selected in enumerate(BESIDE, 1):
             output = stack.enter_context(tempfile.TemporaryFile())
-            process = subprocess.Popen([*pytest, "-m", selected], stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                [*pytest, "-m", selected],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {VARIABLE: str(lane)},
+            )
             stack.callback(_end, process)
             others.append((process, output))
         statuses = [subprocess.run([*pytest, "-m", SHOWN], check=False).returncode]

@@ -13,6 +13,7 @@ from engine.calls.audio_leg import stream_parameters
 from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio
 from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
 from sip.sdp import SUITES, Codec, LocalAudio, answer_offer, parse_sdp
+from tests.support.lanes import lane_ports
 from tests.support.phone import PCMA, PCMU
 from tests.support.tones import seconds_of, sine
 
@@ -156,7 +157,7 @@ class Callee:
 @asynccontextmanager
 async def callees(count: int) -> AsyncIterator[list[Callee]]:
     """So many phones on loopback; the audio of their calls is closed at the end."""
-    plane = MediaPlane(MediaConfig(rtp_ports=(21200, 21399), realtime=False))
+    plane = MediaPlane(MediaConfig(rtp_ports=lane_ports(21_200, 21_399), realtime=False))
     await plane.start()
     phones = [Callee(plane) for _ in range(count)]
     for phone in phones:

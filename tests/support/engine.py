@@ -13,6 +13,7 @@ import httpx
 from server.config import Config
 from server.process import EngineProcess, running
 from tests.support.database import empty_database
+from tests.support.lanes import lane_ports
 
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
@@ -22,7 +23,7 @@ def engine_config(data_dir: Path, **sections: Mapping[str, Any]) -> Config:
     base: dict[str, dict[str, Any]] = {
         "http": {"bind": "127.0.0.1:0"},
         "sip": {"udp": "127.0.0.1:0", "tcp": ""},
-        "media": {"rtp_ports": "20000-20399"},
+        "media": {"rtp_ports": "{}-{}".format(*lane_ports(20_000, 20_399))},
         "storage": {"data_dir": str(data_dir)},
         "log": {"level": "warning"},
     }

@@ -36,6 +36,7 @@ from sip.sdp import (
     make_offer,
     parse_sdp,
 )
+from tests.support.lanes import lane_ports
 from tests.support.tones import seconds_of, sine
 
 PCMU = Codec("PCMU", 8000, 0)
@@ -209,7 +210,7 @@ def _busy(incoming: IncomingCall) -> None:
 async def a_phone(host: str = "127.0.0.1") -> AsyncIterator[Phone]:
     """A phone on `host`; its calls' audio is closed at the end."""
     agent = UserAgent(UserAgentConfig(udp=((host, 0),)), _busy)
-    plane = MediaPlane(MediaConfig(rtp_ports=(21000, 21199), realtime=False))
+    plane = MediaPlane(MediaConfig(rtp_ports=lane_ports(21_000, 21_199), realtime=False))
     await agent.start()
     await plane.start()
     phone = Phone(agent, plane, host)

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.lanes import lane_ports
+
 WORKSPACE = "ws_0123456789ab"
 API_KEY = "vlx_live_" + "Kk0" * 13 + "K"
 
@@ -46,7 +48,7 @@ def environment(data_dir: Path, **changes: str) -> dict[str, str]:
         "VOYLO_HTTP__BIND": "127.0.0.1:0",
         "VOYLO_SIP__UDP": "127.0.0.1:0",
         "VOYLO_SIP__TCP": "",
-        "VOYLO_MEDIA__RTP_PORTS": "23000-23199",
+        "VOYLO_MEDIA__RTP_PORTS": "{}-{}".format(*lane_ports(23_000, 23_199)),
         "VOYLO_LOG__FORMAT": "json",
         "VOYLO_BOOTSTRAP_WORKSPACE_ID": WORKSPACE,
         "VOYLO_BOOTSTRAP_API_KEY": API_KEY,

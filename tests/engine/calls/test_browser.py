@@ -16,7 +16,7 @@ from tests.support.certificates import Certificates, make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.phone import Phone, PhoneCall
 from tests.support.shared_engine import MANY_REQUESTS
-from tests.support.tones import level, seconds_of
+from tests.support.tones import seconds_of, tones_in
 from tests.support.websocket_phone import WebSocketPhone, websocket_phone
 
 BROWSER, TELEPHONE = 440, 880
@@ -68,8 +68,9 @@ async def test_a_browser_calls_a_telephone_and_both_hear_each_other_and_each_oth
         rung = await carrier.call()
         await media.hears(TELEPHONE)
         await rung.hears(BROWSER)
-        assert level(media.heard[-3200:], TELEPHONE) > 0.95
-        assert level(rung.heard[-3200:], BROWSER) > 0.95
+        # Not how clean: both sides are paced by Python, and the jitter buffer follows.
+        assert tones_in(media.heard[-3200:], (TELEPHONE, BROWSER)) == {TELEPHONE}
+        assert tones_in(rung.heard[-3200:], (TELEPHONE, BROWSER)) == {BROWSER}
         await media.press("4A#")
         await rung.until(lambda: rung.keys == "4A#")
         assert rung.session is not None

@@ -16,7 +16,7 @@ from sip.message import Request, Response
 from sip.uri import OtherUri, SipUri
 
 MAX_FORWARDS = "70"  # §8.1.1.6
-FIRST_CSEQ_LIMIT = 2**16  # §8.1.1.5 asks for less than 2**31; a small start leaves room for any number of requests
+FIRST_CSEQ_BITS = 16  # §8.1.1.5 asks for less than 2**31; a small start leaves room for any number of requests
 
 
 class DialogState(Enum):
@@ -37,7 +37,7 @@ def new_tag() -> str:
 
 def first_cseq() -> int:
     """A CSeq number to begin a dialog with (§8.1.1.5)."""
-    return 1 + secrets.randbelow(FIRST_CSEQ_LIMIT)
+    return 1 + secrets.randbits(FIRST_CSEQ_BITS)
 
 
 class Dialog:
@@ -164,15 +164,16 @@ class Dialog:
             if isinstance(uri, SipUri):
                 uri = uri.replace(headers=()).without_params("method")
             routes = [*routes[1:], f"<{self.remote_target}>"]
-        headers = Headers(
-            (
+        # What messages of the dialog were made of or parsed from needs no second look
+        headers = Headers.trusted(
+            [
                 *(("Route", route) for route in routes),
                 ("Max-Forwards", MAX_FORWARDS),
                 ("From", self.local_party),
                 ("To", self.remote_party),
                 ("Call-ID", self.call_id),
                 ("CSeq", f"{sequence} {method}"),
-            )
+            ]
         )
         return Request(method, uri, headers)
 

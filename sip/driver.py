@@ -116,14 +116,13 @@ class Driver:
         self._driving = True
         try:
             for _ in range(PUMP_ROUNDS):
-                output, events, notices = self.core.data_to_send(), self.core.events(), self.core.notices()
-                if not output and not events and not notices:
+                if not self.core.has_output:
                     break
-                for datagram in output:
+                for datagram in self.core.data_to_send():
                     self._send(datagram)
-                for call, event in events:
+                for call, event in self.core.events():
                     self._deliver(call, event)
-                for notice in notices:
+                for notice in self.core.notices():
                     self._tell(notice)
             else:
                 self._schedule_pump()

@@ -6,6 +6,7 @@ SipParseError with the name of the field. Authentication values are :mod:`sip.di
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,12 @@ CSEQ_LIMIT = 2**31
 MAX_DIGITS = 10
 """Digits of the largest number a header field may hold, 2**32-1."""
 
+RECALLED_VALUES = 2048
+"""Values of header fields whose meaning is remembered: those of one dialog, one peer or one number come again."""
+
+RECALLED_CHARS = 128
+"""Longer values are parsed each time, so that nobody can fill the memory with them."""
+
 _TRANSPORTS = frozenset({"UDP", "TCP", "TLS", "WS", "WSS"})
 
 # Unquoted display names in the wild hold more than tokens; these would leave open where the address begins.
@@ -60,6 +67,10 @@ class NameAddr:
     @classmethod
     def parse(cls, value: str, field: str = "name-addr") -> NameAddr:
         """Parse one ``name-addr`` or ``addr-spec`` with its parameters."""
+        return _recall_address(value, field) if len(value) <= RECALLED_CHARS else cls._parse(value, field)
+
+    @classmethod
+    def _parse(cls, value: str, field: str) -> NameAddr:
         if value[:1] == '"':
             end = closing_quote(value, 0, field)
             display = strip_controls(unquote(value[1:end]))
@@ -223,6 +234,10 @@ class CSeq:
     @classmethod
     def parse(cls, value: str) -> CSeq:
         """Parse ``number method``; the number is below 2**31."""
+        return _recall_cseq(value) if len(value) <= RECALLED_CHARS else cls._parse(value)
+
+    @classmethod
+    def _parse(cls, value: str) -> CSeq:
         if "\t" in value:
             value = value.replace("\t", " ")
         number, _, method = value.partition(" ")
@@ -233,6 +248,10 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+_recall_address = functools.lru_cache(RECALLED_VALUES)(NameAddr._parse)
+_recall_cseq = functools.lru_cache(RECALLED_VALUES)(CSeq._parse)
 
 
 def parse_call_id(value: str) -> str:

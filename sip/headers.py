@@ -7,6 +7,7 @@ is :mod:`sip.fields`' business. Nothing that enters through the public methods c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sip.errors import LocalProtocolError
 from sip.grammar import WS, find_control, is_token
@@ -18,15 +19,17 @@ class Headers:
 
     Look-up ignores case and knows compact forms. Whatever puts a value in raises LocalProtocolError for a name that is
     no token and a value with CR, LF, NUL or another control character: header injection stops here.
+
+    ``views`` is for :mod:`sip.model`: what fields were parsed to, by :func:`index_key`. A change of a field drops it.
     """
 
-    __slots__ = ("_index", "_items")
+    __slots__ = ("_index", "_items", "views")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str]] = [_checked(name, value) for name, value in items]
-        # Values by index_key(name), made when first asked for. A change puts a new tuple in the place of the old one,
-        # which tells sip.model that a parsed value is out of date.
+        # Values by index_key(name), made when first asked for.
         self._index: dict[str, tuple[str, ...]] | None = None
+        self.views: dict[str, Any] = {}
 
     @classmethod
     def trusted(cls, items: list[tuple[str, str]], index: dict[str, tuple[str, ...]] | None = None) -> Headers:
@@ -34,10 +37,11 @@ class Headers:
         headers = cls.__new__(cls)
         headers._items = items
         headers._index = index
+        headers.views = {}
         return headers
 
     def lines(self, key: str) -> tuple[str, ...]:
-        """Values of the field whose :func:`index_key` is ``key``; the same object until the field changes."""
+        """Values of the field whose :func:`index_key` is ``key``."""
         index = self._index
         if index is None:
             index = {}
@@ -62,6 +66,12 @@ class Headers:
         self._items.append(item)
         self._changed(item[0])
 
+    def append_trusted(self, items: Iterable[tuple[str, str]]) -> None:
+        """Append header lines unchecked, as `trusted` takes them: for what is the same in each message of ours."""
+        for item in items:
+            self._items.append(item)
+            self._changed(item[0])
+
     def prepend(self, name: str, value: str) -> None:
         """Put a header line before all others, as a Via or a Route is pushed."""
         item = _checked(name, value)
@@ -72,6 +82,13 @@ class Headers:
         """Make ``value`` the only one of ``name``, in the place of the first."""
         item = _checked(name, value)
         self._replace(item[0], [item])
+
+    def replace_first(self, name: str, value: str) -> None:
+        """Put ``value`` in the place of the first line of ``name``, which is there."""
+        item = _checked(name, value)
+        place = next(place for place, (other, _) in enumerate(self._items) if other == item[0])
+        self._items[place] = item
+        self._changed(item[0])
 
     def set_all(self, name: str, values: Iterable[str]) -> None:
         """Make ``values`` the header lines of ``name``, in the place of the first; none removes the field."""
@@ -113,6 +130,8 @@ class Headers:
         self._changed(name)
 
     def _changed(self, name: str) -> None:
+        if self.views:
+            self.views.pop(index_key(name), None)
         if self._index is None:
             return
         key = index_key(name)

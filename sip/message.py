@@ -190,33 +190,27 @@ def _check_lists(index: dict[str, tuple[str, ...]], limits: MessageLimits) -> No
             raise SipParseError("Too many values", field=field)
 
 
-def _make_views(
-    message: Request | Response, index: dict[str, tuple[str, ...]]
-) -> dict[str, tuple[tuple[str, ...], Any]]:
+def _make_views(message: Request | Response, index: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Check what every element acts on; what that parses becomes the views of the message."""
     for field in _MANDATORY:
         lines = index.get(field, ())
         if len(lines) != 1 and (field != "Via" or not lines):
             raise SipParseError("Repeated header field" if lines else "Missing header field", field=field)
-    via, from_, to, call_id, cseq = index["Via"], index["From"], index["To"], index["Call-ID"], index["CSeq"]
-    views: dict[str, tuple[tuple[str, ...], Any]] = {
-        "Via": (via, parse_vias(via)),
-        "From": (from_, NameAddr.parse(from_[0], "From")),
-        "To": (to, NameAddr.parse(to[0], "To")),
-        "Call-ID": (call_id, parse_call_id(call_id[0])),
+    views: dict[str, Any] = {
+        "Via": parse_vias(index["Via"]),
+        "From": NameAddr.parse(index["From"][0], "From"),
+        "To": NameAddr.parse(index["To"][0], "To"),
+        "Call-ID": parse_call_id(index["Call-ID"][0]),
+        "CSeq": CSeq.parse(index["CSeq"][0]),
     }
-    sequence = CSeq.parse(cseq[0])
-    views["CSeq"] = (cseq, sequence)
     for field in ("Contact", "Route", "Record-Route"):
-        lines = index.get(field, ())
-        if lines and (field != "Contact" or lines != ("*",)):
-            views[field] = (lines, parse_addresses(lines, field))
+        if field in index and (field != "Contact" or index[field] != ("*",)):
+            views[field] = parse_addresses(index[field], field)
     if isinstance(message, Response):
         return views
-    lines = index.get("Max-Forwards", ())
-    if lines:
-        views["Max-Forwards"] = (lines, parse_max_forwards(lines))
-    if sequence.method != message.method:
+    if "Max-Forwards" in index:
+        views["Max-Forwards"] = parse_max_forwards(index["Max-Forwards"])
+    if views["CSeq"].method != message.method:
         if message.method in KNOWN_METHODS:
             raise SipParseError("CSeq names another method", field="CSeq")
         raise SipParseError("Not Implemented", status=501)

@@ -51,31 +51,28 @@ _T = TypeVar("_T")
 class Message(ABC):
     """What requests and responses share.
 
-    ``headers`` may be changed at any time: a typed view remembers the header lines it was parsed from, and parses again
-    when they are no longer the same. A view raises SipParseError when its field is missing or malformed, which the
-    parser rules out for the messages it returns.
+    ``headers`` may be changed at any time: a typed view is kept with them until its field changes. A view raises
+    SipParseError when its field is missing or malformed, which the parser rules out for the messages it returns.
     """
 
-    __slots__ = ("_cache", "body", "headers")
+    __slots__ = ("body", "headers")
 
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
         self.body = body
-        self._cache: dict[str, tuple[tuple[str, ...], Any]] = {}
 
-    def _typed(self, field: str, parse: Callable[[tuple[str, ...], str], _T]) -> _T:
-        lines = self.headers.lines(field)
-        cached = self._cache.get(field)
-        if cached is not None and cached[0] is lines:
-            value: _T = cached[1]
-            return value
-        value = parse(lines, field)
-        self._cache[field] = (lines, value)
+    def _parse(self, field: str, parse: Callable[[tuple[str, ...], str], _T]) -> _T:
+        value = parse(self.headers.lines(field), field)
+        self.headers.views[field] = value
         return value
 
-    def adopt(self, views: dict[str, tuple[tuple[str, ...], Any]]) -> None:
-        """Take over views the parser has made already: by field, the header lines and the value they parse to."""
-        self._cache = views
+    def _typed(self, field: str, parse: Callable[[tuple[str, ...], str], _T]) -> _T:
+        value: _T | None = self.headers.views.get(field)
+        return self._parse(field, parse) if value is None else value
+
+    def adopt(self, views: dict[str, Any]) -> None:
+        """Take over views that the parser has made already, by field."""
+        self.headers.views = views
 
     @property
     def via(self) -> list[Via]:
@@ -85,35 +82,40 @@ class Message(ABC):
     @property
     def top_via(self) -> Via:
         """The first Via value: the hop that sent this request, or the client that a response goes to."""
-        return self._typed("Via", _parse_vias)[0]
+        vias: list[Via] | None = self.headers.views.get("Via")
+        return self._parse("Via", _parse_vias)[0] if vias is None else vias[0]
 
     def set_top_via(self, via: Via) -> None:
         """Replace the first Via value, as a server does to add ``received`` and ``rport`` (RFC 3261 §18.2.1)."""
         vias = self._typed("Via", _parse_vias)
         lines = self.headers.lines("Via")
-        rest = split_list(lines[0], "Via")[1:]
-        self.headers.set_all("Via", [", ".join([str(via), *rest]), *lines[1:]])
-        self._cache["Via"] = (self.headers.lines("Via"), [via, *vias[1:]])
+        rest = split_list(lines[0], "Via")[1:] if "," in lines[0] else ()
+        self.headers.replace_first("Via", ", ".join([str(via), *rest]))
+        self.headers.views["Via"] = [via, *vias[1:]]
 
     @property
     def from_(self) -> NameAddr:
         """The From value."""
-        return self._typed("From", _parse_address)
+        value: NameAddr | None = self.headers.views.get("From")
+        return self._parse("From", _parse_address) if value is None else value
 
     @property
     def to(self) -> NameAddr:
         """The To value."""
-        return self._typed("To", _parse_address)
+        value: NameAddr | None = self.headers.views.get("To")
+        return self._parse("To", _parse_address) if value is None else value
 
     @property
     def call_id(self) -> str:
         """The Call-ID, compared octet by octet (RFC 3261 §20.8)."""
-        return self._typed("Call-ID", _parse_call_id)
+        value: str | None = self.headers.views.get("Call-ID")
+        return self._parse("Call-ID", _parse_call_id) if value is None else value
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq number and method."""
-        return self._typed("CSeq", _parse_cseq)
+        value: CSeq | None = self.headers.views.get("CSeq")
+        return self._parse("CSeq", _parse_cseq) if value is None else value
 
     @property
     def contacts(self) -> list[NameAddr]:
@@ -255,7 +257,7 @@ def response_to(
         if name in _COPIED:
             items.append(item)
         elif name == "To":
-            if to_tag is None or status == 100 or _has_tag(request):
+            if to_tag is None or status == 100 or has_tag(request):
                 items.append(item)
                 continue
             if not is_token(to_tag):
@@ -269,7 +271,8 @@ def response_to(
     return Response(status, reason_phrase(status) if reason is None else reason, response_headers)
 
 
-def _has_tag(request: Request) -> bool:
+def has_tag(request: Request) -> bool:
+    """Whether To has a tag; also for the partial request of a SipParseError."""
     try:
         return request.to.tag is not None
     except SipParseError:

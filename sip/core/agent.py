@@ -166,6 +166,11 @@ class UserAgentCore:
             callback, argument = due
             callback(argument)
 
+    @property
+    def has_output(self) -> bool:
+        """Whether there is anything to send, to deliver or to tell."""
+        return bool(self.layer.output or self._events or self._notices)
+
     def data_to_send(self) -> list[Datagram]:
         """Take what is to be sent, in order."""
         output = self.layer.output

@@ -69,7 +69,8 @@ def accept(
     if body:
         response.headers.add("Content-Type", "application/sdp")
         response.body = body
-    if not transaction.respond(response):
+    data = bytes(response)
+    if not transaction.respond(response, data):
         return False
     call._answer_expected = session_description(request) is None
     offers = call._offers
@@ -82,7 +83,7 @@ def accept(
     settle(call, request, terms)
     call._unacknowledged = UnacknowledgedAnswer(
         call._sender.layer,
-        bytes(response),
+        data,
         transaction.remote,
         transaction.local,
         request.cseq.number,

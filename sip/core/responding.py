@@ -13,6 +13,7 @@ from sip.core.routing import response_endpoint
 from sip.core.statistics import Statistics
 from sip.endpoint import Endpoint
 from sip.message import Request, Response, response_to
+from sip.model import has_tag
 from sip.transaction.layer import TransactionLayer
 from sip.transaction.transaction import ServerTransaction, ServerUser
 
@@ -52,15 +53,12 @@ class Responses:
     ) -> Response:
         """A response with what §8.2.6 asks for. With `contact`, what makes or keeps a dialog is added (§12.1.1,
         §13.3.1.4)."""
-        if to_tag is None:
+        if to_tag is None and not has_tag(request):
             to_tag = self.stateless_tag(request)
         response = response_to(request, status, reason, to_tag=to_tag)
         fields = response.headers
         if contact is not None:
-            fields.add("Contact", contact)
-            fields.add("Allow", self.allow)
-            if SUPPORTED:
-                fields.add("Supported", SUPPORTED)
+            fields.append_trusted((("Contact", contact), ("Allow", self.allow), ("Supported", SUPPORTED)))
         for name, value in headers:
             fields.add(name, value)
         fields.add("Server", self.config.user_agent)

@@ -260,8 +260,9 @@ class ServerTransaction(Transaction):
         """Whether a provisional response, the 100 included, has left: the client repeats its request no more."""
         return self.state is State.PROCEEDING and self._data is not None
 
-    def respond(self, response: Response) -> bool:
-        """Send a response; False when the state no longer allows it (a second final response)."""
+    def respond(self, response: Response, data: bytes | None = None) -> bool:
+        """Send a response, whose bytes may be given as `data`; False when the state no longer allows it (a second final
+        response)."""
         if response.status < 200:
             event = Event.SEND_1XX
         elif response.status < 300:
@@ -270,7 +271,7 @@ class ServerTransaction(Transaction):
             event = Event.SEND_3XX_6XX
         if self.state is State.COMPLETED or (self.state, event) not in self._table:
             return False
-        self._data = bytes(response)
+        self._data = bytes(response) if data is None else data
         self._sent = False
         self._request = None
         self.handle(event)

@@ -74,6 +74,9 @@ class LegSettings:
     media_address: str | None = None
     media_encryption: MediaEncryption = MediaEncryption.DISABLED
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codecs", tuple(map(_with_parameters, self.codecs)))
+
 
 class AudioLeg(ABC):
     """The audio half of a leg. `on_media` gets the events of the audio session once there is one."""
@@ -87,6 +90,7 @@ class AudioLeg(ABC):
         self._sent: SessionDescription | None = None
         self._local: LocalAudio | None = None
         self._browser: BrowserAudio | None = None
+        self._session_id = secrets.randbits(31)
         self.answered = False
         self.negotiated: NegotiatedAudio | None = None
 
@@ -206,12 +210,12 @@ class AudioLeg(ABC):
         return LocalAudio(
             address=address,
             port=port,
-            codecs=tuple(_with_parameters(codec) for codec in self._settings.codecs),
+            codecs=self._settings.codecs,
             media_encryption=self._settings.media_encryption,
             srtp=_SUITES,
             dtls=self._browser.local(address, port) if self._browser is not None else None,
             offers_dtls=self._browser is not None,
-            session_id=secrets.randbits(31),
+            session_id=self._session_id,
             session_version=1,
         )
 
@@ -231,13 +235,15 @@ def is_ip_address(text: str) -> bool:
     return True
 
 
-def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
-    """The media plane's view of a negotiated audio stream.
-
-    Raises SdpRejected when the far end gave a host name for its address: nothing is looked up for a peer's sake.
-    """
+def check_address(audio: NegotiatedAudio) -> None:
+    """Raises SdpRejected when the far end gave a host name for its address: nothing is looked up for a peer's sake."""
     if not is_ip_address(audio.remote_address):
         raise SdpRejected("the media address must be an IP address", warning=INCOMPATIBLE_ADDRESS)
+
+
+def stream_parameters(audio: NegotiatedAudio) -> StreamParameters:
+    """The media plane's view of a negotiated audio stream. Raises as `check_address`."""
+    check_address(audio)
     return StreamParameters(
         remote_address=audio.remote_address,
         remote_port=audio.remote_port,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.calls.audio_leg import AudioLeg, LegSettings, speaks_dtls, stream_parameters
+from engine.calls.audio_leg import AudioLeg, LegSettings, check_address, speaks_dtls
 from media import MediaEvent, MediaPlane
 from sip import IncomingCall, UserAgent
 from sip.sdp import OfferAgreement, agree_offer, demands_dtls, make_offer, parse_sdp, write_answer
@@ -40,7 +40,7 @@ class InboundLeg(AudioLeg):
             if demands_dtls(self._offer):
                 self._use_dtls()
             self._agreement = agree_offer(self._offer, self._describe("127.0.0.1", 9))
-            stream_parameters(self._agreement.audio)
+            check_address(self._agreement.audio)
         elif speaks_dtls(incoming.source.transport):
             self._use_dtls()
 
@@ -95,8 +95,8 @@ class InboundLeg(AudioLeg):
         source = self.incoming.source.host
         remote = None
         if self._agreement is not None:
-            audio = stream_parameters(self._agreement.audio)
-            checked = self._agreement.audio.dtls is not None and self._agreement.audio.dtls.checked
+            audio = self._agreement.audio
+            checked = audio.dtls is not None and audio.dtls.checked
             remote = None if checked else (audio.remote_address, audio.remote_port)
         self._session = self._plane.open(self.incoming.local.host, self._on_media, remote=remote, seen_from=source)
         self._local = self._describe(advertised, self._session.local[1])

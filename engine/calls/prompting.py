@@ -41,27 +41,32 @@ class PromptSources:
 
 
 class _Source:
-    """One file or text being fetched or synthesised ahead of its turn."""
+    """One file or text being fetched or synthesised ahead of its turn; a file that is in memory is there at once."""
 
     def __init__(self, sources: PromptSources, item: PlayFile | Speak) -> None:
-        self.item = item
-        self._ready: asyncio.Queue[PromptAudio | None] = asyncio.Queue()
-        self._task = asyncio.create_task(self._fill(sources))
+        self._held = sources.files.held(item.url) if isinstance(item, PlayFile) else None
+        if self._held is None:
+            self._ready: asyncio.Queue[PromptAudio | None] = asyncio.Queue()
+            self._task = asyncio.create_task(self._fill(sources, item))
 
-    async def _fill(self, sources: PromptSources) -> None:
+    async def _fill(self, sources: PromptSources, item: PlayFile | Speak) -> None:
         try:
-            async for piece in sources.pieces(self.item):
+            async for piece in sources.pieces(item):
                 self._ready.put_nowait(piece)
         finally:
             self._ready.put_nowait(None)
 
     async def pieces(self) -> AsyncIterator[PromptAudio]:
+        if self._held is not None:
+            yield self._held
+            return
         while (piece := await self._ready.get()) is not None:
             yield piece
         await self._task
 
     def cancel(self) -> None:
-        self._task.cancel()
+        if self._held is None:
+            self._task.cancel()
 
 
 class LegPrompting:

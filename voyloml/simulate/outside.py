@@ -23,7 +23,7 @@ from voyloml.simulate.script import ConferenceScript, PartyScript, QueueScript, 
 from voyloml.simulate.streams import SimulatedStream
 from voyloml.simulate.timeline import Timeline, What
 
-_CAUSES = {404: "unallocated_number", 486: "busy", 603: "rejected", 480: "unreachable", 503: "unreachable"}
+_CAUSES = {404: "unallocated_number", 486: "busy", 600: "busy", 408: "no_answer", 480: "no_answer", 603: "rejected"}
 
 
 class SimulatedCall(Phone):
@@ -103,6 +103,11 @@ class SimulatedCall(Phone):
         return Referred(accepted=False, code=0)
 
 
+def _cause(code: int) -> str:
+    """The word for a refusal, as live calls have it (contract §14.3)."""
+    return _CAUSES.get(code) or ("network_error" if code >= 500 else "rejected")
+
+
 class Ringing:
     """A ringing tone."""
 
@@ -147,7 +152,7 @@ class SimulatedParty:
         if script.login is not None and script.login != self._login:
             self._note("gives 401")
             self._over.set()
-            return Unreached("failed", "unreachable", 401)
+            return Unreached("failed", _cause(401), 401)
         if script.answers_after is None:
             await after(script.fails_after)
             self._note(f"gives {script.code}")
@@ -155,7 +160,7 @@ class SimulatedParty:
             status: Literal["busy", "no-answer", "failed"] = "no-answer" if script.rings else "failed"
             if script.code == 486:
                 status = "busy"
-            return Unreached(status, _CAUSES.get(script.code, "unreachable"), script.code, rang=script.rings)
+            return Unreached(status, _cause(script.code), script.code, rang=script.rings)
         await asyncio.sleep(script.answers_after)
         self._answered = True
         self._note("answers")

@@ -125,6 +125,13 @@ class ApiRequest:
         return self.query_values
 
 
+@dataclass(frozen=True, slots=True)
+class Json:
+    """An answer that its handler has made JSON values of, in the shape of the operation's `out`."""
+
+    value: Any
+
+
 Handler = Callable[[ApiRequest], Awaitable[Any]]
 Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence[FieldError]]]
 """Checks of a JSON body that need more than its shape; it gets the body as sent, right or wrong."""

@@ -51,7 +51,7 @@ logger = structlog.get_logger(__name__)
 PATH_LOGGED: Final = 200
 """Characters of a path that a log entry shows."""
 
-_numbers: Final = random.Random(secrets.randbits(128))  # noqa: S311
+_numbers: Final = random.Random(secrets.randbits(128))
 """Of request ids, which need to differ but are no secret."""
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")

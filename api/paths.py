@@ -30,7 +30,8 @@ class PathTable:
     """
 
     def __init__(self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
-        self._otherwise = otherwise
+        self.apps = apps
+        self.otherwise = otherwise
         self._root = _Node()
         for path, app in apps.items():
             self._add(path, app)
@@ -56,7 +57,7 @@ class PathTable:
                 scope["path_params"] = dict(zip(node.names, values, strict=True))
                 await node.app(scope, receive, send)
                 return
-        await self._otherwise(scope, receive, send)
+        await self.otherwise(scope, receive, send)
 
 
 def _find(node: _Node, segments: list[str], at: int, values: list[str]) -> _Node | None:

@@ -90,10 +90,10 @@ class Store:
             writing = _sqlite_engine(parsed, synchronous, pool_size=1)
             reading = _sqlite_engine(parsed, synchronous, pool_size=READERS, read_only=True)
             assert parsed.database is not None
-            rows = SqliteRows(parsed.database, _settings(synchronous))
-            reads = SqliteReads(parsed.database, _settings(synchronous, read_only=True))
+            rows: SqliteRows | None = SqliteRows(parsed.database, _settings(synchronous))
+            reads: SqliteReads | None = SqliteReads(parsed.database, _settings(synchronous, read_only=True))
         else:
-            rows = reads = None
+            rows, reads = None, None
             writing = create_async_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
             reading = create_async_engine(
                 parsed,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select
+
 from engine.store.database import Store
 from engine.store.prepared import PreparedQuery, RowStatement
 from engine.store.tables import idempotency_keys

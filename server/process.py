@@ -356,6 +356,7 @@ class EngineProcess:
                 outgoing=self.outgoing,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
+                carrier_registration=self.carrier_registrations.shown,
                 destination_health=self.destination_probes.health,
                 ready=self.ready,
                 draining=lambda: self.draining,

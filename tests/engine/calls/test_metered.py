@@ -210,6 +210,9 @@ async def test_a_rented_number_takes_as_many_calls_as_it_has_channels_from_its_c
     path = f"/v1/rentals/{rental['id']}"
     assert (await engine.client.patch(path, json={"channels": 1})).status_code == 200
     await charged.answers(SILENCE, number=RENTED)
+    for trunk in (await engine.client.get("/v1/trunks/outbound")).json()["data"]:
+        # One open to any address would have strangers challenged
+        assert (await engine.client.delete(f"/v1/trunks/outbound/{trunk['id']}")).status_code == 204
     async with a_phone("127.0.0.2") as stranger:
         assert (await stranger.call(RENTED, engine.sip).rejected()).status == 403
     assert await engine.calls() == []

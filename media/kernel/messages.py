@@ -11,6 +11,7 @@ from media.kernel.arrays import Octets, Samples, Words
 from media.kernel.compiled import compiled
 from media.kernel.g711 import LINEAR_TO_ULAW, ULAW_TO_LINEAR
 from media.kernel.native import load_acquire, store_release
+from media.kernel.octets import octet
 
 ENDING = b'"}}'
 """What follows the audio."""
@@ -126,7 +127,7 @@ def read_message(data: bytes, first: int, end: int, head: bytes, cursors: Words,
         bits = 0
         octets = min(last - at, 4) * 3 // 4
         for place in range(4):
-            value = np.int64(_VALUES[data[at + place]]) if at + place < last else np.int64(0)
+            value = octet(_VALUES, data[at + place]) if at + place < last else 0
             wrong |= value
             bits = bits << 6 | value
         for place in range(octets):

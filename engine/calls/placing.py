@@ -172,7 +172,7 @@ class OutgoingCalls:
         metering = self._services.metering
         answer: Answer = "free" if metering is None else await metering.admit(new)
         try:
-            await self._records.create(new, "call.placed", further)
+            await self._records.create(new, "call.placed", further, soon=True)
         except EngineError:
             if metering is not None and answer == "reserved":
                 await metering.release(new.id)

@@ -152,13 +152,14 @@ class Store:
         """
         return await self._writer.work(work)
 
-    def write_rows(self, rows: Sequence[Row]) -> asyncio.Future[None]:
-        """Queues rows of prepared statements as one write; the future is done once they are committed.
+    def write_rows(self, rows: Sequence[Row], *, soon: bool = False) -> asyncio.Future[None]:
+        """Queues rows of prepared statements as one write; the future is done once they are committed, a little
+        earlier with `soon`.
 
         The cheap way for whatever happens many times per call. Raises Unavailable at once when too much waits already;
         the future's errors are those of `write`.
         """
-        return self._writer.rows(rows)
+        return self._writer.rows(rows, soon=soon)
 
     async def alive(self) -> bool:
         """Whether the database answers."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 import structlog
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from api.docs_page import docs_routes
 from api.endpoint import Endpoint, respond
@@ -18,6 +19,7 @@ from api.errors import error_body
 from api.metrics import RequestCounter, metrics_operation
 from api.openapi import openapi_operations
 from api.operation import Operation
+from api.paths import PathTable
 from api.rate_limit import RateLimiter
 from api.resources import (
     agent_widget,
@@ -48,6 +50,9 @@ logger = structlog.get_logger(__name__)
 
 PATH_LOGGED: Final = 200
 """Characters of a path that a log entry shows."""
+
+_numbers: Final = random.Random(secrets.randbits(128))
+"""Of request ids, which need to differ but are no secret."""
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -83,12 +88,9 @@ def create_app(services: ApiServices) -> ASGIApp:
     by_path: dict[str, list[Operation]] = {}
     for operation in (*operations, *openapi_operations(operations, services.public_url)):
         by_path.setdefault(operation.path, []).append(operation)
-    routes: list[BaseRoute] = [
-        Route(path, endpoint=Endpoint(of_path, services, limiter, counter)) for path, of_path in by_path.items()
-    ]
-    routes += docs_routes(services.public_url)
-    routes += widget_routes()
-    return _Barrier(Router(routes, redirect_slashes=False, default=_unknown_path))
+    pages = Router([*docs_routes(services.public_url), *widget_routes()], redirect_slashes=False, default=_unknown_path)
+    endpoints = {path: Endpoint(of_path, services, limiter, counter) for path, of_path in by_path.items()}
+    return _Barrier(PathTable(endpoints, pages))
 
 
 async def _unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,25 +117,26 @@ class _Barrier:
         request_id = _request_id(scope)
         started = False
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
-            await send(message)
+            return send(message)
 
-        with bound_contextvars(request=request_id.decode()):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception:
-                logger.exception("api.failed", method=scope["method"], path=scope["path"][:PATH_LOGGED])
-                if started:
-                    raise
-                await respond(send_with_id, 500, error_body(500, "Something went wrong on our side"), [])
+        # Each request runs in a task with a context of its own, so that there is nothing to unbind.
+        bind_contextvars(request=request_id.decode())
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("api.failed", method=scope["method"], path=scope["path"][:PATH_LOGGED])
+            if started:
+                raise
+            await respond(send_with_id, 500, error_body(500, "Something went wrong on our side"), [])
 
 
 def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return secrets.token_hex(8).encode()
+    return b"%016x" % _numbers.getrandbits(64)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import structlog
+from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from api.authentication import authenticate, authorize
@@ -22,7 +23,7 @@ from api.errors import answer_to, error_body
 from api.file_answer import FilePart, RangeNotSatisfiable, send_file
 from api.json_body import ClientGone, parse_json, read_body
 from api.metrics import RequestCounter
-from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Check, Operation, Principal
+from api.operation import JSON_MEDIA_TYPE, REPLAYED, ApiRequest, Check, Json, Operation, Principal
 from api.rate_limit import HeaderList, LimitReached, RateLimiter
 from api.services import ApiServices
 from api.validation import merged, validate
@@ -124,6 +125,8 @@ class Endpoint:
         if operation.media_type != JSON_MEDIA_TYPE:
             headers.append((b"content-type", operation.media_type.encode()))
             return operation.status, str(result).encode()
+        if isinstance(result, Json):
+            return operation.status, to_json(result.value, inf_nan_mode="null")
         return operation.status, operation.adapter.dump_json(result, by_alias=True)
 
     async def _once(self, operation: Operation, request: ApiRequest, key: RequestKey, headers: HeaderList) -> bytes:

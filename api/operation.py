@@ -125,6 +125,13 @@ class ApiRequest:
         return self.query_values
 
 
+@dataclass(frozen=True, slots=True)
+class Json:
+    """An answer that its handler has made JSON values of, in the shape of the operation's `out`."""
+
+    value: Any
+
+
 Handler = Callable[[ApiRequest], Awaitable[Any]]
 Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence[FieldError]]]
 """Checks of a JSON body that need more than its shape; it gets the body as sent, right or wrong."""
@@ -134,8 +141,8 @@ Check = Callable[[ApiServices, Principal, Mapping[str, Any]], Awaitable[Sequence
 class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
-    One that creates something in a workspace, which is a POST answered with 201, takes an Idempotency-Key; so does one
-    that `stores_key` itself. A body may have `body_bytes`.
+    One that creates something in a workspace takes an Idempotency-Key: a POST answered with 201, one that `creates`
+    though it is answered otherwise, and one that `stores_key` itself. A body may have `body_bytes`.
 
     An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
 
@@ -158,6 +165,7 @@ class Operation:
     body: type[BaseModel] | None = None
     body_may_be_null: bool = False
     body_may_be_absent: bool = False
+    creates: bool = False
     stores_key: bool = False
     xml_body: bool = False
     check: Check | None = None
@@ -177,8 +185,8 @@ class Operation:
     @property
     def keyed(self) -> bool:
         """Whether it takes an Idempotency-Key."""
-        creates = self.method == "POST" and self.status == 201 and self.access not in {"public", "user", "operator"}
-        return self.stores_key or creates
+        made = self.method == "POST" and self.status == 201 and self.access not in {"public", "user", "operator"}
+        return made or self.creates or self.stores_key
 
     @property
     def statuses(self) -> list[int]:

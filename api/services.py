@@ -26,7 +26,13 @@ from engine.outbound_trunks import OutboundTrunks
 from engine.recordings import Recordings
 from engine.records import CallRecords
 from engine.sessions import Sessions
-from engine.sip_accounts import RegistrationLookup, SipDomain, nobody_registered
+from engine.sip_accounts import (
+    CarrierRegistrationLookup,
+    RegistrationLookup,
+    SipDomain,
+    no_carrier,
+    nobody_registered,
+)
 from engine.webhooks import Webhooks
 from engine.widget_sessions import WidgetSessions
 from engine.workspaces import Workspaces
@@ -37,9 +43,9 @@ class ApiServices:
     """`ready` tells whether database and SIP are up, `draining` whether the engine is stopping (contract §18, §22.4).
 
     `public_url` is the base of links given to others, without a slash at the end. `sip_domain` is where agents and
-    trunks register, `registration` tells which of them are, `destination_health` what is known of inbound trunks,
-    `call_load` what runs in a workspace, and `outgoing` makes calls. Without an `admin_token` nobody may call what the
-    operator may.
+    trunks register, `registration` tells which of them are, `carrier_registration` which numbers are with their
+    carriers, `destination_health` what is known of inbound trunks, `call_load` what runs in a workspace, and `outgoing`
+    makes calls. Without an `admin_token` nobody may call what the operator may.
     """
 
     accounts: Accounts
@@ -71,6 +77,7 @@ class ApiServices:
     admin_token: str | None = None
     tts_available: bool = True
     registration: RegistrationLookup = nobody_registered
+    carrier_registration: CarrierRegistrationLookup = no_carrier
     destination_health: DestinationHealthLookup = never_probed
     call_load: Callable[[str], CallLoad] = no_calls
     metrics: Callable[[], Iterable[Metric]] = tuple

@@ -25,6 +25,7 @@ BENCHES = (
     "media",
     "conference",
     "streams",
+    "beside",
     "speech",
     "billing",
 )

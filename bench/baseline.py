@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.generator import measured_cpu, say
+from bench.generator import measured_cpu, say, when_ready
 from media.kernel.arrays import Samples
 from media.kernel.g711 import decode, encode
 from media.kernel.limits import raise_descriptor_limit
@@ -394,7 +394,7 @@ async def serve(count: int) -> None:
         target = ("127.0.0.1", targets[place // (count // len(targets))])
         # Spread over the 20 ms, as the kernel's are.
         tasks.append(asyncio.create_task(call.run(target, begin + place % 20 * 0.001, reports)))
-    seconds = await asyncio.to_thread(measured_cpu, message)
+    seconds = await asyncio.to_thread(lambda: measured_cpu(when_ready()))
     await asyncio.sleep(0.2)
     say({"cpu": seconds})
     for task in tasks:

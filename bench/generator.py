@@ -297,6 +297,12 @@ def heard() -> dict[str, Any]:
     return message
 
 
+def when_ready() -> dict[str, int]:
+    """Say that everything that is to be measured is under way, and read from when to when it is."""
+    say({})
+    return heard()
+
+
 def sleep_until(moment: int) -> None:
     """Sleep until a monotonic time in ns."""
     time.sleep(max(0.0, (moment - time.monotonic_ns()) / SECOND))
@@ -365,9 +371,10 @@ def main() -> None:
     if arguments.mode == "generate":
         for index, port in enumerate(ports):
             load["call_of_port"][port] = index
-    load["measure_from"], load["measure_to"] = message["from"], message["to"]
     thread = _in_thread(loop, loads)
-    seconds = measured_cpu(message)
+    times = when_ready()
+    load["measure_from"], load["measure_to"] = times["from"], times["to"]
+    seconds = measured_cpu(times)
     time.sleep(0.2)
     load["stop"] = 1
     thread.join()

@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from bench.generator import SECOND, measured_cpu, say, sleep_until
+from bench.generator import SECOND, measured_cpu, say, sleep_until, when_ready
 from bench.kernel import Child, Measurement, beside_the_floor, cores, most_carried
 
 STREAMS = 300
@@ -90,22 +90,31 @@ async def serve(calls: int, echo_port: int) -> None:
         """Samples of the echo that were sent to the callers."""
         return sum(int(session._row["live_cursors"][c.LIVE_HEAD]) for session in sessions)
 
-    def measured() -> tuple[float, float]:
-        """The CPU time, and the share of it all that was heard, in a thread that asyncio does not hold up."""
-        sleep_until(message["from"])
-        before = heard()
-        seconds = measured_cpu(message)
-        due = calls * c.CLOCK_RATE * (message["to"] - message["from"]) / SECOND
-        return seconds, (heard() - before) / due
+    def losses() -> dict[str, int]:
+        """What was lost so far, by where: not taken from the kernel, not by the peer, packets of the callers'."""
+        return {
+            "taps": plane.statistics().frames_lost,
+            "messages": sum(one._dropped for one in streams),
+            "packets": sum(session.statistics().lost for session in sessions),
+        }
 
-    seconds, share = await asyncio.to_thread(measured)
+    def measured() -> tuple[float, float, dict[str, int]]:
+        """The CPU time, the share of it all that was heard, and what was lost, in a thread that asyncio does not hold
+        up."""
+        times = when_ready()
+        sleep_until(times["from"])
+        before, lost_before = heard(), losses()
+        seconds = measured_cpu(times)
+        share = (heard() - before) / (calls * c.CLOCK_RATE * (times["to"] - times["from"]) / SECOND)
+        return seconds, share, {where: count - lost_before[where] for where, count in losses().items()}
+
+    seconds, share, lost = await asyncio.to_thread(measured)
     for one in streams:
         one.end()
-    # Ends that came before were not asked for.
-    dropped = sum(end.frames_dropped for end in ends)
-    lost = plane.statistics().frames_lost + dropped + sum(end.by != "engine" for end in ends)
-    lost += sum(session.statistics().lost for session in sessions)
-    say({"cpu": seconds, "lost": lost if share >= _HEARD_SHARE else max(lost, 1), "heard": share})
+    lost["streams"] = sum(end.by != "engine" for end in ends)
+    if any(lost.values()) or share < _HEARD_SHARE:
+        print(f"{calls} streams: {share:.1%} heard, lost {lost}", file=sys.stderr, flush=True)
+    say({"cpu": seconds, "lost": max(sum(lost.values()), int(share < _HEARD_SHARE))})
     await plane.close()
 
 

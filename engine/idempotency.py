@@ -75,9 +75,7 @@ class RequestKeys:
 
     async def earlier(self, workspace_id: str, key: RequestKey) -> str | None:
         """What an earlier request with this key led to. Raises Conflict when that was another request."""
-        stored: StoredKey | None = await self._store.read(
-            lambda connection: find_key(connection, workspace_id, key.method, key.path, key.key)
-        )
+        stored: StoredKey | None = await find_key(self._store, workspace_id, key.method, key.path, key.key)
         if stored is None or stored.created_at < self._oldest():
             return None
         if stored.request != key.request:

@@ -87,7 +87,16 @@ def timestamp(moment: datetime) -> str:
     """The moment as bodies and payloads show it: ISO 8601, UTC, milliseconds cut off, `Z` (contract §1)."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    # A third of what isoformat takes, and a third of what answers with many times cost
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (  # noqa: UP031
+        moment.year,
+        moment.month,
+        moment.day,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond // 1000,
+    )
 
 
 def money(amount: int) -> str:

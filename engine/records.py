@@ -71,10 +71,15 @@ class CallRecords:
         self._heartbeat: asyncio.TimerHandle | None = None
 
     async def create(
-        self, new: NewCall, event: EventType | None = "call.received", further: Sequence[Row] = ()
+        self,
+        new: NewCall,
+        event: EventType | None = "call.received",
+        further: Sequence[Row] = (),
+        *,
+        soon: bool = False,
     ) -> None:
         """Stores a new call with its first event, None for a call that has none, and `further` rows of the same
-        moment.
+        moment; `soon` where an answer of the API waits for it.
 
         Raises Conflict when one of its ids exists, Unavailable when the store does not take it.
         """
@@ -83,7 +88,7 @@ class CallRecords:
         self._schedule_heartbeat()
         rows: list[Row] = [*further, (queries.INSERT_CALL, queries.call_values(call))]
         try:
-            await self._write(rows, event, call, call.created_at)
+            await self._write(rows, event, call, call.created_at, soon=soon)
         except EngineError:
             self._live.pop(call.id, None)
             raise
@@ -269,19 +274,23 @@ class CallRecords:
             if stored is None or stored.pending:
                 raise
 
-    async def _write(self, rows: Sequence[Row], event: EventType | None, call: Call, at: datetime) -> None:
+    async def _write(
+        self, rows: Sequence[Row], event: EventType | None, call: Call, at: datetime, *, soon: bool = False
+    ) -> None:
         if event is None:
-            await self._store.write_rows(rows)
+            await self._store.write_rows(rows, soon=soon)
             return
         try:
-            await self._store_event(rows, event, call, at)
+            await self._store_event(rows, event, call, at, soon=soon)
         except Conflict:
             # Most likely the one in 2^48: the random id of the event exists. It is drawn once more.
             await self._store_event(rows, event, call, at)
 
-    def _store_event(self, rows: Sequence[Row], event: EventType, call: Call, at: datetime) -> asyncio.Future[None]:
+    def _store_event(
+        self, rows: Sequence[Row], event: EventType, call: Call, at: datetime, *, soon: bool = False
+    ) -> asyncio.Future[None]:
         told = self._outbox.call_event(event, call, at)
-        stored = self._store.write_rows([*rows, *told.rows])
+        stored = self._store.write_rows([*rows, *told.rows], soon=soon)
         self._wake_after(stored, told)
         return stored
 

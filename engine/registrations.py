@@ -15,7 +15,7 @@ from engine.model import GeneralEventType, Number
 from engine.monitor import Monitor
 from engine.number_registrations import NumberRegistrations
 from engine.refusals import RefusalLog
-from engine.sip_accounts import AccountRegistration, SipAccount, SipAccountDirectory, SipDomain
+from engine.sip_accounts import AccountRegistration, CarrierRegistration, SipAccount, SipAccountDirectory, SipDomain
 from sip import (
     Binding,
     BindingChange,
@@ -152,8 +152,10 @@ class AccountRegistrations:
 class CarrierRegistrations:
     """The numbers that register with their carrier (contract §14.3): started, changed and ended as numbers are."""
 
-    def __init__(self, numbers: NumberRegistrations) -> None:
+    def __init__(self, numbers: NumberRegistrations, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is that of the user agent."""
         self._numbers = numbers
+        self._clock = clock
         self._running: dict[str, Registration] = {}
         self._states: dict[str, RegistrationState] = {}
         self._user_agent: UserAgent
@@ -166,6 +168,21 @@ class CarrierRegistrations:
     def state(self, number_id: str) -> RegistrationState | None:
         """How far the registration of a number has come; None for one that has none."""
         return self._states.get(number_id)
+
+    def shown(self, number_id: str) -> CarrierRegistration | None:
+        """The registration of a number as its owner sees it; None for one that does not register."""
+        if number_id not in self._running:
+            return None
+        match self._states.get(number_id):
+            case Registered(expires_at=expires_at):
+                return CarrierRegistration("registered", expires_at=self._moment(expires_at))
+            case RegistrationFailed(status=status, reason=reason, retry_at=retry_at):
+                return CarrierRegistration("failed", sip_code=status, reason=reason, retry_at=self._moment(retry_at))
+            case _:
+                return CarrierRegistration("registering")
+
+    def _moment(self, at: float) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=at - self._clock())
 
     def stop(self) -> None:
         """Unregister every number, as far as that still goes out."""

@@ -73,6 +73,26 @@ def nobody_registered(account_id: str) -> None:
     """The lookup of an engine without a registrar."""
 
 
+@dataclass(frozen=True, slots=True)
+class CarrierRegistration:
+    """How far a number has come that registers with its carrier: until when it is registered, or what the last try met,
+    a final response or none (`sip_code` None), and when the next one is due."""
+
+    state: Literal["registering", "registered", "failed"]
+    expires_at: datetime | None = None
+    sip_code: int | None = None
+    reason: str | None = None
+    retry_at: datetime | None = None
+
+
+CarrierRegistrationLookup = Callable[[str], CarrierRegistration | None]
+"""The registration of the number with this id; None for one that does not register."""
+
+
+def no_carrier(number_id: str) -> None:
+    """The lookup of an engine that registers nowhere."""
+
+
 def _no_websocket() -> None:
     """An engine without SIP over WebSocket."""
 

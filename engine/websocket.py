@@ -24,7 +24,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
 
 from engine.http import USER_AGENT, Resolver, is_public_address
-from engine.websocket_frames import scan_frame, write_frame
+from engine.websocket_frames import masks, scan_frame, write_frame
 from voyloml import HttpFailure
 
 CONNECT_SECONDS: Final = 3.0
@@ -50,6 +50,8 @@ PING_SECONDS: Final = 20.0
 
 CLOSE_SECONDS: Final = 5.0
 """How long a peer has to close its end as well."""
+
+_MASKS: Final = masks()
 
 # Its own words about each connection; what matters is said by whoever owns the stream.
 _quiet = logging.getLogger("engine.websocket.library")
@@ -89,13 +91,23 @@ class WebSocket(asyncio.Protocol):
         self._on_message: Callable[[bytes, bool], None] = lambda message, is_text: self._early.append(
             (message, is_text)
         )
+        self._take_text: Callable[[bytes, int, int], bool] | None = None
         self._on_closed: Callable[[Closed], None] | None = None
         self._closed: Closed | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def listen(self, on_message: Callable[[bytes, bool], None], on_closed: Callable[[Closed], None]) -> None:
-        """Take messages from now on, each whole and with whether it is text, and be told once of the end."""
-        self._on_message, self._on_closed = on_message, on_closed
+    def listen(
+        self,
+        on_message: Callable[[bytes, bool], None],
+        on_closed: Callable[[Closed], None],
+        take_text: Callable[[bytes, int, int], bool] | None = None,
+    ) -> None:
+        """Take messages from now on, each whole and with whether it is text, and be told once of the end.
+
+        `take_text` is shown text in one frame before, where it lies: octets, and where in them. What it does not want
+        (False) is a message like any other.
+        """
+        self._on_message, self._on_closed, self._take_text = on_message, on_closed, take_text
         early, self._early = self._early, []
         for message, is_text in early:
             on_message(message, is_text)
@@ -137,7 +149,7 @@ class WebSocket(asyncio.Protocol):
                 break
             if is_text is None or self._parts:
                 self._give(data[at:end])
-            elif self._closed is None:
+            elif self._closed is None and not (is_text and self._take_text and self._take_text(data, first, end)):
                 self._on_message(data[first:end], is_text)
             at = end
         if at == len(data):
@@ -206,15 +218,29 @@ class WebSocket(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def send_frame(self, write: Callable[..., bytes], *arguments: object) -> bool:
+        """The same with a message whose whole frame is written by a function of some arguments and a mask."""
+        transport = self._transport
+        if transport is None or not self._takes(transport, SEND_BYTES):
+            return False
+        transport.write(write(*arguments, next(_MASKS)))
+        return True
+
     def _send(self, opcode: Opcode, message: bytes, *, urgent: bool) -> bool:
         transport = self._transport
-        if transport is None or self._protocol.state is not State.OPEN or transport.is_closing():
-            return False
-        if transport.get_write_buffer_size() >= (URGENT_BYTES if urgent else SEND_BYTES):
+        if transport is None or not self._takes(transport, URGENT_BYTES if urgent else SEND_BYTES):
             return False
         # Past the library, to which a whole message is nothing to remember; its frame would take twice as long.
         transport.write(write_frame(opcode, message))
         return True
+
+    def _takes(self, transport: asyncio.Transport, limit: int) -> bool:
+        """Whether the connection is open and less than so many octets wait for its peer."""
+        return (
+            self._protocol.state is State.OPEN
+            and transport.get_write_buffer_size() < limit
+            and not transport.is_closing()
+        )
 
     def _answered(self) -> None:
         error = self._protocol.handshake_exc

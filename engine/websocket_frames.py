@@ -6,6 +6,7 @@ Every other frame (control, fragments, what is wrong) is only measured here, so 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from websockets.frames import Opcode
@@ -23,6 +24,17 @@ _LENGTH_64: Final = 127
 
 # First octets of a whole message without extensions, and whether it is text.
 _PLAIN: Final = {_FIN | Opcode.TEXT: True, _FIN | Opcode.BINARY: False}
+
+
+_MASKS: Final = 1024
+
+
+def masks() -> Iterator[int]:
+    """Masks of frames, from a strong source as §5.3 has it; so many at a time, which costs as much as one would."""
+    while True:
+        octets = os.urandom(4 * _MASKS)
+        for at in range(0, len(octets), 4):
+            yield int.from_bytes(octets[at : at + 4])
 
 
 def scan_frame(data: bytes, at: int, limit: int) -> tuple[int, int, bool | None]:

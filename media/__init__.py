@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import SPOKEN_CODECS, StreamError, StreamParameters
     from media.library import PromptLibrary, Stored
-    from media.live import LiveSource
+    from media.live import RING_SECONDS, LiveSource
     from media.machine import detect
     from media.plane import MediaConfig, MediaPlane
     from media.prompt import PromptAudio
@@ -80,7 +80,7 @@ _HOMES = {
     "media.kernel.stream": ("SPOKEN_CODECS", "StreamError", "StreamParameters"),
     "media.library": ("PromptLibrary", "Stored"),
     "media.machine": ("detect",),
-    "media.live": ("LiveSource",),
+    "media.live": ("RING_SECONDS", "LiveSource"),
     "media.plane": ("MediaConfig", "MediaPlane"),
     "media.prompt": ("PromptAudio",),
     "media.recording": ("SessionRecording",),
@@ -114,6 +114,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "FRAME_SAMPLES",
     "L16_RATES",
+    "RING_SECONDS",
     "SPOKEN_CODECS",
     "SRTP_SUITES",
     "ActivityDetectors",

@@ -16,8 +16,12 @@ import numpy.typing as npt
 
 from media.kernel import constants as c
 from media.kernel.live import publish, push_samples
+from media.kernel.messages import UNREAD, read_message
 
 _REFILL_SECONDS: Final = c.LIVE_SAMPLES / c.CLOCK_RATE / 4
+RING_SECONDS: Final = c.LIVE_SAMPLES / c.CLOCK_RATE
+"""What the kernel has of a source at most; what is written beyond waits."""
+
 _SOON_SECONDS: Final = c.SUBTICK_NS / c.NANOSECONDS
 
 Samples = npt.NDArray[np.int16]
@@ -70,6 +74,19 @@ class LiveSource:
         self._waiting.append(piece)
         if self._refill is None:
             self._feed()
+
+    def write_message(self, data: bytes, first: int, end: int, head: bytes) -> bool:
+        """Let the audio of a text message, `data` from `first` to `end`, be heard as `write` does: base64 of µ-law
+        between `head` and the ending of `media.kernel.messages`. False, and nothing written, where the message is
+        anything else, or the kernel has no room for all of it at once."""
+        if not self._fed or self._waiting or self._closed:
+            return False
+        count = read_message(data, first, end, head, self._cursors, self._ring, self.tail)
+        if count == UNREAD:
+            return False
+        self.tail += count
+        self._written += count
+        return True
 
     def mark(self, reached: Callable[[], None]) -> None:
         """Call back when everything written so far has been sent or cleared: at once where nothing is left."""

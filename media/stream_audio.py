@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from media.kernel.g711 import decode, encode
+from media.kernel.messages import frame_octets, write_message
 from media.polyphase import RATE, RATES, Narrower, Widener
 
 L16_RATES: Final = RATES
@@ -32,9 +33,20 @@ class StreamAudio(Protocol):
 class UlawAudio:
     """ITU-T G.711 µ-law, one channel."""
 
+    def __init__(self) -> None:
+        self._frame = np.zeros(0, np.uint8)
+
     def encode(self, frame: Samples) -> bytes:
         """See `StreamAudio`."""
         return encode(frame, "PCMU").tobytes()
+
+    def encode_message(self, head: bytes, frame: Samples, mask: int) -> bytes:
+        """A whole WebSocket frame with a text message: the next 20 ms in base64 between `head` and what ends every
+        message with audio, masked by a number of 32 bits."""
+        room = frame_octets(head, len(frame))
+        if len(self._frame) < room:
+            self._frame = np.zeros(room + FRAME_SAMPLES, np.uint8)
+        return self._frame[: write_message(head, frame, mask, self._frame)].tobytes()
 
     def decode(self, octets: bytes) -> Samples:
         """See `StreamAudio`."""

@@ -93,9 +93,10 @@ BYE_SECONDS = 2.0
 DEFAULT_SIP_PORT = 5060
 CLOSE_SECONDS = 10.0
 
-COLLECTION_THRESHOLDS = (20_000, 20, 20)
+COLLECTION_THRESHOLDS = (10_000, 2, 400)
 """Of Python's garbage collector. A call that is up keeps about a thousand objects: with the usual 700 every call
-causes a collection or two, which look at all that is alive and find next to nothing."""
+causes a collection or two, which look at all that is alive and find next to nothing. The second generation is collected
+before it has so many objects that all requests wait for it, the third, which is everything, as seldom as can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +356,7 @@ class EngineProcess:
                 outgoing=self.outgoing,
                 sip_domain=self.sip_domain,
                 registration=self.account_registrations.registration,
+                carrier_registration=self.carrier_registrations.shown,
                 destination_health=self.destination_probes.health,
                 ready=self.ready,
                 draining=lambda: self.draining,

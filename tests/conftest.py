@@ -3,6 +3,7 @@ in real time is marked, so that it can run by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,30 @@ WHOLE_ENGINE = ("engine/",)
 """Those of them that run in a process beside the others."""
 
 
+LAST = "test_exercised.py"
+"""Looks back at the other tests of its folder."""
+
+LEFT_OUT = pytest.StashKey[set[Path]]()
+"""Files of which tests were deselected."""
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Keep whose tests do not run."""
+    for item in items:
+        item.config.stash.setdefault(LEFT_OUT, set()).add(item.path)
+
+
+@pytest.fixture(scope="session")
+def left_out(pytestconfig: pytest.Config) -> set[Path]:
+    """Files of which tests were deselected."""
+    return pytestconfig.stash.get(LEFT_OUT, set())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs in real time."""
+    """Mark what runs in real time, and put what looks back at its folder behind the others of it."""
+    folders = {folder: place for place, folder in enumerate(dict.fromkeys(item.path.parent for item in items))}
+    items.sort(key=lambda item: (folders[item.path.parent], item.path.name == LAST))
     for item in items:
         path = item.path.relative_to(TESTS).as_posix()
         if path.startswith(REAL_TIME):

@@ -55,6 +55,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
             "buys SIP credentials for this agent, nothing else."
         ),
         body=WidgetSessionCreate,
+        creates=True,
         out=WidgetSessionOut,
         errors=(409,),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from api.operation import REPLAYED, ApiRequest, Operation, Principal
+from api.operation import REPLAYED, ApiRequest, Json, Operation, Principal
 from api.schemas.call import (
     AnyCall,
     CallCreate,
@@ -14,9 +14,9 @@ from api.schemas.call import (
     CallQuery,
     CallRedirect,
     LogEntry,
-    call_out,
+    call_json,
 )
-from api.schemas.common import Envelope, pagination
+from api.schemas.common import pagination
 from api.schemas.recording import RecordingOut, recordings_out
 from api.services import ApiServices
 from engine.calls.placing import CallOrder
@@ -65,7 +65,7 @@ async def hang_up_call(request: ApiRequest) -> None:
     request.services.calls_out.hang_up(call)
 
 
-async def redirect_call(request: ApiRequest) -> AnyCall:
+async def redirect_call(request: ApiRequest) -> Json:
     """Interrupts a call's running verb and goes on with another document; the call as it is."""
     body = request.body(CallRedirect)
     if (body.action_url is None) == (body.xml is None):
@@ -75,10 +75,10 @@ async def redirect_call(request: ApiRequest) -> AnyCall:
         request.services.calls_out.redirect(call, url=body.action_url, xml=body.xml)
     except DocumentError as error:
         raise ValidationFailed.of("xml", f"line {error.line}, column {error.column}: {error.message}") from None
-    return call_out(call)
+    return Json(call_json(call))
 
 
-async def list_calls(request: ApiRequest) -> CallList:
+async def list_calls(request: ApiRequest) -> Json:
     """Calls, newest first: an array, or a page of the standard envelope when `page` is asked for."""
     query = request.query(CallQuery)
     narrow = CallFilter(
@@ -96,16 +96,16 @@ async def list_calls(request: ApiRequest) -> CallList:
     records = request.services.records
     if query.page is not None:
         page = await records.page(request.workspace_id, narrow, query.page, query.limit)
-        return Envelope[AnyCall].model_construct(
-            data=await _with_recordings(request, page.items), pagination=pagination(page)
-        )
-    return await _with_recordings(request, await records.list(request.workspace_id, narrow, query.limit, query.before))
+        calls = await _with_recordings(request, page.items)
+        return Json({"data": calls, "pagination": pagination(page).model_dump(by_alias=True)})
+    found = await records.list(request.workspace_id, narrow, query.limit, query.before)
+    return Json(await _with_recordings(request, found))
 
 
-async def get_call(request: ApiRequest) -> AnyCall:
+async def get_call(request: ApiRequest) -> Json:
     """One call, in the shape of its state."""
     call = await request.services.records.get(request.workspace_id, request.path["publicId"])
-    return call_out(call, *recordings_out(request.services, await _recordings_of(request, call)))
+    return Json(call_json(call, *recordings_out(request.services, await _recordings_of(request, call))))
 
 
 async def list_call_recordings(request: ApiRequest) -> list[RecordingOut]:
@@ -123,10 +123,10 @@ def _may_have_recordings(call: Call) -> bool:
     return not call.pending and call.answered_at is not None
 
 
-async def _with_recordings(request: ApiRequest, calls: Sequence[Call]) -> list[AnyCall]:
+async def _with_recordings(request: ApiRequest, calls: Sequence[Call]) -> list[dict[str, Any]]:
     ids = [call.id for call in calls if _may_have_recordings(call)]
     found = await request.services.recordings.of_calls(ids)
-    return [call_out(call, *recordings_out(request.services, found.get(call.id, ()))) for call in calls]
+    return [call_json(call, *recordings_out(request.services, found.get(call.id, ()))) for call in calls]
 
 
 async def get_call_log(request: ApiRequest) -> list[LogEntry]:

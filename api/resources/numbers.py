@@ -149,7 +149,8 @@ async def _update(request: ApiRequest, changes: Mapping[str, Any], sip: Mapping[
 
 
 def _out(request: ApiRequest, number: Number) -> NumberOut:
-    return NumberOut.of(number, request.services.numbers.realm())
+    services = request.services
+    return NumberOut.of(number, services.numbers.realm(), services.carrier_registration(number.id))
 
 
 def _route(destination: DestinationIn | None) -> Route | None:

@@ -189,6 +189,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         status=202,
         description="`webhook.test`, to this webhook alone, whatever it subscribes to.",
         path_parameters={"id": "uuid"},
+        creates=True,
         out=TestDelivery,
         errors=(409,),
     ),

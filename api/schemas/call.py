@@ -34,6 +34,7 @@ from engine.model import (
     Outcome,
     VariableValue,
     money,
+    timestamp,
 )
 from engine.phone import PhoneNumberError, normalise
 
@@ -224,50 +225,54 @@ class LogEntry(Output):
     data: dict[str, Any]
 
 
-def call_out(call: Call, recordings: Sequence[RecordingOut] = (), recording_url: str | None = None) -> AnyCall:
-    """The call in the shape of its state; a call in progress shows no recordings."""
-    if call.pending:
-        return PendingCall.model_construct(
-            pending=True,
-            pending_status=call.status,
-            public_id=call.public_id,
-            id=call.id,
-            direction=call.direction,
-            from_=call.from_,
-            to=call.to,
-            application_id=call.application_id,
-            created_at=call.created_at,
-            answered_at=call.answered_at,
-        )
-    # Built without a second validation: the values are the model's own, and this is the busiest answer of the API.
-    return CallRecord.model_construct(
-        pending=False,
-        public_id=call.public_id,
-        id=call.id,
-        direction=call.direction,
-        from_=call.from_,
-        to=call.to,
-        number_id=call.number_id,
-        application_id=call.application_id,
-        trunk_id=call.trunk_id,
-        destination_kind=call.destination_kind,
-        destination_id=call.destination_id,
-        outcome=call.outcome,
-        hangup_by=call.hangup_by,
-        hangup_cause=call.hangup_cause,
-        sip_code=call.sip_code,
-        answered_by=call.answered_by,
-        started_at=call.started_at,
-        answered_at=call.answered_at,
-        ended_at=call.ended_at,
-        ring_s=call.ring_s,
-        duration_s=call.duration_s,
-        billed_s=call.billed_s,
-        recording_url=recording_url,
-        recordings=list(recordings),
-        routing_attempts=[AttemptOut.model_validate(attempt) for attempt in call.routing_attempts],
-        variables=dict(call.variables),
-        cost=money(call.cost),
-        currency=call.currency,
-        created_at=call.created_at,
-    )
+def call_json(call: Call, recordings: Sequence[RecordingOut] = (), recording_url: str | None = None) -> dict[str, Any]:
+    """A PendingCall or CallRecord, whichever is the call's state, as its JSON; a call in progress shows no recordings.
+
+    This is the busiest answer of the API, and the models take five times as long for it.
+    """
+    if call.ended_at is None:
+        return {
+            "pending": True,
+            "pendingStatus": call.status,
+            "publicId": call.public_id,
+            "id": call.id,
+            "direction": call.direction,
+            "from": call.from_,
+            "to": call.to,
+            "applicationId": call.application_id,
+            "createdAt": timestamp(call.created_at),
+            "answeredAt": None if call.answered_at is None else timestamp(call.answered_at),
+        }
+    return {
+        "pending": False,
+        "publicId": call.public_id,
+        "id": call.id,
+        "direction": call.direction,
+        "from": call.from_,
+        "to": call.to,
+        "numberId": call.number_id,
+        "applicationId": call.application_id,
+        "trunkId": call.trunk_id,
+        "destinationKind": call.destination_kind,
+        "destinationId": call.destination_id,
+        "outcome": call.outcome,
+        "hangupBy": call.hangup_by,
+        "hangupCause": call.hangup_cause,
+        "sipCode": call.sip_code,
+        "answeredBy": call.answered_by,
+        "startedAt": timestamp(call.started_at),
+        "answeredAt": None if call.answered_at is None else timestamp(call.answered_at),
+        "endedAt": timestamp(call.ended_at),
+        "ringS": call.ring_s,
+        "durationS": call.duration_s,
+        "billedS": call.billed_s,
+        "recordingUrl": recording_url,
+        "recordings": [recording.model_dump(by_alias=True) for recording in recordings],
+        "routingAttempts": [
+            AttemptOut.model_validate(attempt).model_dump(by_alias=True) for attempt in call.routing_attempts
+        ],
+        "variables": call.variables,
+        "cost": money(call.cost),
+        "currency": call.currency,
+        "createdAt": timestamp(call.created_at),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -22,7 +22,7 @@ from api.schemas.fields import (
     UuidOut,
 )
 from engine.model import Codec, MediaEncryption, Number, NumberKind, NumberStatus, RouteKind, SipTransport
-from engine.sip_accounts import SipDomain
+from engine.sip_accounts import CarrierRegistration, SipDomain
 
 SOURCE_NETWORKS = 100
 """Entries of `allowedSourceIps`."""
@@ -217,8 +217,25 @@ class SipAuthOut(Output):
     realm: str
 
 
+class CarrierRegistrationOut(Output):
+    """How far the registration with the carrier has come: until when it holds, or what the last try met and when the
+    next one is due; `sipCode` is null where there was no answer."""
+
+    state: Literal["registering", "registered", "failed"]
+    expires_at: Timestamp | None
+    sip_code: int | None
+    reason: str | None
+    retry_at: Timestamp | None
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class SipOutboundOut(Output):
     """How calls leave through the number's carrier."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     host: str
     port: int
@@ -230,6 +247,9 @@ class SipOutboundOut(Output):
     media_encryption: MediaEncryption
     codecs: list[Codec]
     custom_headers: dict[str, str]
+    registration: CarrierRegistrationOut | None = Field(
+        None, exclude_if=_absent, description="Of a number that registers with its carrier, only"
+    )
 
 
 class NumberSipOut(Output):
@@ -259,7 +279,7 @@ class NumberOut(Output):
     updated_at: Timestamp
 
     @classmethod
-    def of(cls, number: Number, realm: str) -> NumberOut:
+    def of(cls, number: Number, realm: str, registration: CarrierRegistration | None) -> NumberOut:
         """The object of `number`; `realm` is that of the engine's challenges."""
         destination = number.destination
         return cls(
@@ -274,13 +294,13 @@ class NumberOut(Output):
             destination=None if destination is None else DestinationOut(kind=destination.kind, id=destination.id),
             channels=number.channels,
             rental_id=number.rental_id,
-            sip=_sip(number, realm),
+            sip=_sip(number, realm, registration),
             created_at=number.created_at,
             updated_at=number.updated_at,
         )
 
 
-def _sip(number: Number, realm: str) -> NumberSipOut | None:
+def _sip(number: Number, realm: str, registration: CarrierRegistration | None) -> NumberSipOut | None:
     sip = number.sip
     if sip is None:
         return None
@@ -301,5 +321,6 @@ def _sip(number: Number, realm: str) -> NumberSipOut | None:
             media_encryption=outbound.media_encryption,
             codecs=list(outbound.codecs),
             custom_headers=dict(outbound.custom_headers),
+            registration=None if registration is None else CarrierRegistrationOut.model_validate(registration),
         ),
     )

@@ -24,10 +24,11 @@ from engine.calls.stream_messages import (
     Messages,
     StreamFormat,
     Track,
+    head_of_media,
     read_message,
 )
 from engine.websocket import Closed, WebSocket
-from media import FRAME_SAMPLES, LiveSource, MediaSession
+from media import FRAME_SAMPLES, RING_SECONDS, LiveSource, MediaSession, UlawAudio
 
 logger = structlog.get_logger(__name__)
 
@@ -90,6 +91,11 @@ class AudioStream:
         self._buffer_seconds = buffer_seconds
         self._messages = Messages(setup.sid, setup.call_sid, setup.account_sid)
         self._audio = setup.form.audio()
+        self._ulaw = self._audio if isinstance(self._audio, UlawAudio) else None
+        # What the peer writes before its audio, once that is known. With less room than the kernel takes at once each
+        # message is looked at.
+        self._head: bytes | None = None
+        self._learns_head = self._ulaw is not None and buffer_seconds >= RING_SECONDS
         self._began = time.monotonic()
         self._first_tick: int | None = None
         self._chunks = dict.fromkeys(setup.tracks, 0)
@@ -102,7 +108,7 @@ class AudioStream:
         socket.send_text(self._messages.connected(), urgent=True)
         socket.send_text(self._messages.start(setup.tracks, setup.form, setup.parameters), urgent=True)
         self._end_taps: tuple[Callable[[], None], ...] = self._tap(session)
-        socket.listen(self._take, self._closed)
+        socket.listen(self._take, self._closed, self._take_media)
 
     @property
     def over(self) -> bool:
@@ -153,17 +159,22 @@ class AudioStream:
     def _send(self, track: Track, frame: _Frame, tick: int) -> None:
         if self._first_tick is None:
             self._first_tick = tick
-        octets = self._audio.encode(frame)
-        if self.setup.form.raw:
-            taken = self._socket.send_binary(octets)
+        if self._ulaw is None:
+            taken = self._socket.send_binary(self._audio.encode(frame))
         else:
-            self._chunks[track] += 1
+            chunk = self._chunks[track] = self._chunks[track] + 1
             milliseconds = max(tick - self._first_tick, 0) * FRAME_MS
-            taken = self._socket.send_text(self._messages.media(track, self._chunks[track], milliseconds, octets))
+            head = self._messages.media(track, chunk, milliseconds)
+            taken = self._socket.send_frame(self._ulaw.encode_message, head, frame)
         if taken:
             self._sent += 1
         else:
             self._dropped += 1
+
+    def _take_media(self, data: bytes, first: int, end: int) -> bool:
+        """Take a message that is the one before with other audio, as nearly all are, in one go."""
+        head, source = self._head, self._source
+        return head is not None and source is not None and source.write_message(data, first, end, head)
 
     def _take(self, message: bytes, is_text: bool) -> None:
         if self._source is None or self._ended.is_set():
@@ -171,6 +182,8 @@ class AudioStream:
             return
         try:
             self._obey(read_message(message) if is_text else self._read_binary(message), self._source)
+            if is_text and self._learns_head:
+                self._head = head_of_media(message) or self._head
         except BadMessage as error:
             self._ignored += 1
             self._first_ignored = self._first_ignored or str(error)

@@ -14,7 +14,7 @@ from engine.calls.conference_recording import ConferenceRecording
 from engine.calls.status_callback import StatusCallbacks
 from engine.ids import new_conference_id
 from media import MediaPlane, Room, entry_tone, exit_tone
-from voyloml import PlayFile
+from voyloml import PlayFile, told
 from voyloml.capabilities import ConferenceOrder, Recorded
 from voyloml.control import Prompting, PromptItem
 
@@ -201,14 +201,7 @@ class LiveConference:
             self._listeners.setdefault((url, member.call.application.id), _Listener(member, url))
 
     def _tell(self, event: str, about: Member, more: dict[str, str]) -> None:
-        form = {
-            "ConferenceSid": self.sid,
-            "ConferenceName": self._name,
-            "StatusCallbackEvent": event,
-            "Timestamp": about.call.now().isoformat(),
-            "Participants": str(len(self._members)),
-            **more,
-        }
+        form = told.of_conference(self.sid, self._name, event, about.call.now(), len(self._members), more)
         for listener in self._listeners.values():
             listener.tell(self._callbacks, event, about, form)
 

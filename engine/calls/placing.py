@@ -21,7 +21,7 @@ from engine.calls.leg import LegSettings
 from engine.calls.outbound import MachineDetection, OutboundCall, RingOrder
 from engine.calls.outbound_leg import Destination, OutboundLeg
 from engine.calls.pacing import Pacing
-from engine.calls.switchboard import Switchboard
+from engine.calls.switchboard import Switchboard, take_off
 from engine.calls.turns import DialTurns
 from engine.directory import NumberDirectory
 from engine.errors import (
@@ -163,8 +163,7 @@ class OutgoingCalls:
         try:
             answer = await self._store_paid(new, further)
         finally:
-            self._beginning.subtract((workspace_id, number.e164))
-            self._beginning += Counter()
+            take_off(self._beginning, workspace_id, number.e164)
         self._dial(new, number, application, order, answer)
         return public_id
 
@@ -173,7 +172,7 @@ class OutgoingCalls:
         metering = self._services.metering
         answer: Answer = "free" if metering is None else await metering.admit(new)
         try:
-            await self._records.create(new, "call.placed", further)
+            await self._records.create(new, "call.placed", further, soon=True)
         except EngineError:
             if metering is not None and answer == "reserved":
                 await metering.release(new.id)

@@ -21,6 +21,7 @@ from engine.model import RecordingSource
 from engine.recording_files import RecordingFile, RecordingFiles
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
 from media import MediaSession, RecordedFile, Room, SessionRecording, TwoWayRecording, beep
+from voyloml import told
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, RecordingRun
 
 if TYPE_CHECKING:
@@ -186,13 +187,7 @@ class CallRecordings:
             return None
         recorded = Recorded(made.id, self._recordings.link(made.id, PAYLOAD_LINK_SECONDS), whole.seconds)
         if status_callback is not None:
-            form = {
-                "RecordingSid": recorded.sid,
-                "RecordingUrl": recorded.url,
-                "RecordingDuration": str(round(recorded.seconds)),
-                "RecordingStatus": "completed",
-            }
-            self._callbacks.tell(call, "recording", status_callback, form)
+            self._callbacks.tell(call, "recording", status_callback, told.of_recording(recorded))
         return recorded
 
     def over(self, run: KeptRecording) -> None:

@@ -76,7 +76,7 @@ class Messages:
         self._sequence = 0
         self._media = (
             f'{{"event":"media","sequenceNumber":"%d","streamSid":"{stream_sid}",'
-            '"media":{"track":"%s","chunk":"%d","timestamp":"%d","payload":"%s"}}'
+            '"media":{"track":"%s","chunk":"%d","timestamp":"%d","payload":"'
         )
 
     def connected(self) -> bytes:
@@ -95,11 +95,11 @@ class Messages:
         }
         return self._event("start", start)
 
-    def media(self, track: Track, chunk: int, milliseconds: int, octets: bytes) -> bytes:
-        """20 ms of audio; `chunk` counts from 1, `milliseconds` from the start of the stream."""
+    def media(self, track: Track, chunk: int, milliseconds: int) -> bytes:
+        """20 ms of audio, up to where it stands in base64; `MESSAGE_ENDING` follows. `chunk` counts from 1,
+        `milliseconds` from the start of the stream."""
         self._sequence += 1
-        payload = binascii.b2a_base64(octets, newline=False).decode("ascii")
-        return (self._media % (self._sequence, track, chunk, milliseconds, payload)).encode("ascii")
+        return (self._media % (self._sequence, track, chunk, milliseconds)).encode("ascii")
 
     def dtmf(self, key: str) -> bytes:
         """A key of the caller's."""
@@ -158,6 +158,13 @@ def read_message(message: bytes) -> Media | Mark | Clear:
             return Clear()
         case event:
             raise BadMessage(f"event {str(event)[:64]!r} is none of media, mark and clear")
+
+
+def head_of_media(message: bytes) -> bytes | None:
+    """What stands before the audio, where a message is media as nearly every program writes it: the next one of the
+    same program has the same there."""
+    plain = _PLAIN_MEDIA.fullmatch(message)
+    return None if plain is None else message[: plain.start(1)]
 
 
 def _read_media(body: object) -> Media:

@@ -17,7 +17,7 @@ from engine.calls.status_callback import StatusCallbacks
 from engine.calls.stream_messages import BadFormat, Track, stream_format
 from engine.ids import new_stream_id
 from engine.websocket import WebSocketClient
-from voyloml import HttpFailure, sign
+from voyloml import HttpFailure, sign, told
 from voyloml.capabilities import StreamFailed, Streaming, StreamOrder
 from voyloml.signature import HEADER as SIGNATURE
 
@@ -142,10 +142,6 @@ class CallStreams:
     def _tell(self, order: StreamOrder, sid: str, event: str, error: str | None = None) -> None:
         if order.status_callback is None:
             return
-        facts = {"StreamSid": sid, "StreamEvent": event, "Timestamp": self._call.now().isoformat()}
-        if order.name is not None:
-            facts["StreamName"] = order.name
-        if error is not None:
-            facts["StreamError"] = error
+        facts = told.of_stream(sid, event, self._call.now(), order.name, error)
         # In the order of the events, also where an answer takes long.
         self._told = self._callbacks.tell(self._call, "stream", order.status_callback, facts, after=self._told)

@@ -24,6 +24,7 @@ class Switchboard:
         self._calls: dict[str, Call] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._channels: Counter[str] = Counter()
+        self._by_workspace: Counter[str] = Counter()
         # Calls whose record is not stored yet, oldest first.
         self._beginning: dict[str, float] = {}
         self._empty = asyncio.Event()
@@ -52,7 +53,7 @@ class Switchboard:
 
     def calls_of(self, workspace_id: str) -> int:
         """How many calls of this workspace run."""
-        return sum(call.new.workspace_id == workspace_id for call in self._calls.values())
+        return self._by_workspace[workspace_id]
 
     def connect(self, call: Call) -> None:
         """Starts the call and keeps it until its record is closed."""
@@ -60,6 +61,7 @@ class Switchboard:
         e164 = None if call.own_number is None else call.own_number.e164
         taken = tuple(name for name in (e164, trunk_id) if name is not None)
         self._calls[public_id] = call
+        self._by_workspace[call.new.workspace_id] += 1
         self._channels.update(taken)
         self.total += 1
         self._empty.clear()
@@ -71,13 +73,11 @@ class Switchboard:
         task.add_done_callback(lambda _: self._forget(public_id))
 
     def _release(self, taken: Sequence[str]) -> None:
-        self._channels.subtract(taken)
-        for name in taken:
-            if not self._channels[name]:
-                del self._channels[name]
+        take_off(self._channels, *taken)
 
     def _forget(self, public_id: str) -> None:
-        del self._calls[public_id], self._tasks[public_id]
+        take_off(self._by_workspace, self._calls.pop(public_id).new.workspace_id)
+        del self._tasks[public_id]
         self._beginning.pop(public_id, None)
         if not self._calls:
             self._empty.set()
@@ -97,3 +97,11 @@ class Switchboard:
         tasks = set(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=HANGUP_SECONDS)
+
+
+def take_off(counts: Counter[str], *names: str) -> None:
+    """One less of each; a count that is zero is not kept."""
+    for name in names:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]

@@ -139,8 +139,8 @@ def end_values(call: Call) -> dict[str, object]:
     return {"call": call.id} | {f"new_{name}": values[name] for name in _END_COLUMNS}
 
 
-_GET_BY_ID: Final = PreparedQuery(select(calls).where(calls.c.id == bindparam("call")))
-_GET_BY_PUBLIC_ID: Final = PreparedQuery(select(calls).where(calls.c.public_id == bindparam("call")))
+_GET_BY_ID: Final = PreparedQuery(select(calls).where(calls.c.id == bindparam("call")), at_once=True)
+_GET_BY_PUBLIC_ID: Final = PreparedQuery(select(calls).where(calls.c.public_id == bindparam("call")), at_once=True)
 
 
 async def get_call(store: Store, workspace_id: str | None, call_id: str, *, public: bool) -> Call | None:

@@ -30,7 +30,9 @@ _PRUNE_EVERY: Final = 256
 
 _BUMP: Final = update(meta).where(meta.c.name == VERSION_NAME).values(number=meta.c.number + 1).returning(meta.c.number)
 _LOCK: Final = update(meta).where(meta.c.name == VERSION_NAME).values(number=meta.c.number)
-_VERSION: Final = PreparedQuery(select(meta.c.number).where(meta.c.name == literal_column(f"'{VERSION_NAME}'")))
+_VERSION: Final = PreparedQuery(
+    select(meta.c.number).where(meta.c.name == literal_column(f"'{VERSION_NAME}'")), at_once=True
+)
 _SINCE: Final = (
     select(config_changes.c.version, config_changes.c.kind, config_changes.c.entity_id)
     .where(config_changes.c.version > bindparam("version"))

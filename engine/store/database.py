@@ -27,6 +27,7 @@ from sqlalchemy.util import await_only
 from engine.errors import EngineError, Unavailable
 from engine.store.migration import schema_revision, upgrade
 from engine.store.prepared import DATABASE_ERRORS, Parameters, PreparedQuery, driver_of
+from engine.store.sqlite_reads import SqliteReads
 from engine.store.sqlite_rows import SqliteRows
 from engine.store.writer import Row, Writer
 
@@ -35,8 +36,8 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 READERS: Final = 4
-"""Reading connections; on SQLite each of them is a thread, and one of them runs the prepared queries alone: they are so
-short that a second thread only makes them wait for each other."""
+"""Reading connections; on SQLite each of them is a thread, and one of them is kept for prepared queries that would have
+to wait where they are asked for (`engine.store.sqlite_reads`)."""
 
 READ_WAIT_SECONDS: Final = 10
 """How long a read waits for a free connection."""
@@ -60,11 +61,18 @@ class DatabaseUrlInvalid(EngineError):
 class Store:
     """The open database. Every piece of SQL in the engine goes through `read`, `write` or `write_rows`."""
 
-    def __init__(self, writing: AsyncEngine, reading: AsyncEngine, rows: SqliteRows | None = None) -> None:
-        """`rows` writes what is rows only, where the database is SQLite."""
+    def __init__(
+        self,
+        writing: AsyncEngine,
+        reading: AsyncEngine,
+        rows: SqliteRows | None = None,
+        reads: SqliteReads | None = None,
+    ) -> None:
+        """`rows` writes what is rows only, and `reads` runs prepared queries, where the database is SQLite."""
         self._writing = writing
         self._reading = reading
         self._writer = Writer(writing, rows)
+        self._reads = reads
         self._fetching: AsyncConnection | None = None
         self._driver: aiosqlite.Connection | None = None
         self._closed = False
@@ -82,9 +90,10 @@ class Store:
             writing = _sqlite_engine(parsed, synchronous, pool_size=1)
             reading = _sqlite_engine(parsed, synchronous, pool_size=READERS, read_only=True)
             assert parsed.database is not None
-            rows = SqliteRows(parsed.database, _settings(synchronous))
+            rows: SqliteRows | None = SqliteRows(parsed.database, _settings(synchronous))
+            reads: SqliteReads | None = SqliteReads(parsed.database, _settings(synchronous, read_only=True))
         else:
-            rows = None
+            rows, reads = None, None
             writing = create_async_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
             reading = create_async_engine(
                 parsed,
@@ -95,7 +104,7 @@ class Store:
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
             )
-        store = cls(writing, reading, rows)
+        store = cls(writing, reading, rows, reads)
         await store._start()
         return store
 
@@ -123,6 +132,10 @@ class Store:
         if self._closed:
             raise Unavailable("the store is closed")
         try:
+            if query.at_once and self._reads is not None:
+                rows = self._reads.fetch(query.sqlite_text, parameters)
+                if rows is not None:
+                    return rows
             if self._driver is not None:
                 return list(await self._driver.execute_fetchall(query.sqlite_text, parameters))
             async with self._reading.connect() as connection:
@@ -139,13 +152,14 @@ class Store:
         """
         return await self._writer.work(work)
 
-    def write_rows(self, rows: Sequence[Row]) -> asyncio.Future[None]:
-        """Queues rows of prepared statements as one write; the future is done once they are committed.
+    def write_rows(self, rows: Sequence[Row], *, soon: bool = False) -> asyncio.Future[None]:
+        """Queues rows of prepared statements as one write; the future is done once they are committed, a little
+        earlier with `soon`.
 
         The cheap way for whatever happens many times per call. Raises Unavailable at once when too much waits already;
         the future's errors are those of `write`.
         """
-        return self._writer.rows(rows)
+        return self._writer.rows(rows, soon=soon)
 
     async def alive(self) -> bool:
         """Whether the database answers."""
@@ -163,6 +177,8 @@ class Store:
         self._closed = True
         if self._fetching is not None:
             await self._fetching.close()
+        if self._reads is not None:
+            self._reads.close()
         await self._writing.dispose()
         await self._reading.dispose()
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.prepared import RowStatement
+from engine.store.database import Store
+from engine.store.prepared import PreparedQuery, RowStatement
 from engine.store.tables import idempotency_keys
 
 FORGET_KEYS: Final = RowStatement(
@@ -42,13 +42,15 @@ def key_values(workspace_id: str, method: str, path: str, key: str, request: str
     }
 
 
-async def find_key(
-    connection: AsyncConnection, workspace_id: str, method: str, path: str, key: str
-) -> StoredKey | None:
+_FIND: Final = PreparedQuery(
+    select(idempotency_keys.c.request, idempotency_keys.c.result, idempotency_keys.c.created_at).where(
+        *(idempotency_keys.c[name] == bindparam(name) for name in ("workspace_id", "method", "path", "key"))
+    ),
+    at_once=True,
+)
+
+
+async def find_key(store: Store, workspace_id: str, method: str, path: str, key: str) -> StoredKey | None:
     """The first use of a key, however long ago."""
-    table = idempotency_keys
-    query = select(table.c.request, table.c.result, table.c.created_at).where(
-        table.c.workspace_id == workspace_id, table.c.method == method, table.c.path == path, table.c.key == key
-    )
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else StoredKey(row.request, row.result, row.created_at)
+    rows = await store.fetch(_FIND, {"workspace_id": workspace_id, "method": method, "path": path, "key": key})
+    return StoredKey(*rows[0]) if rows else None

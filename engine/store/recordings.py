@@ -19,7 +19,7 @@ INSERT_RECORDING: Final = RowStatement(45, insert(recordings))
 
 _IN_ORDER: Final = (recordings.c.created_at, recordings.c.id)
 _OF_CALL: Final = PreparedQuery(
-    select(recordings).where(recordings.c.call_id == bindparam("call")).order_by(*_IN_ORDER)
+    select(recordings).where(recordings.c.call_id == bindparam("call")).order_by(*_IN_ORDER), at_once=True
 )
 _COLUMNS: Final = tuple(column.name for column in recordings.columns)
 

@@ -33,7 +33,8 @@ _FIND: Final = PreparedQuery(
         memberships,
         and_(memberships.c.user_id == users.c.id, memberships.c.workspace_id == bindparam("workspace")),
     )
-    .where(sessions.c.token_hash == bindparam("token"))
+    .where(sessions.c.token_hash == bindparam("token")),
+    at_once=True,
 )
 
 

@@ -34,6 +34,9 @@ COMMIT_INTERVAL: Final = 0.02
 of CPU whatever is in it, so that under load a few milliseconds of waiting are worth it. Writes that come one by one,
 each after the last was committed, do not wait."""
 
+SOON_INTERVAL: Final = 0.008
+"""The same where somebody waits who is not a call: an answer of the API has 50 ms for everything."""
+
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
 
@@ -58,6 +61,7 @@ class Writer:
         self._fast = fast
         self._pending: deque[_Pending] = deque()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
@@ -65,13 +69,17 @@ class Writer:
         """Starts the writing task on the running loop."""
         self._task = asyncio.create_task(self._run(), name="store writer")
 
-    def rows(self, rows: Sequence[Row]) -> asyncio.Future[None]:
-        """Queues `rows` as one write: all of them are committed or none. Raises Unavailable when too much waits.
+    def rows(self, rows: Sequence[Row], *, soon: bool = False) -> asyncio.Future[None]:
+        """Queues `rows` as one write: all of them are committed or none; with `soon` the transaction waits for less
+        company. Raises Unavailable when too much waits.
 
         The future gets Conflict when a constraint is violated, Unavailable when the database fails. Cancelling it does
         not take the write back.
         """
-        return self._submit(rows, None)
+        future = self._submit(rows, None)
+        if soon:
+            self._hurry.set()
+        return future
 
     def work(self, work: Work[T]) -> asyncio.Future[T]:
         """Queues `work` as one write; the future gets its result once it is committed. Raises as `rows`.
@@ -102,7 +110,7 @@ class Writer:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        not_before = loop.time()
+        began = float("-inf")
         while True:
             await self._wake.wait()
             if not self._pending:
@@ -110,13 +118,25 @@ class Writer:
                     return
                 self._wake.clear()
                 continue
-            pause = not_before - loop.time()
-            if pause > 0 and len(self._pending) < BATCH_WRITES and not self._closed:
-                await asyncio.sleep(pause)
+            if len(self._pending) < BATCH_WRITES and not self._closed:
+                await self._pause(began)
+            self._hurry.clear()
             batch = [self._pending.popleft() for _ in range(min(BATCH_WRITES, len(self._pending)))]
-            not_before = loop.time() + (COMMIT_INTERVAL if len(batch) > 1 else 0)
+            began = loop.time() if len(batch) > 1 else float("-inf")
             for write, result in zip(batch, await self._commit(batch), strict=True):
                 _resolve(write.future, result)
+
+    async def _pause(self, began: float) -> None:
+        """Waits for company, as long as it may after a transaction that began then."""
+        loop = asyncio.get_running_loop()
+        if (pause := began + SOON_INTERVAL - loop.time()) > 0:
+            await asyncio.sleep(pause)
+        if (pause := began + COMMIT_INTERVAL - loop.time()) > 0:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
+            except TimeoutError:
+                return
 
     async def _commit(self, batch: Sequence[_Pending]) -> Sequence[object]:
         """The result of each write, an exception for those that failed."""

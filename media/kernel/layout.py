@@ -384,7 +384,7 @@ class CoreRow:
     tap_frames: Annotated[Samples, (c.TAPS, c.TICK_SAMPLES)]
 
 
-_CACHE_LINE = 64
+CACHE_LINE = 64
 
 
 def record_dtype(declaration: type) -> np.dtype[Any]:
@@ -402,9 +402,9 @@ def record_dtype(declaration: type) -> np.dtype[Any]:
         (element,) = get_args(get_args(array)[1])
         fields.append((name, element, shape))
     size = np.dtype(fields, align=True).itemsize
-    lines = -(-size // _CACHE_LINE) | 1
-    if lines * _CACHE_LINE > size:
-        fields.append(("padding", np.uint8, (lines * _CACHE_LINE - size,)))
+    lines = -(-size // CACHE_LINE) | 1
+    if lines * CACHE_LINE > size:
+        fields.append(("padding", np.uint8, (lines * CACHE_LINE - size,)))
     return np.dtype(fields, align=True)
 
 
@@ -422,6 +422,10 @@ DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
+JB_SLOTS_AT = _place(SessionRow, "jb_slots")
+JB_SLOT_BYTES = 32
+# What every tick of a call touches, and with it what happens once in a while.
+TOUCHED_BYTES = _place(SessionRow, "srtp_number")
 CLEARED_BYTES = _place(SessionRow, "heard")
 CLOCK_AT = _place(CoreRow, "clock")
 POLL_AT = _place(CoreRow, "poll")

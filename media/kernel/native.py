@@ -80,6 +80,9 @@ if JIT_DISABLED:
         """Publish a word after everything written before it."""
         words[index] = value
 
+    def prefetch(address: int) -> None:
+        """Bring the cache line of an address near; uncompiled, there is no hurry."""
+
 else:
     _errno_location = types.ExternalFunction("__errno_location", _word())
 
@@ -121,6 +124,19 @@ else:
             return context.get_dummy_value()
 
         return types.void(words, index, value), generate
+
+    @intrinsic
+    def prefetch(_typing: Any, address: Any) -> Any:
+        """Bring the cache line of an address near, to be written, while something else is done."""
+
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            octet, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [octet, word, word, word])
+            function = builder.module.declare_intrinsic("llvm.prefetch", [octet], kind)
+            builder.call(function, [builder.inttoptr(arguments[0], octet), word(1), word(3), word(1)])
+            return context.get_dummy_value()
+
+        return types.void(address), generate
 
 
 @compiled

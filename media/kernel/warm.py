@@ -17,6 +17,7 @@ from media.kernel.compiled import CACHE_DIRECTORY, JIT_DISABLED
 from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocate
 from media.kernel.live import publish, push_samples
 from media.kernel.loop import run
+from media.kernel.messages import ENDING, read_message, write_message
 from media.kernel.record import frames_taped
 from media.kernel.ring import push_rows, take_frames, take_rows
 
@@ -78,7 +79,10 @@ def warm_up() -> None:
     frames_taped(sessions[0]["taped"], 0)
     take_frames(cursors, core["tap_heads"], core["tap_frames"], heads, audio)
     live = sessions[0]["live_cursors"]
-    push_samples(live, sessions[0]["live_samples"], np.zeros(c.TICK_SAMPLES, np.int16), 0)
+    samples = np.zeros(c.TICK_SAMPLES, np.int16)
+    push_samples(live, sessions[0]["live_samples"], samples, 0)
+    read_message(b"AAAA" + ENDING, 0, 4 + len(ENDING), b"", live, sessions[0]["live_samples"], 0)
+    write_message(b"", samples, 0, np.zeros(2 * c.TICK_SAMPLES, np.uint8))
     publish(live, c.LIVE_SKIP, 0)
 
 

@@ -39,9 +39,34 @@ async def test_a_repetition_gets_the_first_answer_and_creates_nothing(api: Api, 
     assert [item["id"] for item in listed.body["data"]].count(first.body["id"]) == 1
 
 
+async def test_a_test_event_is_sent_once_for_a_key(api: Api) -> None:
+    webhook = (await api.post("/v1/webhooks", CREATES["/v1/webhooks"])).body["id"]
+    path = f"/v1/webhooks/{webhook}"
+    first, again = [await api.post(f"{path}/test", headers=KEY) for _ in range(2)]
+    assert first.status == 202
+    assert tuple(again) == tuple(first)
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await api.post(f"{path}/test", headers={"Idempotency-Key": "another"})
+    sent = [item["id"] for item in (await api.get(f"{path}/deliveries")).body["data"]]
+    assert sorted(sent) == sorted([first.body["deliveryId"], other.body["deliveryId"]])
+
+
+async def test_a_widget_session_is_begun_once_for_a_key(api: Api) -> None:
+    body = {"agentEmail": "sue@customer.example", "displayName": "Sue"}
+    first, again = [await api.post("/v1/agent-widget/session", body, headers=KEY) for _ in range(2)]
+    assert first.status == 200
+    assert tuple(again) == tuple(first)
+    assert (first.headers.get("idempotency-replayed"), again.headers["idempotency-replayed"]) == (None, "true")
+    unkeyed = await api.post("/v1/agent-widget/session", body)
+    assert unkeyed.body["token"] != first.body["token"]
+    clash = await api.post("/v1/agent-widget/session", body | {"displayName": "Bob"}, headers=KEY)
+    assert tuple(clash) == (409, error(409, "Conflict", "This Idempotency-Key was used with a different request"))
+
+
 def test_every_operation_that_creates_takes_a_key() -> None:
     keyed = {operation.path for operation in OPERATIONS if operation.keyed}
     elsewhere = {"/v1/calls", "/v1/workspaces", "/v1/billing/wallet/topups", "/v1/rentals"}
+    elsewhere |= {"/v1/webhooks/{id}/test", "/v1/agent-widget/session"}
     assert set(CREATES) <= keyed
     assert keyed - set(CREATES) == elsewhere
 

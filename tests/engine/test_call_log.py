@@ -112,7 +112,7 @@ async def test_a_store_that_takes_nothing_harms_nobody(store: Store, monkeypatch
     monkeypatch.setattr(call_log_module, "FLUSH_SECONDS", 0)
     refused = asyncio.Event()
 
-    def refuses(rows: object) -> None:
+    def refuses(rows: object, **_: object) -> None:
         refused.set()
         raise Unavailable("the database does not keep up")
 

@@ -278,7 +278,7 @@ async def test_a_store_that_fails_leaves_the_call_open_to_be_finished_again(
     new = a_call(engine.workspace_id)
     await engine.records.create(new)
 
-    def refuses(rows: object) -> None:
+    def refuses(rows: object, **_: object) -> None:
         raise Unavailable("the database does not keep up")
 
     with monkeypatch.context() as patch:

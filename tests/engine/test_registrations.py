@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,14 @@ async def test_the_addresses_of_a_trunk_are_trusted_as_long_as_it_is_enabled(tmp
 
 
 async def test_a_number_registers_with_its_carrier_while_it_is_told_to(tmp_path: Path) -> None:
+    """The carrier refuses the first time; the number shows each state (contract §14.3)."""
     asked: asyncio.Queue[RegisterRequest] = asyncio.Queue()
+    refusing = True
 
     def serve(asking: RegisterRequest) -> None:
+        if refusing:
+            asking.reject(503)
+            return
         result = asking.check_credentials("carrier", Credentials("acct", "carrier-password"))
         if not result.ok:
             asking.challenge("carrier")
@@ -204,16 +210,36 @@ async def test_a_number_registers_with_its_carrier_while_it_is_told_to(tmp_path:
         host, port = carrier.bound["udp"][0]
         outbound = {"host": host, "port": port, "username": "acct", "password": "carrier-password", "register": True}
         number = await engine.number("+15550123", None, sip={"outbound": outbound})
+        path = f"/v1/numbers/{number['id']}"
+        nothing = {"state": "registering", "expiresAt": None, "sipCode": None, "reason": None, "retryAt": None}
+        assert number["sip"]["outbound"]["registration"] == nothing
+
+        async def registration(state: str) -> dict[str, Any]:
+            async with asyncio.timeout(10):
+                while True:
+                    shown: dict[str, Any] = (await engine.client.get(path)).json()["sip"]["outbound"]["registration"]
+                    if shown["state"] == state:
+                        return shown
+                    await asyncio.sleep(0.01)
+
+        failed = await registration("failed")
+        due = datetime.fromisoformat(failed["retryAt"]) - datetime.now(UTC)
+        assert 20 < due.total_seconds() <= 60
+        met = {"state": "failed", "sipCode": 503, "reason": "Service Unavailable"}
+        assert failed == nothing | met | {"retryAt": failed["retryAt"]}
+        refusing = False
+        again = await engine.client.patch(path, json={"sip": {"outbound": {"fromDomain": "carrier.example"}}})
+        assert again.status_code == 200, again.text
         async with asyncio.timeout(10):
             first = await asked.get()
         assert first.request.contacts[0].uri.user == "+15550123"  # type: ignore[union-attr]
-        async with asyncio.timeout(10):
-            while not isinstance(engine.process.carrier_registrations.state(number["id"]), Registered):
-                await asyncio.sleep(0.01)
-        changed = await engine.client.patch(
-            f"/v1/numbers/{number['id']}", json={"sip": {"outbound": {"register": False}}}
-        )
+        registered = await registration("registered")
+        lasts = datetime.fromisoformat(registered["expiresAt"]) - datetime.now(UTC)
+        assert 3500 < lasts.total_seconds() <= 3600
+        assert registered == nothing | {"state": "registered", "expiresAt": registered["expiresAt"]}
+        changed = await engine.client.patch(path, json={"sip": {"outbound": {"register": False}}})
         assert changed.status_code == 200, changed.text
+        assert "registration" not in changed.json()["sip"]["outbound"]
         async with asyncio.timeout(10):
             last = await asked.get()
         assert last.request.contacts[0].param("expires") == "0" or last.request.expires == 0

@@ -114,6 +114,37 @@ async def test_what_a_server_says_at_once_and_in_pieces_is_not_lost(client: WebS
         assert owner.closed[0].in_order
 
 
+async def test_text_in_one_frame_is_shown_where_it_lies_and_whatever_is_not_wanted_is_a_message_in_its_turn(
+    client: WebSocketClient,
+) -> None:
+    async def says(connection: ServerConnection) -> None:
+        await connection.recv()
+        for message in ("+one", "two", b"+binary", ["+frag", "ment"], "+" + "x" * 70_000, "three"):
+            await connection.send(message)
+        await connection.close()
+
+    taken: list[bytes] = []
+    messages: list[tuple[bytes, bool]] = []
+    ended = asyncio.Event()
+
+    def take(data: bytes, first: int, end: int) -> bool:
+        wanted = data[first:end].startswith(b"+")
+        if wanted:
+            taken.append(data[first:end])
+            messages.append((b"taken", True))
+        return wanted
+
+    async with server(says) as url:
+        connection = await client.connect(url, {})
+        connection.listen(lambda message, is_text: messages.append((message, is_text)), lambda _: ended.set(), take)
+        connection.send_text(b"go")
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert taken == [b"+one", b"+" + b"x" * 70_000]
+    rest = [(b"two", True), (b"+binary", False), (b"+fragment", True), (b"taken", True), (b"three", True)]
+    assert messages == [(b"taken", True), *rest]
+
+
 async def test_a_connection_that_breaks_off_or_says_too_much_is_over_once(client: WebSocketClient) -> None:
     async def breaks(connection: ServerConnection) -> None:
         connection.transport.abort()

@@ -217,6 +217,18 @@ class Desk:
             self.sessions.itemsize,
         )
 
+    def serve_group(self) -> None:
+        """Serve those whose turn is in the present sub-tick."""
+        self.k.loop._serve_group(
+            self.sessions,
+            self.sockets,
+            self.rooms,
+            self.core,
+            self.groups,
+            self.sessions.ctypes.data,
+            self.sessions.itemsize,
+        )
+
     def open(
         self,
         slot: int = 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from media import LiveSource, MediaConfig, MediaPlane, MediaSession, StreamParameters
 from media.kernel import g711
+from media.kernel.messages import ENDING
 from tests.media.support import Phone, hears, tone
 
 
@@ -70,6 +72,30 @@ class TestLiveSource:
         assert [name for name, _ in marks] == ["half a second", "all"]
         assert 1.5 <= marks[0][1] <= 2.5
         assert marks[1][1] == 0
+
+    async def test_messages_are_heard_in_turn_with_what_is_written_and_refused_whole_where_there_is_no_room(
+        self, plane: MediaPlane, phone: Phone
+    ) -> None:
+        session = started(plane, phone)
+        source = session.open_source()
+        message = b"<" + base64.b64encode(g711.encode(tone(700, 0.5), "PCMU").tobytes()) + ENDING
+        # Before the kernel has opened the session it is somebody else's turn.
+        assert not source.write_message(message, 0, len(message), b"<")
+        source.write(tone(700, 0.5))
+        await phone.hear(10)
+        assert not source.write_message(message, 0, len(message), b">")
+        for expected in (True, True, True, False):
+            assert source.write_message(message, 0, len(message), b"<") is expected
+        assert source.seconds == pytest.approx(1.9, abs=0.2)
+        source.write(tone(1500, 0.5))
+        await reached(source)
+        await phone.hear(len(phone.heard) + 1)
+        samples = heard(phone)
+        first = int(np.flatnonzero(samples)[0])
+        assert hears(samples[first : first + 16_000], 700, (1500,))
+        assert hears(samples[first + 16_000 : first + 20_000], 1500, (700,))
+        source.close()
+        assert not source.write_message(message, 0, len(message), b"<")
 
     async def test_what_is_cleared_is_not_heard_and_its_marks_are_reached_at_once(
         self, plane: MediaPlane, phone: Phone

@@ -84,7 +84,7 @@ DIAL_ROWS: Final = (
     _row(_ONE, 'timeout="20"', "never answers", {A: never_answers()}, "no-answer no_answer 0", 20,
          others={"DialSipCode": "487"}),
     _row(_ONE, "", "does not exist", {A: unreachable()}, "failed unallocated_number 0", 0.5),
-    _row(_ONE, "", "cannot be reached (503)", {A: unreachable(503)}, "failed unreachable 0", 0.5),
+    _row(_ONE, "", "cannot be reached (503)", {A: unreachable(503)}, "failed network_error 0", 0.5),
     _row(_ONE, 'callerId="+15550100"', "callerId is none of the workspace's numbers", {A: answers(4)},
          "failed caller_id_not_allowed 0", 0, world=World(caller_ids=frozenset({A}))),
     _row(_ONE, 'timeLimit="60"', "answers at 4 s and stays: the time limit", {A: answers(4)},

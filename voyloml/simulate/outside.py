@@ -13,22 +13,28 @@ from voyloml.capabilities import (
     DialTarget,
     Recorded,
     Referred,
-    StreamFailed,
     StreamOrder,
     Unreached,
 )
 from voyloml.control import PromptItem
 from voyloml.simulate.phone import ENDLESS, Keys, Phone, Playing
-from voyloml.simulate.script import ConferenceScript, PartyScript, QueueScript, ReferScript, StreamScript
-from voyloml.simulate.timeline import What
+from voyloml.simulate.rooms import SimulatedMembership, SimulatedWaiting
+from voyloml.simulate.script import ConferenceScript, PartyScript, QueueScript, ReferScript, StreamScript, World, after
+from voyloml.simulate.streams import SimulatedStream
+from voyloml.simulate.timeline import Timeline, What
 
-_CAUSES = {404: "unallocated_number", 486: "busy", 603: "rejected", 480: "unreachable", 503: "unreachable"}
+_CAUSES = {404: "unallocated_number", 486: "busy", 600: "busy", 408: "no_answer", 480: "no_answer", 603: "rejected"}
 
 
 class SimulatedCall(Phone):
     """A call with everything around it: also `Dialler`, `Conferences`, `Queues`, `Streams` and `Referrer`."""
 
     _legs = 0
+    _sockets = 0
+
+    def __init__(self, timeline: Timeline, world: World, *, answered: bool) -> None:
+        super().__init__(timeline, world, answered=answered)
+        self._streams: list[SimulatedStream] = []
 
     async def parties(
         self, targets: Sequence[DialTarget], *, caller_id: str | None, headers: Sequence[str]
@@ -60,10 +66,8 @@ class SimulatedCall(Phone):
     async def join(self, order: ConferenceOrder) -> SimulatedMembership | None:
         """Enters a room."""
         script = self.world.conferences.get(order.room) or self.world.conferences.get("*") or ConferenceScript()
-        if script.full:
+        if script.full or script.others >= order.max_participants:
             return None
-        how = ", muted" if order.muted else ""
-        self.note(What.CALL, f"in conference {order.room}{how}", {"room": order.room, "muted": order.muted})
         return SimulatedMembership(self, order, script)
 
     async def enqueue(self, queue: str, *, most: int) -> SimulatedWaiting | None:
@@ -77,10 +81,15 @@ class SimulatedCall(Phone):
     async def stream(self, order: StreamOrder) -> SimulatedStream:
         """Opens a socket."""
         script = self.world.streams.get(order.url) or self.world.streams.get("*") or StreamScript()
-        if script.fails:
-            raise StreamFailed(f"{order.url} cannot be reached")
-        self.note(What.CALL, f"streams to {order.url}", {"url": order.url, "parameters": dict(order.parameters)})
-        return SimulatedStream(script)
+        self._sockets += 1
+        stream = SimulatedStream(self, order, script, self._sockets)
+        self._streams.append(stream)
+        return stream
+
+    def end_streams(self) -> None:
+        """Closes the sockets that are still open."""
+        for stream in self._streams:
+            stream.end()
 
     async def refer(self, uri: str) -> Referred:
         """Transfers the caller."""
@@ -92,6 +101,11 @@ class SimulatedCall(Phone):
     def referred(self) -> Referred:
         """The caller has left before the script said what becomes of the transfer."""
         return Referred(accepted=False, code=0)
+
+
+def _cause(code: int) -> str:
+    """The word for a refusal, as live calls have it (contract §14.3)."""
+    return _CAUSES.get(code) or ("network_error" if code >= 500 else "rejected")
 
 
 class Ringing:
@@ -112,6 +126,7 @@ class SimulatedParty:
 
     def __init__(self, call: SimulatedCall, target: DialTarget, headers: Sequence[str]) -> None:
         self.address = target.address
+        self._login = (target.username, target.password)
         self.sid = f"cl_leg{call.next_leg()}"
         self._call = call
         self._headers = headers
@@ -134,14 +149,18 @@ class SimulatedParty:
         self._rung = True
         with_headers = f" with {', '.join(self._headers)}" if self._headers else ""
         self._note(f"is dialled{with_headers}")
+        if script.login is not None and script.login != self._login:
+            self._note("gives 401")
+            self._over.set()
+            return Unreached("failed", _cause(401), 401)
         if script.answers_after is None:
-            await _after(script.fails_after)
+            await after(script.fails_after)
             self._note(f"gives {script.code}")
             self._over.set()
             status: Literal["busy", "no-answer", "failed"] = "no-answer" if script.rings else "failed"
             if script.code == 486:
                 status = "busy"
-            return Unreached(status, _CAUSES.get(script.code, "unreachable"), script.code, rang=script.rings)
+            return Unreached(status, _cause(script.code), script.code, rang=script.rings)
         await asyncio.sleep(script.answers_after)
         self._answered = True
         self._note("answers")
@@ -216,84 +235,3 @@ class SimulatedBridge:
             return None
         self._record = False
         return self._call.recorded(self._call.now - self._began)
-
-
-class SimulatedMembership:
-    """A caller in a room."""
-
-    def __init__(self, call: SimulatedCall, order: ConferenceOrder, script: ConferenceScript) -> None:
-        self.sid = f"cf_{order.room}"
-        self._call = call
-        self._order = order
-        self._script = script
-        self._began = call.now
-
-    async def ended(self) -> None:
-        """Waits for the end that the script has."""
-        await _after(self._script.ends_after)
-
-    async def leave(self) -> Recorded | None:
-        """Leaves."""
-        self._call.note(What.CALL, f"out of conference {self._order.room}", {"room": self._order.room})
-        return self._call.recorded(self._call.now - self._began) if self._order.record else None
-
-
-class SimulatedWaiting:
-    """A caller in a queue, who moves up evenly until his turn."""
-
-    def __init__(self, call: SimulatedCall, queue: str, script: QueueScript) -> None:
-        self._call = call
-        self._queue = queue
-        self._script = script
-        self._began = call.now
-        self._in = True
-
-    @property
-    def position(self) -> int:
-        """Place in the queue."""
-        ahead, turn = self._script.ahead, self._script.taken_after
-        if not turn:
-            return ahead + 1
-        return max(1, ahead + 1 - int((ahead + 1) * (self._call.now - self._began) / turn))
-
-    @property
-    def size(self) -> int:
-        """Callers in the queue."""
-        return self.position
-
-    async def taken(self) -> None:
-        """Waits for the turn."""
-        await _after(self._script.taken_after)
-        self._call.note(What.CALL, f"taken out of queue {self._queue}", {"queue": self._queue})
-
-    async def bridge_over(self) -> None:
-        """Talks."""
-        await asyncio.sleep(self._script.talk)
-
-    async def leave(self) -> None:
-        """Leaves."""
-        if self._in:
-            self._in = False
-            self._call.note(What.CALL, f"out of queue {self._queue}", {"queue": self._queue})
-
-
-class SimulatedStream:
-    """A socket."""
-
-    def __init__(self, script: StreamScript) -> None:
-        self._script = script
-
-    async def closed(self) -> None:
-        """Waits for the other side to close it."""
-        await _after(self._script.closes_after)
-
-    async def stop(self) -> None:
-        """Nothing to do."""
-
-
-async def _after(seconds: float | None) -> None:
-    """Waits so many seconds, for ever with None."""
-    if seconds is None:
-        await asyncio.get_running_loop().create_future()
-    else:
-        await asyncio.sleep(seconds)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
-from voyloml.capabilities import Recorded, RecordingOrder, Utterance
+from voyloml import told
+from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, Utterance
 from voyloml.control import KEPT_KEYS, PlayDigits, PlayFile, PromptItem, RefusalReason, Silence, Speak
 from voyloml.simulate.script import World
 from voyloml.simulate.timeline import Moment, Timeline, What
@@ -109,11 +111,18 @@ class Phone:
         self._playing: Playing | None = None
         self._changes = asyncio.Event()
         self._recordings = 0
+        self.tell: Callable[[str, Mapping[str, str]], None] = lambda url, form: None
+        """Has a status callback told; the simulation sets it."""
 
     @property
     def now(self) -> float:
         """Seconds since the call began."""
         return asyncio.get_running_loop().time() - self._began
+
+    @property
+    def date(self) -> datetime:
+        """The time of day, as callbacks are told it: a simulated call begins with 1970."""
+        return datetime.fromtimestamp(self.now, UTC)
 
     @property
     def playing(self) -> bool:
@@ -182,6 +191,8 @@ class Phone:
 
     def listen(self, *, language: str, hints: str | None, end_silence: float) -> SimulatedListening:
         """A recogniser that understands what the script says."""
+        expected = "" if hints is None else f", expecting {hints}"
+        self.note(What.CALL, f"listens in {language}{expected}", {"language": language, "hints": hints})
         return SimulatedListening(self, end_silence)
 
     async def record(self, order: RecordingOrder) -> SimulatedRecording:
@@ -296,9 +307,13 @@ class SimulatedRecording:
             self._ended = self._phone.now
         spoken = [(max(a, self._began), min(b, self._ended)) for a, b, _ in self._phone.speech]
         spoken = [(a, b) for a, b in spoken if b > a]
-        if not self._order.trim:
-            return self._phone.recorded(self._ended - self._began)
-        return self._phone.recorded(spoken[-1][1] - spoken[0][0] if spoken else 0.0)
+        seconds = self._ended - self._began
+        if self._order.trim:
+            seconds = spoken[-1][1] - spoken[0][0] if spoken else 0.0
+        recorded = self._phone.recorded(seconds)
+        if self._order.status_callback is not None and seconds >= AUDIBLE_SECONDS:
+            self._phone.tell(self._order.status_callback, told.of_recording(recorded))
+        return recorded
 
 
 def _words(item: PromptItem) -> str:

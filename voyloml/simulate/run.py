@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Final, Literal
+from urllib.parse import urlencode
 
 from voyloml.control import ApplicationScript, CallFacts
 from voyloml.exchange import HttpFailure, HttpReply, HttpRequest
 from voyloml.execution import RunResult
 from voyloml.interpreter import Interpreter
 from voyloml.limits import DEFAULT_LIMITS, LanguageLimits
+from voyloml.signature import HEADER, sign
 from voyloml.simulate.application import (
     BASE_URL,
     NOT_FOUND,
@@ -43,10 +46,12 @@ from voyloml.simulate.timeline import Timeline, What
 from voyloml.variables import Scalar
 from voyloml.virtual_time import run_in_virtual_time
 
+CALLBACK_SECONDS: Final = 10.0
+CALLBACK_BYTES: Final = 4096
 CALL_SECONDS: Final = 14_400.0
 """A call lasts no longer, as the limit `call_seconds` has it."""
 _USUAL = frozenset({
-    "CallSid", "From", "To", "Direction", "CallStatus", "CallUuid", "ApplicationId", "WorkspaceId",
+    "CallSid", "From", "To", "Direction", "CallStatus", "CallUuid", "ApplicationId", "WorkspaceId", "Timestamp",
 })  # fmt: skip
 
 
@@ -156,6 +161,7 @@ class Simulation:
         self._task: asyncio.Task[RunResult] | None = None
         self._interpreter: Interpreter | None = None
         self._hung_up: str | None = None
+        self._telling: asyncio.Future[None] | None = None
 
     @property
     def call(self) -> SimulatedCall:
@@ -187,6 +193,7 @@ class Simulation:
         setting = self._setting
         outbound = setting.direction == "outbound"
         call = self._call = SimulatedCall(self.timeline, self._world, answered=outbound)
+        call.tell = self._tell
         call.note(What.CALL, f"{setting.direction} from {setting.from_} to {setting.to}")
         interpreter = self._interpreter = Interpreter(
             call,
@@ -209,6 +216,9 @@ class Simulation:
         if self._hung_up is not None:
             self._status = "completed" if call.answered else "canceled"
             await interpreter.finish()
+        call.end_streams()
+        if self._telling is not None:
+            await self._telling
         detail = f": {result.detail}" if result.detail else ""
         ended = self._hung_up or result.reason
         call.note(What.END, f"{ended}{detail}", {"ended": ended, "detail": result.detail})
@@ -259,6 +269,30 @@ class Simulation:
             raise
         self.call.note(What.ASKS, f"{line} → {reply.status}", {**data, "status": reply.status})
         return reply
+
+    def _tell(self, url: str, form: Mapping[str, str]) -> None:
+        """A status callback: one POST, in the order of the events, and nothing is made of the answer."""
+        facts, before = self._facts(self.call), self._telling
+        named = {
+            "CallSid": facts.call_sid,
+            "CallUuid": facts.call_uuid,
+            "ApplicationId": facts.application_id,
+            "WorkspaceId": facts.workspace_id,
+            **form,
+        }
+        body = urlencode(named).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if self._setting.signing_secret is not None:
+            headers[HEADER] = sign(self._setting.signing_secret, body, int(asyncio.get_running_loop().time()))
+        request = HttpRequest("POST", url, headers, body, CALLBACK_SECONDS, CALLBACK_SECONDS, CALLBACK_BYTES)
+
+        async def ask() -> None:
+            if before is not None:
+                await before
+            with contextlib.suppress(HttpFailure):
+                await self._ask(request)
+
+        self._telling = asyncio.ensure_future(ask())
 
     async def _act(self, call: SimulatedCall) -> None:
         for act in self._caller.acts:

@@ -5,6 +5,7 @@ Everything is data; `voyloml.simulate.phone` and `voyloml.simulate.outside` act 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
@@ -124,6 +125,8 @@ class PartyScript:
     answered_by: Literal["human", "machine", "unknown"] = "human"
     decides_after: float = 1.5
     message_ends_after: float = 6.0
+    login: tuple[str, str] | None = None
+    """User name and password that it wants of whoever calls, else 401."""
 
 
 def answers(
@@ -166,10 +169,14 @@ def unreachable(code: int = 404, after: float = 0.5) -> PartyScript:
 
 @dataclass(frozen=True, slots=True)
 class ConferenceScript:
-    """A conference room: `full`, or ended for everybody after this many seconds with the caller in it."""
+    """A conference room: `full`, or ended for everybody after this many seconds with the caller in it.
+
+    `others` talk in it when the caller comes.
+    """
 
     full: bool = False
     ends_after: float | None = None
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +228,11 @@ class World:
     def party(self, address: str) -> PartyScript:
         """Who is at an address."""
         return self.parties.get(address) or self.parties.get("*") or unreachable()
+
+
+async def after(seconds: float | None) -> None:
+    """Waits so many seconds of a script, for ever with None."""
+    if seconds is None:
+        await asyncio.get_running_loop().create_future()
+    else:
+        await asyncio.sleep(seconds)

@@ -34,7 +34,7 @@ from NUMBER | to NUMBER | outbound | answered by human|machine|unknown | templat
 wait for prompt | wait for VERB | press KEYS | say TEXT [for SECONDS] | silent SECONDS | at SECOND | hang up [at SECOND]
 party ADDRESS answers after SECONDS [hangs up after SECONDS] [presses KEYS] [machine]
 party ADDRESS busy | declines | never answers | unreachable [with CODE]
-conference ROOM full | ends after SECONDS
+conference ROOM full | [ends after SECONDS] [others NUMBER]
 queue NAME [ahead NUMBER] [taken after SECONDS] [talk SECONDS]
 stream URL fails | closes after SECONDS
 refer URI CODE [after SECONDS]
@@ -259,7 +259,8 @@ class _Reader:
     def _conference(self, words: _Words) -> None:
         room = words.take()
         full = words.have("full")
-        self._conferences[room] = ConferenceScript(full, words.after("ends", "after"))
+        ends = words.after("ends", "after")
+        self._conferences[room] = ConferenceScript(full, ends, int(words.after("others") or 0))
 
     def _queue(self, words: _Words) -> None:
         name = words.take()

@@ -6,14 +6,23 @@ its engine, `SETTINGS`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from tests.support.engine import TestEngine, running_engine
+from tests.support.exercised import Use, recording
 from tests.support.phone import Phone, a_phone
 from tests.support.shared_engine import MANY_REQUESTS, clear
+
+
+@pytest.fixture(scope="package", autouse=True)
+def exercised() -> Iterator[set[Use]]:
+    """What the calls of this folder have used of the language up to now, for `test_exercised`."""
+    used: set[Use] = set()
+    with recording(used):
+        yield used
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -18,7 +18,7 @@ from sip import Credentials
 from tests.support.callee import Callee, callees
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
-from tests.support.phone import Phone
+from tests.support.phone import Phone, a_phone
 from tests.support.shared_engine import MANY_REQUESTS, forget_calls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -199,6 +199,34 @@ async def test_a_call_out_is_refused_with_402_and_leaves_no_trace_until_there_is
         "currency": "USD",
         "lowBalanceThreshold": None,
     }
+
+
+async def test_a_rented_number_takes_as_many_calls_as_it_has_channels_from_its_carrier_alone(
+    charged: Charged, phone: Phone
+) -> None:
+    """Contract §14.2: rentals only from the carrier's addresses; all channels in use is 486."""
+    engine = charged.engine
+    (rental,) = (await engine.client.get("/v1/rentals")).json()["data"]
+    path = f"/v1/rentals/{rental['id']}"
+    assert (await engine.client.patch(path, json={"channels": 1})).status_code == 200
+    await charged.answers(SILENCE, number=RENTED)
+    for trunk in (await engine.client.get("/v1/trunks/outbound")).json()["data"]:
+        # One open to any address would have strangers challenged
+        assert (await engine.client.delete(f"/v1/trunks/outbound/{trunk['id']}")).status_code == 204
+    async with a_phone("127.0.0.2") as stranger:
+        assert (await stranger.call(RENTED, engine.sip).rejected()).status == 403
+    assert await engine.calls() == []
+    first = phone.call(RENTED, engine.sip)
+    await first.answered()
+    assert (await phone.call(RENTED, engine.sip).rejected()).status == 486
+    await charged.pay_in(10_000)
+    application = await engine.application(xmlTemplate=SILENCE)
+    body = {"from": RENTED, "to": "+201091447677", "applicationId": application["id"]}
+    assert (await engine.client.post("/v1/calls", json=body)).status_code == 429
+    first.outgoing.hangup()
+    record = await engine.ended_call()
+    assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("busy", "channel_limit", 486)
+    assert (await engine.client.patch(path, json={"channels": 10})).status_code == 200
 
 
 async def test_a_rented_number_takes_calls_for_nothing_and_calls_out_at_its_rate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ async def pending_status(engine: TestEngine, public_id: str, wanted: str) -> Non
         (484, "failed", "unallocated_number"),
         (604, "failed", "unallocated_number"),
         (403, "failed", "rejected"),
+        (488, "failed", "rejected"),
         (500, "failed", "network_error"),
+        (606, "failed", "network_error"),
     ],
 )
 async def test_a_refusal_is_told_as_the_table_says(
@@ -119,6 +122,18 @@ async def test_a_number_without_a_carrier_cannot_be_reached(engine: TestEngine, 
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("failed", "unreachable", None)
     assert phone.calls == []
+
+
+async def test_a_carrier_that_refuses_connections_cannot_be_reached(engine: TestEngine, phone: Callee) -> None:
+    application = await engine.application(xmlTemplate="<Response><Hangup/></Response>")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()[1]
+    outbound = {"host": "127.0.0.1", "port": closed, "transport": "tcp"}
+    await engine.number(FROM, None, sip={"outbound": outbound})
+    await place(engine, {"from": FROM, "to": TO, "applicationId": application["id"]})
+    record = await engine.ended_call()
+    assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("failed", "unreachable", None)
+    assert record["answeredAt"] is None
 
 
 async def test_a_sip_uri_is_called_at_its_own_address(engine: TestEngine, phone: Callee) -> None:

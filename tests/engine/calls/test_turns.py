@@ -1,63 +1,71 @@
-"""Turns to dial: in order, at once while the engine keeps up, with rests while it does not."""
+"""Turns to dial: in order, at once while the engine keeps up, and only now and then while it does not."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
-from engine.calls.turns import LATE_SECONDS, REST, DialTurns
+from engine.calls.turns import LATE_SECONDS, STARVED_SECONDS, STEP_SECONDS, DialTurns
 
 
-class Slow:
-    """A clock by which each round of the event loop takes the same time."""
+class Loop:
+    """An event loop that comes round so late after every pause; nothing really waits."""
 
-    def __init__(self, round_seconds: float) -> None:
+    def __init__(self, late: float, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at = 0.0
-        self.round_seconds = round_seconds
+        self.late = late
+        sleep = asyncio.sleep
 
-    def __call__(self) -> float:
-        self.at += self.round_seconds
-        return self.at
+        async def pause(seconds: float) -> None:
+            self.at += seconds + self.late
+            await sleep(0)
 
-
-@pytest.fixture
-def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long it rested between calls; nothing really waits."""
-    taken: list[float] = []
-    sleep = asyncio.sleep
-
-    async def no_wait(seconds: float) -> None:
-        taken.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", no_wait)
-    return taken
+        monkeypatch.setattr(asyncio, "sleep", pause)
 
 
-async def dial(turns: DialTurns, dialled: list[int], number: int) -> None:
-    await turns.take()
-    dialled.append(number)
+async def dialled(loop: Loop, calls: int) -> list[tuple[int, float]]:
+    """Has so many calls take a turn at once; which dialled when."""
+    turns, began = DialTurns(lambda: loop.at), list[tuple[int, float]]()
+
+    async def dial(number: int) -> None:
+        await turns.take()
+        began.append((number, loop.at))
+
+    await asyncio.gather(*(dial(number) for number in range(calls)))
+    return began
 
 
-@pytest.mark.parametrize(
-    ("round_seconds", "rest"), [(LATE_SECONDS / 2, 0), (LATE_SECONDS * 2, LATE_SECONDS * 2 * REST)]
-)
-async def test_calls_dial_in_order_and_a_late_engine_rests_between_them(
-    rests: list[float], round_seconds: float, rest: float
-) -> None:
-    turns, dialled = DialTurns(Slow(round_seconds)), list[int]()
-    await asyncio.gather(*(dial(turns, dialled, number) for number in range(5)))
-    assert dialled == [0, 1, 2, 3, 4]
-    assert rests == [seconds for _ in range(5) for seconds in (0, *([pytest.approx(rest)] if rest else []))]
+def steps(began: list[tuple[int, float]]) -> list[float]:
+    """Between one call and the next. A call sees its turn when the next pause has begun, but for the last one."""
+    return [after - before for (_, before), (_, after) in pairwise(began[:-1])]
+
+
+async def test_calls_dial_in_order_one_a_step_while_the_loop_is_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = await dialled(Loop(LATE_SECONDS / 2, monkeypatch), 5)
+    assert [number for number, _ in began] == [0, 1, 2, 3, 4]
+    assert began[0][1] <= STEP_SECONDS + LATE_SECONDS
+    assert steps(began) == [pytest.approx(STEP_SECONDS + LATE_SECONDS / 2)] * 3
+
+
+async def test_while_the_loop_is_late_a_call_dials_no_more_often_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = await dialled(Loop(LATE_SECONDS * 2, monkeypatch), 4)
+    assert [number for number, _ in began] == [0, 1, 2, 3]
+    assert all(STARVED_SECONDS <= step < STARVED_SECONDS + STEP_SECONDS + LATE_SECONDS * 2 for step in steps(began))
 
 
 async def test_a_call_that_is_given_up_leaves_the_queue_and_later_ones_get_their_turn() -> None:
-    turns, dialled = DialTurns(), list[int]()
-    waiting = [asyncio.create_task(dial(turns, dialled, number)) for number in range(3)]
+    turns, began = DialTurns(), list[int]()
+
+    async def dial(number: int) -> None:
+        await turns.take()
+        began.append(number)
+
+    waiting = [asyncio.create_task(dial(number)) for number in range(3)]
     await asyncio.sleep(0)
     waiting[1].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert dialled == [0, 2]
-    await dial(turns, dialled, 3)
-    assert dialled == [0, 2, 3]
+    assert began == [0, 2]
+    await dial(3)
+    assert began == [0, 2, 3]

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.engine import make_url
 
 from engine.errors import Unavailable
 from engine.store import DatabaseUrlInvalid, PreparedQuery, Store
 from engine.store import database as database_module
+from engine.store.sqlite_reads import SqliteReads
 from engine.store.tables import meta
 from tests.engine.opened import database_url
 
@@ -139,10 +141,33 @@ async def test_a_prepared_query_gives_the_same_without_the_short_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await Store.open(database_url(tmp_path))
-    short = await store.fetch(NAMES, {})
+    names = PreparedQuery(NAMES.statement, at_once=True)
+    short = await store.fetch(names, {})
+    assert await store.fetch(NAMES, {}) == short
     monkeypatch.setattr(store, "_driver", None)
     assert await store.fetch(NAMES, {}) == short
     await store.close()
+
+
+async def test_a_query_at_once_does_not_hold_up_the_event_loop_for_a_lock(tmp_path: Path) -> None:
+    store = await Store.open(database_url(tmp_path))
+    names = PreparedQuery(NAMES.statement, at_once=True)
+    expected = await store.fetch(names, {})
+    await store.close()
+    path = make_url(database_url(tmp_path)).database or ""
+    free = SqliteReads(path, [])
+    assert free.fetch(names.sqlite_text, {}) == expected
+    free.close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN IMMEDIATE")
+    locked = SqliteReads(path, [])
+    assert locked.fetch(names.sqlite_text, {}) is None
+    other.close()
+    assert locked.fetch(names.sqlite_text, {}) == expected
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        locked.fetch("SELECT 1 FROM nowhere", {})
+    locked.close()
 
 
 @pytest.mark.parametrize(

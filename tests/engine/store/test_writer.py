@@ -91,6 +91,22 @@ async def test_writes_that_wait_together_share_a_transaction(store: Store, tmp_p
     assert len(commits) <= 3
 
 
+async def test_a_write_that_is_wanted_soon_takes_along_those_that_could_wait(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "COMMIT_INTERVAL", 50.0)
+    await asyncio.gather(store.write_rows([account("a")]), store.write_rows([account("b")]))
+    waiting = store.write_rows([account("c")])
+    await asyncio.sleep(3 * writer_module.SOON_INTERVAL)
+    assert not waiting.done()
+    commits = count_commits(store)
+    async with asyncio.timeout(5):
+        await store.write_rows([account("d")], soon=True)
+    assert waiting.done()
+    assert stored(tmp_path) == {"a", "b", "c", "d"}
+    assert len(commits) == 1
+
+
 async def test_a_transaction_holds_no_more_than_its_bound(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ def test_a_session_is_served_in_one_of_four_sub_ticks(kernel: Kernel) -> None:
         desk.start(slot, remote=desk.far_address)
     for subtick in range(400, 408):
         desk.core["subtick"] = subtick
-        kernel.loop._serve_group(desk.sessions, desk.sockets, desk.rooms, desk.core, desk.groups)
+        desk.serve_group()
         assert len(desk.sent_rtp()) == 2
     assert [int(row["packets_sent"]) for row in desk.sessions] == [2] * 8
     desk.close()
@@ -70,16 +70,15 @@ def test_a_closing_session_leaves_when_its_end_can_be_reported(kernel: Kernel) -
     desk.core["event_tail"] += desk.c.EVENTS
     for slot in range(3):
         desk.command(desk.c.COMMAND_CLOSE, slot, slot + 1)
-    serve = kernel.loop._serve_group
     for subtick in range(4):
         desk.core["subtick"] = subtick
-        serve(desk.sessions, desk.sockets, desk.rooms, desk.core, desk.groups)
+        desk.serve_group()
     assert desk.core["sessions"] == 3
     desk.core["event_tail"] -= desk.c.EVENTS
     desk.core["event_head_seen"] = 0
     for subtick in range(4):
         desk.core["subtick"] = subtick
-        serve(desk.sessions, desk.sockets, desk.rooms, desk.core, desk.groups)
+        desk.serve_group()
     assert desk.core["sessions"] == 0
     assert len(desk.events(desk.c.EVENT_CLOSED)) == 3
     desk.close()

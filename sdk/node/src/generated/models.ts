@@ -279,6 +279,18 @@ export interface CarrierCredentialsSet {
   password: string;
 }
 
+/**
+ * How far the registration with the carrier has come: until when it holds, or what the last try met and when the next
+ * one is due; `sipCode` is null where there was no answer.
+ */
+export interface CarrierRegistrationOut {
+  state: "registering" | "registered" | "failed";
+  expiresAt: string | null;
+  sipCode: number | null;
+  reason: string | null;
+  retryAt: string | null;
+}
+
 /** What a diagnostic is about; the names are contract §10.9's. */
 export type Code =
   | "not_well_formed"
@@ -1062,6 +1074,8 @@ export interface SipOutboundOut {
   mediaEncryption: "disabled" | "optional" | "required";
   codecs: ("PCMU" | "PCMA" | "G722" | "opus")[];
   customHeaders: Record<string, string>;
+  /** Of a number that registers with its carrier, only */
+  registration?: CarrierRegistrationOut | null;
 }
 
 /** The delivery of a test event. */

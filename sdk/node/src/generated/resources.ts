@@ -437,7 +437,7 @@ export class AgentWidget extends Resource {
    */
   session(body: models.WidgetSessionCreate, options?: RequestOptions): Promise<models.WidgetSessionOut> {
     return this.transport.request<models.WidgetSessionOut>(
-      { method: "POST", path: "/v1/agent-widget/session", body },
+      { method: "POST", path: "/v1/agent-widget/session", body, idempotencyKey: true },
       options,
     );
   }
@@ -878,7 +878,7 @@ export class Webhooks extends Resource {
    */
   test(id: string, options?: RequestOptions): Promise<models.TestDelivery> {
     return this.transport.request<models.TestDelivery>(
-      { method: "POST", path: path`/v1/webhooks/${id}/test` },
+      { method: "POST", path: path`/v1/webhooks/${id}/test`, idempotencyKey: true },
       options,
     );
   }

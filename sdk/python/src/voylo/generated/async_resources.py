@@ -919,6 +919,7 @@ class AsyncAgentWidget(AsyncResource):
             "POST",
             "/v1/agent-widget/session",
             body=encode(models.WidgetSessionCreate, {"agent_email": agent_email, "display_name": display_name}),
+            keyed=True,
         )
         answer: models.WidgetSessionOut = await self._transport.request(request, models.WidgetSessionOut, options)
         return answer
@@ -1629,7 +1630,7 @@ class AsyncWebhooks(AsyncResource):
 
         `POST /v1/webhooks/{id}/test`
         """
-        request = Request("POST", path("/v1/webhooks/{}/test", webhook_id))
+        request = Request("POST", path("/v1/webhooks/{}/test", webhook_id), keyed=True)
         answer: models.TestDelivery = await self._transport.request(request, models.TestDelivery, options)
         return answer
 

@@ -335,6 +335,19 @@ class CarrierCredentialsSet:
     password: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierRegistrationOut:
+    """How far the registration with the carrier has come: until when it holds, or what the last try met and when
+    the next one is due; `sipCode` is null where there was no answer.
+    """
+
+    state: Literal["registering", "registered", "failed"]
+    expires_at: str | None
+    sip_code: int | None
+    reason: str | None
+    retry_at: str | None
+
+
 Code: TypeAlias = Literal[
     "not_well_formed",
     "doctype_forbidden",
@@ -1205,6 +1218,8 @@ class SipOutboundOut:
     media_encryption: Literal["disabled", "optional", "required"]
     codecs: list[Literal["PCMU", "PCMA", "G722", "opus"]]
     custom_headers: dict[str, str]
+    registration: CarrierRegistrationOut | None = None
+    """Of a number that registers with its carrier, only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

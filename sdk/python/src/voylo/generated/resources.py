@@ -905,6 +905,7 @@ class AgentWidget(Resource):
             "POST",
             "/v1/agent-widget/session",
             body=encode(models.WidgetSessionCreate, {"agent_email": agent_email, "display_name": display_name}),
+            keyed=True,
         )
         answer: models.WidgetSessionOut = self._transport.request(request, models.WidgetSessionOut, options)
         return answer
@@ -1609,7 +1610,7 @@ class Webhooks(Resource):
 
         `POST /v1/webhooks/{id}/test`
         """
-        request = Request("POST", path("/v1/webhooks/{}/test", webhook_id))
+        request = Request("POST", path("/v1/webhooks/{}/test", webhook_id), keyed=True)
         answer: models.TestDelivery = self._transport.request(request, models.TestDelivery, options)
         return answer
 

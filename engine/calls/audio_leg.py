@@ -74,9 +74,6 @@ class LegSettings:
     media_address: str | None = None
     media_encryption: MediaEncryption = MediaEncryption.DISABLED
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "codecs", tuple(map(_with_parameters, self.codecs)))
-
 
 class AudioLeg(ABC):
     """The audio half of a leg. `on_media` gets the events of the audio session once there is one."""
@@ -210,7 +207,7 @@ class AudioLeg(ABC):
         return LocalAudio(
             address=address,
             port=port,
-            codecs=self._settings.codecs,
+            codecs=tuple(map(_with_parameters, self._settings.codecs)),
             media_encryption=self._settings.media_encryption,
             srtp=_SUITES,
             dtls=self._browser.local(address, port) if self._browser is not None else None,

@@ -94,7 +94,7 @@ class MediaCore:
         self._staged = np.zeros((c.ITEMS + 3, c.COMMAND_WORDS), np.int64)
         self._taken = np.zeros((_EVENTS_AT_ONCE, c.EVENT_WORDS), np.int64)
         self._waiting: deque[list[Command]] = deque()
-        self._retry: asyncio.Handle | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing = False
         self._failure: BaseException | None = None
@@ -177,8 +177,7 @@ class MediaCore:
         """Give the kernel commands that it will see together, after all earlier ones."""
         self._waiting.append(commands)
         if self._retry is None:
-            # What one turn of the event loop has to say costs one pass and one system call.
-            self._retry = self._loop.call_soon(self._flush)
+            self._flush()
 
     def _flush(self) -> None:
         self._retry = None

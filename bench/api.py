@@ -19,10 +19,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from bench.calls import sound
 from bench.engine import API_KEY, Engine, started
+from bench.paced import paced
 
 READS_PER_SECOND = 2000
 LIST_RATIO = 1.5
@@ -95,28 +94,13 @@ def filled(folder: Path, count: int, core: int) -> Iterator[tuple[Engine, str]]:
 
 async def orders(engine: Engine, application: str, seconds: float) -> list[float]:
     """Place calls at the fixed rate; how long each waited for its answer, in ms, counted from when it was due."""
-    waits: list[float] = []
     body = {"from": NUMBER, "to": "+201091447677", "applicationId": application}
-
-    async def place(session: aiohttp.ClientSession, due: float) -> None:
-        async with session.post(f"{engine.http}/v1/calls", json=body) as answer:
-            await answer.read()
-            if answer.status != 202:
-                raise RuntimeError(f"an order got {answer.status}")
-        waits.append((time.monotonic() - due) * 1000)
-
-    headers = {"Authorization": f"Bearer {API_KEY}"}
-    async with (
-        aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=64)) as session,
-        asyncio.TaskGroup() as running,
-    ):
-        began = time.monotonic()
-        for number in range(round(seconds * ORDERS_PER_SECOND)):
-            due = began + number / ORDERS_PER_SECOND
-            if (ahead := due - time.monotonic()) > 0:
-                await asyncio.sleep(ahead)
-            running.create_task(place(session, due))
-    return sorted(waits)
+    return await paced(
+        lambda session, _: session.post(f"{engine.http}/v1/calls", json=body),
+        per_second=ORDERS_PER_SECOND,
+        seconds=seconds,
+        status=202,
+    )
 
 
 @contextmanager

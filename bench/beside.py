@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import aiohttp
 
 from bench.api import FEW, UNLIMITED, fill
 from bench.calls import NUMBER, SCENARIO, sound
-from bench.engine import API_KEY, Engine, started
+from bench.engine import Engine, started
 from bench.generator import (
     GROUPS,
     LAST_ARRIVAL,
@@ -43,6 +43,7 @@ from bench.generator import (
     prepare,
 )
 from bench.kernel import LATE_SHARE
+from bench.paced import paced
 from media.kernel.layout import allocate
 from media.kernel.limits import raise_descriptor_limit
 
@@ -177,34 +178,15 @@ def calls_to(engine: Engine, ports: list[int], each: int, core: int) -> Iterator
         yield
 
 
-async def ask(engine: Engine, application: str, call: str, seconds: float) -> tuple[float, ...]:
+async def ask(engine: Engine, application: str, call: str, seconds: float) -> list[float]:
     """Ask at the fixed rate; how long each answer took, in ms, from when its request was due."""
-    waits: list[float] = []
 
-    async def request(session: aiohttp.ClientSession, number: int, due: float) -> None:
+    def request(session: aiohttp.ClientSession, number: int) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if number % _WRITES:
-            asked = session.get(f"{engine.http}/v1/calls/{call}")
-        else:
-            asked = session.patch(f"{engine.http}/v1/applications/{application}", json={"name": f"bench {number}"})
-        async with asked as answer:
-            await answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"a request got {answer.status}")
-        waits.append((time.monotonic() - due) * 1000)
+            return session.get(f"{engine.http}/v1/calls/{call}")
+        return session.patch(f"{engine.http}/v1/applications/{application}", json={"name": f"bench {number}"})
 
-    async with (
-        aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {API_KEY}"}, connector=aiohttp.TCPConnector(limit=64)
-        ) as session,
-        asyncio.TaskGroup() as running,
-    ):
-        began = time.monotonic()
-        for number in range(round(seconds * REQUESTS_PER_SECOND)):
-            due = began + number / REQUESTS_PER_SECOND
-            if (ahead := due - time.monotonic()) > 0:
-                await asyncio.sleep(ahead)
-            running.create_task(request(session, number, due))
-    return tuple(sorted(waits))
+    return await paced(request, per_second=REQUESTS_PER_SECOND, seconds=seconds, status=200)
 
 
 def measure(calls: int, seconds: float) -> tuple[Heard, Heard]:

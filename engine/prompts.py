@@ -70,10 +70,6 @@ class PromptFiles:
         """
         return await self._library.renew(url, lambda held: self._refresh(url, held))
 
-    def held(self, url: str) -> PromptAudio | None:
-        """The decoded audio behind `url` where it is in memory and fresh."""
-        return self._library.held(url)
-
     async def _refresh(self, url: str, held: Stored[_Version] | None) -> Stored[_Version]:
         version = held.tag if held is not None else None
         now = self._clock()

@@ -101,14 +101,6 @@ class PromptLibrary(Generic[T]):
 
         return await self.renew(key, renew)
 
-    def held(self, key: str) -> PromptAudio | None:
-        """The prompt of `key` where it is in memory and fresh, without waiting."""
-        entry = self._entries.get(key)
-        if entry is None or entry.stored is None or entry.failure is not None or self._clock() >= entry.fresh_until:
-            return None
-        self._entries.move_to_end(key)
-        return entry.stored.audio
-
     async def renew(self, key: str, produce: Renew[T]) -> PromptAudio:
         """As `get`, for prompts that can be revalidated: `produce` is given what is held, however old, or None.
 
@@ -116,11 +108,12 @@ class PromptLibrary(Generic[T]):
         caller waits for it, and is cancelled with the last.
         """
         entry = self._entries.get(key)
-        if (held := self.held(key)) is not None:
-            return held
-        if entry is not None and entry.failure is not None and self._clock() < entry.fresh_until:
+        if entry is not None and self._clock() < entry.fresh_until:
             self._entries.move_to_end(key)
-            raise entry.failure.with_traceback(None)
+            if entry.failure is not None:
+                raise entry.failure.with_traceback(None)
+            assert entry.stored is not None
+            return entry.stored.audio
         flight = self._flights.get(key)
         if flight is None:
             task = asyncio.create_task(self._produce(key, produce, entry.stored if entry is not None else None))

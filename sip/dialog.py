@@ -164,16 +164,15 @@ class Dialog:
             if isinstance(uri, SipUri):
                 uri = uri.replace(headers=()).without_params("method")
             routes = [*routes[1:], f"<{self.remote_target}>"]
-        # What messages of the dialog were made of or parsed from needs no second look
-        headers = Headers.trusted(
-            [
+        headers = Headers(
+            (
                 *(("Route", route) for route in routes),
                 ("Max-Forwards", MAX_FORWARDS),
                 ("From", self.local_party),
                 ("To", self.remote_party),
                 ("Call-ID", self.call_id),
                 ("CSeq", f"{sequence} {method}"),
-            ]
+            )
         )
         return Request(method, uri, headers)
 

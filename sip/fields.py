@@ -28,7 +28,7 @@ from sip.grammar import (
     unquote,
     write_params,
 )
-from sip.uri import Uri, parse_host_port, parse_uri, write_host_port
+from sip.uri import RECALLED_CHARS, Uri, parse_host_port, parse_uri, write_host_port
 
 MAGIC_COOKIE = "z9hG4bK"
 """How the branch of an RFC 3261 client begins (§8.1.1.7)."""
@@ -40,10 +40,8 @@ MAX_DIGITS = 10
 """Digits of the largest number a header field may hold, 2**32-1."""
 
 RECALLED_VALUES = 2048
-"""Values of header fields whose meaning is remembered: those of one dialog, one peer or one number come again."""
-
-RECALLED_CHARS = 128
-"""Longer values are parsed each time, so that nobody can fill the memory with them."""
+"""Values of header fields whose meaning is remembered: those of one dialog, one peer or one number come again. Longer
+ones than `RECALLED_CHARS` are parsed each time, so that nobody can fill the memory with them."""
 
 _TRANSPORTS = frozenset({"UDP", "TCP", "TLS", "WS", "WSS"})
 

@@ -66,12 +66,6 @@ class Headers:
         self._items.append(item)
         self._changed(item[0])
 
-    def append_trusted(self, items: Iterable[tuple[str, str]]) -> None:
-        """Append header lines unchecked, as `trusted` takes them: for what is the same in each message of ours."""
-        for item in items:
-            self._items.append(item)
-            self._changed(item[0])
-
     def prepend(self, name: str, value: str) -> None:
         """Put a header line before all others, as a Via or a Route is pushed."""
         item = _checked(name, value)
@@ -82,13 +76,6 @@ class Headers:
         """Make ``value`` the only one of ``name``, in the place of the first."""
         item = _checked(name, value)
         self._replace(item[0], [item])
-
-    def replace_first(self, name: str, value: str) -> None:
-        """Put ``value`` in the place of the first line of ``name``, which is there."""
-        item = _checked(name, value)
-        place = next(place for place, (other, _) in enumerate(self._items) if other == item[0])
-        self._items[place] = item
-        self._changed(item[0])
 
     def set_all(self, name: str, values: Iterable[str]) -> None:
         """Make ``values`` the header lines of ``name``, in the place of the first; none removes the field."""

@@ -89,8 +89,8 @@ class Message(ABC):
         """Replace the first Via value, as a server does to add ``received`` and ``rport`` (RFC 3261 §18.2.1)."""
         vias = self._typed("Via", _parse_vias)
         lines = self.headers.lines("Via")
-        rest = split_list(lines[0], "Via")[1:] if "," in lines[0] else ()
-        self.headers.replace_first("Via", ", ".join([str(via), *rest]))
+        rest = split_list(lines[0], "Via")[1:]
+        self.headers.set_all("Via", [", ".join([str(via), *rest]), *lines[1:]])
         self.headers.views["Via"] = [via, *vias[1:]]
 
     @property

@@ -182,9 +182,6 @@ class LegControl:
     async def close(self) -> None:
         """Ends every stream, every leg that a Dial has made, and finishes the recordings that run."""
         self._streams.close()
-        if not self._recordings.running and self._member is None:
-            await self._dialling.close()
-            return
         # At the same time: nobody stays on the line until a file is whole.
         await asyncio.gather(self._recordings.close(self._member), self._dialling.close())
 

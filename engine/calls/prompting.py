@@ -41,32 +41,27 @@ class PromptSources:
 
 
 class _Source:
-    """One file or text being fetched or synthesised ahead of its turn; a file that is in memory is there at once."""
+    """One file or text being fetched or synthesised ahead of its turn."""
 
     def __init__(self, sources: PromptSources, item: PlayFile | Speak) -> None:
-        self._held = sources.files.held(item.url) if isinstance(item, PlayFile) else None
-        if self._held is None:
-            self._ready: asyncio.Queue[PromptAudio | None] = asyncio.Queue()
-            self._task = asyncio.create_task(self._fill(sources, item))
+        self.item = item
+        self._ready: asyncio.Queue[PromptAudio | None] = asyncio.Queue()
+        self._task = asyncio.create_task(self._fill(sources))
 
-    async def _fill(self, sources: PromptSources, item: PlayFile | Speak) -> None:
+    async def _fill(self, sources: PromptSources) -> None:
         try:
-            async for piece in sources.pieces(item):
+            async for piece in sources.pieces(self.item):
                 self._ready.put_nowait(piece)
         finally:
             self._ready.put_nowait(None)
 
     async def pieces(self) -> AsyncIterator[PromptAudio]:
-        if self._held is not None:
-            yield self._held
-            return
         while (piece := await self._ready.get()) is not None:
             yield piece
         await self._task
 
     def cancel(self) -> None:
-        if self._held is None:
-            self._task.cancel()
+        self._task.cancel()
 
 
 class LegPrompting:

@@ -194,11 +194,6 @@ class CallRecordings:
         """A recording is kept, or lost."""
         self._running.discard(run)
 
-    @property
-    def running(self) -> bool:
-        """Whether anything is being recorded."""
-        return bool(self._running)
-
     async def close(self, member: Member | None = None) -> None:
         """Finishes what runs, and the recording of the conference of a member which ends with it; waits FINISH_SECONDS
         at most, after which they finish by themselves."""

@@ -58,7 +58,10 @@ class Responses:
         response = response_to(request, status, reason, to_tag=to_tag)
         fields = response.headers
         if contact is not None:
-            fields.append_trusted((("Contact", contact), ("Allow", self.allow), ("Supported", SUPPORTED)))
+            fields.add("Contact", contact)
+            fields.add("Allow", self.allow)
+            if SUPPORTED:
+                fields.add("Supported", SUPPORTED)
         for name, value in headers:
             fields.add(name, value)
         fields.add("Server", self.config.user_agent)

@@ -33,10 +33,7 @@ def note_source(request: Request, source: Endpoint) -> None:
     if via.received is not None:
         via = via.without_params("received")
     if wants_rport:
-        # As with_params, which this is too often called for
-        port = str(source.port)
-        params = [(name, port if name.lower() == "rport" else value) for name, value in via.params]
-        via = Via(via.protocol, via.transport, via.host, via.port, (*params, ("received", host)))
+        via = via.with_params(received=host, rport=str(source.port))
     elif not _same_address(via.host, host):
         via = via.with_params(received=host)
     else:

@@ -207,27 +207,16 @@ class Desk:
             staged,
             1,
         )
-        self.k.commands.obey_commands(
-            self.sessions,
-            self.sockets,
-            self.rooms,
-            self.core,
-            self.groups,
-            self.sessions.ctypes.data,
-            self.sessions.itemsize,
-        )
+        self.k.commands.obey_commands(*self._everything())
+
+    def _everything(self) -> tuple[Any, ...]:
+        """What the kernel's loop hands on to what it calls."""
+        rows, size = self.sessions.ctypes.data, self.sessions.itemsize
+        return self.sessions, self.sockets, self.rooms, self.core, self.groups, rows, size
 
     def serve_group(self) -> None:
         """Serve those whose turn is in the present sub-tick."""
-        self.k.loop._serve_group(
-            self.sessions,
-            self.sockets,
-            self.rooms,
-            self.core,
-            self.groups,
-            self.sessions.ctypes.data,
-            self.sessions.itemsize,
-        )
+        self.k.loop._serve_group(*self._everything())
 
     def open(
         self,

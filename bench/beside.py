@@ -63,7 +63,7 @@ class Heard:
     unsteady: int
     longest_ms: float
     cpu_share: float
-    answers_ms: tuple[float, ...]
+    answers_ms: list[float]
 
     @property
     def steady(self) -> bool:
@@ -135,7 +135,7 @@ class FarEnds:
         self._load["measure_to"] = now + round(seconds * SECOND)
         self._load["measure_from"] = now
 
-    def heard(self, cpu_share: float, answers_ms: tuple[float, ...]) -> Heard:
+    def heard(self, cpu_share: float, answers_ms: list[float]) -> Heard:
         """What there was since `begin`. Raises RuntimeError where a call was not heard at all."""
         table = self._load["table"][: self.calls]
         if (table[:, RECEIVED] == 0).any() or (table[:, LAST_ARRIVAL] == 0).any():
@@ -215,7 +215,7 @@ def measure(calls: int, seconds: float) -> tuple[Heard, Heard]:
         def stretch(*, asked: bool) -> Heard:
             far.begin(seconds)
             cpu = engine.cpu_seconds()
-            answers: tuple[float, ...] = ()
+            answers: list[float] = []
             if asked:
                 answers = asyncio.run(ask(engine, application, call, seconds))
             else:

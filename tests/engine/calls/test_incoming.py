@@ -217,6 +217,9 @@ class TestOffers:
             entries = (await engine.client.get(f"/v1/calls/{record['publicId']}/events")).json()
             (media,) = [entry["data"] for entry in entries if entry["type"] == "media"]
             assert 4 < media["mos"] < 4.5 and media["depthMs"] >= 20 and media["lost"] <= 3, media
+            (kept,) = record["media"]
+            assert kept == {"leg": None} | {name: media[name] for name in kept if name != "leg"}
+            assert {"lost", "jitterMs", "roundTripMs", "mos", "remoteMos"} < kept.keys()
 
     async def test_a_number_that_requires_encryption_refuses_a_plain_offer(
         self, engine: TestEngine, phone: Phone

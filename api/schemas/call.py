@@ -228,7 +228,7 @@ class CallRecord(Output):
     cost: str
     currency: str
     created_at: Timestamp
-    media: list[LegMediaOut] = Field(description="One entry for each leg that had audio, the call's own first")
+    media: list[LegMediaOut] = Field(description="One entry for each leg that answered, the call's own first")
 
 
 AnyCall = PendingCall | CallRecord

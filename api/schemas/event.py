@@ -137,7 +137,7 @@ class CallCompletedEvent(_EndedEvent):
 
     event: Literal["call.completed"]
     answered_at: Timestamp
-    media: list[EventMedia] = Field(description="One entry for each leg that had audio, the call's own first")
+    media: list[EventMedia] = Field(description="One entry for each leg that answered, the call's own first")
 
 
 class CallFailedEvent(_EndedEvent):

@@ -393,7 +393,8 @@ class Call:
             statistics = await self.leg.close()
             if statistics is not None:
                 self.log("media", media_report(statistics))
-                self._media.insert(0, leg_media(statistics, None))
+                if self.leg.answered:
+                    self._media.insert(0, leg_media(statistics, None))
         except Exception:
             self._log.exception("call.audio_not_closed")
         self.on_released()

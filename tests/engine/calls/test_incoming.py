@@ -97,6 +97,7 @@ class TestRefusals:
         assert (await phone.call("+15550100", engine.sip).rejected()).status == 403
         record = await engine.ended_call()
         assert (record["outcome"], record["sipCode"], record["hangupBy"]) == ("rejected", 403, "platform")
+        assert record["media"] == []
 
     async def test_a_number_without_destination_is_480_and_recorded(self, engine: TestEngine, phone: Phone) -> None:
         await engine.number("+15550100", None)

@@ -105,7 +105,7 @@ export interface CallCompletedEvent {
   /** Four digits after the point */
   cost: string;
   currency: string;
-  /** One entry for each leg that had audio, the call's own first */
+  /** One entry for each leg that answered, the call's own first */
   media: EventMedia[];
 }
 

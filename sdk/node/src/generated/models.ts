@@ -249,7 +249,7 @@ export interface CallRecord {
   cost: string;
   currency: string;
   createdAt: string;
-  /** One entry for each leg that had audio, the call's own first */
+  /** One entry for each leg that answered, the call's own first */
   media: LegMediaOut[];
 }
 

@@ -121,7 +121,7 @@ class CallCompletedEvent:
     """Four digits after the point."""
     currency: str
     media: list[EventMedia]
-    """One entry for each leg that had audio, the call's own first."""
+    """One entry for each leg that answered, the call's own first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

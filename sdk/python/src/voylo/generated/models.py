@@ -300,7 +300,7 @@ class CallRecord:
     currency: str
     created_at: str
     media: list[LegMediaOut]
-    """One entry for each leg that had audio, the call's own first."""
+    """One entry for each leg that answered, the call's own first."""
 
 
 class CallRedirect(TypedDict, total=False):

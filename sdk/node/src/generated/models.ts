@@ -249,6 +249,8 @@ export interface CallRecord {
   cost: string;
   currency: string;
   createdAt: string;
+  /** One entry for each leg that answered, the call's own first */
+  media: LegMediaOut[];
 }
 
 /** Where a running call goes on: exactly one of the two. */
@@ -629,6 +631,29 @@ export interface KycIn {
 export interface KycSpecOut {
   fields: KycFieldOut[];
   documents: KycFieldOut[];
+}
+
+/** How the audio of one leg of a call went. */
+export interface LegMediaOut {
+  /** Public id of a leg that the call dialled; null: the leg of the call itself */
+  leg: string | null;
+  packetsIn: number;
+  packetsOut: number;
+  /** Packets of the far end that never came */
+  lost: number;
+  /** Packets of the far end that came after their time */
+  late: number;
+  jitterMs: number;
+  /** Milliseconds made up in place of what did not come */
+  concealedMs: number;
+  roundTripMs: number | null;
+  /** Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107) */
+  mos: number | null;
+  /** Packets of ours that the far end missed; null without its RTCP */
+  remoteLost: number | null;
+  remoteJitterMs: number | null;
+  /** Estimate of how well the far end heard us; null without its RTCP */
+  remoteMos: number | null;
 }
 
 /** One entry of a call's log. */

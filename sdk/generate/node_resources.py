@@ -143,7 +143,9 @@ def _method(method: Method, schemas: Mapping[str, Any]) -> str:
     wanted = method.shown.get("requestBody", {})
     content = wanted.get("content", {})
     if content:
-        arguments.append(f"body{'' if wanted['required'] else '?'}: {type_of(content['application/json']['schema'], 'models.')}")
+        arguments.append(
+            f"body{'' if wanted['required'] else '?'}: {type_of(content['application/json']['schema'], 'models.')}"
+        )
         request.append("body")
     if method.query:
         arguments.append(f"query?: {method.query_type}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ from engine.model import Call, CallLogEntry, EventType, GeneralEventType, Record
 def event_payload(event: EventType, event_id: str, created_at: datetime, call: Call) -> dict[str, object]:
     """The payload of an event about `call` as it stands after the event; members not known yet are None.
 
-    `recording_url` is None: links are signed anew for each delivery (`delivery_attempt.with_recording`).
+    `media` is told at the end of an answered call alone. `recording_url` is None: links are signed anew for each
+    delivery (`delivery_attempt.with_recording`).
     """
     return {
         "event": event,
@@ -45,7 +47,7 @@ def event_payload(event: EventType, event_id: str, created_at: datetime, call: C
         "variables": call.variables,
         "cost": money(call.cost),
         "currency": call.currency,
-    }
+    } | ({"media": [asdict(leg) for leg in call.media]} if event == "call.completed" else {})
 
 
 def recording_payload(event_id: str, created_at: datetime, call: Call, recording: Recording) -> dict[str, object]:

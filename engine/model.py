@@ -19,6 +19,7 @@ Network = IPv4Network | IPv6Network
 Role = Literal["owner", "admin", "developer", "billing", "viewer"]
 RecordingMode = Literal["always", "never", "per_call"]
 RecordingSource = Literal["call", "record", "dial", "conference"]
+PauseBehavior = Literal["silence", "skip"]
 NumberKind = Literal["byo", "rental"]
 NumberStatus = Literal["active", "pending", "suspended", "released"]
 RouteKind = Literal["application", "trunk"]
@@ -411,6 +412,28 @@ class RoutingAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class LegMedia:
+    """How the audio of one leg of a call went; `leg` is the public id of one that the call dialled, None is its own.
+
+    `mos` estimates how well this side heard the far end, `remote_mos` how well the far end heard this one (E-model,
+    ITU-T G.107). What only the far end's RTCP can tell is None without it.
+    """
+
+    leg: str | None
+    packets_in: int
+    packets_out: int
+    lost: int
+    late: int
+    jitter_ms: float
+    concealed_ms: int
+    round_trip_ms: float | None
+    mos: float | None
+    remote_lost: int | None
+    remote_jitter_ms: float | None
+    remote_mos: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A recording of a call (contract §6.3); `path` is relative to the data directory, with `/`."""
 
@@ -466,6 +489,7 @@ class CallOutcome:
     duration_seconds: float | None = None
     routing_attempts: tuple[RoutingAttempt, ...] = ()
     telephones: bool = False
+    media: tuple[LegMedia, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +524,7 @@ class Call:
     cost: int = 0
     currency: str = "USD"
     routing_attempts: tuple[RoutingAttempt, ...] = ()
+    media: tuple[LegMedia, ...] = ()
 
     @property
     def pending(self) -> bool:

@@ -362,6 +362,7 @@ def _end(call: Call, outcome: CallOutcome) -> Call:
         duration_s=answered_seconds,
         billed_s=-(-answered_seconds // BILLING_INCREMENT_S) * BILLING_INCREMENT_S,
         routing_attempts=outcome.routing_attempts,
+        media=outcome.media,
     )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from media.speech import (
         ActivityDetectors,
         EmbeddedSpeech,
+        Manner,
         NoRecogniser,
         NoSpeech,
         Recogniser,
@@ -97,6 +98,7 @@ _HOMES = {
     "media.speech": (
         "ActivityDetectors",
         "EmbeddedSpeech",
+        "Manner",
         "NoRecogniser",
         "NoSpeech",
         "Recogniser",
@@ -132,6 +134,7 @@ __all__ = [
     "L16Audio",
     "Latched",
     "LiveSource",
+    "Manner",
     "MediaConfig",
     "MediaEvent",
     "MediaPlane",

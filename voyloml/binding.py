@@ -17,6 +17,7 @@ from voyloml.attribute_types import AttributeType, Text, Value, error_code
 from voyloml.document import Element
 from voyloml.errors import Code
 from voyloml.schema import Attribute, Content, ElementSpec
+from voyloml.speech_remarks import remarks
 from voyloml.twiml import NOT_OFFERED, TwimlAttribute, TwimlElement, missing_attribute, twiml_element
 from voyloml.verbs import BY_NAME, VERB_NAMES, parents_of
 
@@ -295,6 +296,10 @@ class Binder:
                 self._check_markup(below, spec)
             else:
                 self._unknown_child(below, element, spec)
+        for attribute, message in remarks(element.name, element.attributes):
+            open_ = self._is_open is not None and self._is_open(element.attributes[attribute])
+            if not open_ and not self._enough_warnings:
+                self.add(element, Code.INVALID_ATTRIBUTE, message, Severity.WARNING, attribute)
 
     def _misplaced(self, element: Element, spec: ElementSpec, parent: str) -> None:
         places = _listed([f"<{name}>" for name in parents_of(spec.name)])

@@ -34,6 +34,22 @@ class PlayDigits:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a text is spoken: `rate` and `pitch` as factors of the voice's own, `decibels` above its level.
+
+    Minus infinity is silence as long as the text. `runs_on`: more of the same sentence follows, so no breath after it.
+    """
+
+    rate: float = 1.0
+    pitch: float = 1.0
+    decibels: float = 0.0
+    runs_on: bool = False
+
+
+PLAIN: Final = Delivery()
+
+
+@dataclass(frozen=True, slots=True)
 class Speak:
     """Text to be synthesised. `voice` and `language` are as the document has them. `loop` as in `PlayFile`."""
 
@@ -41,6 +57,7 @@ class Speak:
     voice: str | None
     language: str
     loop: int = 1
+    delivery: Delivery = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

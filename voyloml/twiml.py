@@ -96,7 +96,7 @@ TWIML: Final[tuple[TwimlElement, ...]] = (
         TwimlAttribute("voice", "passed to the speech engine, which may not know Twilio's names"),
         *_plain("language"),
         TwimlAttribute("loop", "0 repeats until hang-up, 1000 times at most"),
-    ), "of SSML, <break> and <sub> are carried out; of the other elements the text is spoken"),
+    ), "of SSML, <lang>, <phoneme> and <w> are not carried out: their text is spoken; see speech.md for the others"),
     TwimlElement("Play", (
         TwimlAttribute("loop", "0 repeats until hang-up, 1000 times at most"), *_plain("digits"),
     ), "WAV and MP3 only"),

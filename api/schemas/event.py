@@ -46,6 +46,23 @@ class EventAttempt(Payload):
     result: AttemptResult
 
 
+class EventMedia(Payload):
+    """How the audio of one leg of a call went; null is what only the far end's RTCP tells."""
+
+    leg: str | None = Field(description="Public id of a leg that the call dialled; null: the leg of the call itself")
+    packets_in: int
+    packets_out: int
+    lost: int
+    late: int
+    jitter_ms: float
+    concealed_ms: int
+    round_trip_ms: float | None
+    mos: float | None = Field(description="Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107)")
+    remote_lost: int | None
+    remote_jitter_ms: float | None
+    remote_mos: float | None
+
+
 class Event(Payload):
     """What every event has."""
 
@@ -120,6 +137,7 @@ class CallCompletedEvent(_EndedEvent):
 
     event: Literal["call.completed"]
     answered_at: Timestamp
+    media: list[EventMedia] = Field(description="One entry for each leg that answered, the call's own first")
 
 
 class CallFailedEvent(_EndedEvent):

@@ -24,7 +24,7 @@ from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
 from engine.calls.listening import Hearing
-from engine.calls.media_report import media_report
+from engine.calls.media_report import leg_media, media_report
 from engine.calls.metered import MINUTES, CallMeter, MeterTiming
 from engine.calls.outcome import End
 from engine.calls.prompting import PromptSources
@@ -38,6 +38,7 @@ from engine.model import (
     Application,
     CallOutcome,
     EventType,
+    LegMedia,
     NewCall,
     Number,
     RecordingMode,
@@ -46,7 +47,7 @@ from engine.model import (
 from engine.recording_files import RecordingFiles
 from engine.recordings import Recordings
 from engine.records import CallRecords
-from media import DigitStarted, MediaEvent, MediaTimeout, MediaUnsecured, PortsExhausted
+from media import DigitStarted, MediaEvent, MediaTimeout, MediaUnsecured, PortsExhausted, SessionStatistics
 from sip import (
     CallEvent,
     Cancelled,
@@ -71,6 +72,9 @@ logger = structlog.get_logger(__name__)
 
 STORE_SECONDS = 5.0
 """How long a new call waits for the store to take its record."""
+
+LEGS_KEPT = 32
+"""Of so many dialled legs the record of a call says how their audio went; its log says it of each."""
 
 FINISH_RETRIES = (0.5, 2.0, 5.0, 15.0)
 """Seconds between attempts to store the end of a call; what the last one fails to store, the next start closes."""
@@ -114,6 +118,7 @@ class Call:
         self.own_number = number
         self.leg: AudioLeg
         self.routing_attempts: list[RoutingAttempt] = []
+        self._media: list[LegMedia] = []
         self._application = application
         self._services = services
         self.recordings = CallRecordings(self, services.recordings, services.recording_files, services.callbacks)
@@ -215,6 +220,11 @@ class Call:
     def log(self, kind: str, data: Mapping[str, object]) -> None:
         """One entry in the call's log (contract §6.5)."""
         self._services.records.log(self.new.id, kind, data, self._services.now())
+
+    def dialled_audio_over(self, leg: str, statistics: SessionStatistics) -> None:
+        """How the audio of a leg that this call dialled went, for the record, which keeps the first `LEGS_KEPT`."""
+        if len(self._media) < LEGS_KEPT:
+            self._media.append(leg_media(statistics, leg))
 
     async def answer(self) -> None:
         """Answers the caller unless already done, and stores that it was. Raises nothing: a failure ends the call."""
@@ -383,6 +393,8 @@ class Call:
             statistics = await self.leg.close()
             if statistics is not None:
                 self.log("media", media_report(statistics))
+                if self.leg.answered:
+                    self._media.insert(0, leg_media(statistics, None))
         except Exception:
             self._log.exception("call.audio_not_closed")
         self.on_released()
@@ -437,6 +449,7 @@ class Call:
             answered_by=self.answered_by,
             routing_attempts=tuple(self.routing_attempts),
             telephones=self.telephones,
+            media=tuple(self._media),
         )
 
     def _on_sip(self, event: CallEvent) -> None:

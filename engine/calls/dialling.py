@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.billing.metering import Telephone
@@ -216,7 +217,7 @@ class Dialling:
     ) -> DialledParty:
         """The party of a call that no application runs, not rung yet; telephones are called through `number`, agents
         see the caller's `name`."""
-        party = self._party(target, number, shown, (), name)
+        party = self._dialled_party(target, number, shown, (), name)
         self._parties.append(party)
         return party
 
@@ -228,7 +229,7 @@ class Dialling:
         parties: list[AnyParty] = [
             self._queued(target)
             if target.kind == "queue"
-            else self._party(target, number, caller_id, headers, metered=True)
+            else self._dialled_party(target, number, caller_id, headers, metered=True)
             for target in targets
         ]
         self._parties += parties
@@ -276,7 +277,7 @@ class Dialling:
         shown = caller_id if caller_id is not None else self._call.number.e164
         raise DialRefused("caller_id_not_allowed", f"the caller ID {shown} {problem}")
 
-    def _party(
+    def _dialled_party(
         self,
         target: DialTarget,
         number: Number | None,
@@ -285,6 +286,21 @@ class Dialling:
         name: str | None = None,
         *,
         metered: bool = False,
+    ) -> DialledParty:
+        """A party whose audio comes into the record of the call."""
+        party = self._party(target, number, caller_id, headers, name, metered=metered)
+        party.on_audio_over = partial(self._call.dialled_audio_over, party.sid)
+        return party
+
+    def _party(
+        self,
+        target: DialTarget,
+        number: Number | None,
+        caller_id: str | None,
+        headers: Sequence[str],
+        name: str | None,
+        *,
+        metered: bool,
     ) -> DialledParty:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))

@@ -29,6 +29,7 @@ from media import (
     MediaTimeout,
     MediaUnsecured,
     PortsExhausted,
+    SessionStatistics,
     detect,
 )
 from sip import (
@@ -74,6 +75,7 @@ class DialledParty:
         self.address = address
         self.on_key: Callable[[str], object] = lambda _key: None
         self.on_progress: Callable[[OutboundLeg, int], object] | None = None
+        self.on_audio_over: Callable[[SessionStatistics], object] = lambda _statistics: None
         self._ways = ways
         self._user_agent = user_agent
         self._plane = plane
@@ -152,6 +154,7 @@ class DialledParty:
             if statistics is not None and leg.answered and not self._reported:
                 self._reported = True
                 self.log("media", media_report(statistics))
+                self.on_audio_over(statistics)
 
     def log(self, kind: str, data: Mapping[str, object]) -> None:
         """One entry in the call's log that names this leg."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 import structlog
 
 from engine.prompts import PromptFiles, PromptUnavailable
-from media import MediaSession, Playback, PromptAudio, SpeechEngine, SpeechUnavailable
+from media import Manner, MediaSession, Playback, PromptAudio, SpeechEngine, SpeechUnavailable
 from voyloml import PlayDigits, PlayFile, PromptItem, Silence, Speak
 
 logger = structlog.get_logger(__name__)
@@ -36,7 +36,9 @@ class PromptSources:
         if isinstance(item, PlayFile):
             yield await self.files.get(item.url)
             return
-        async for piece in self.speech.synthesise(item.text, voice=item.voice, language=item.language):
+        how = item.delivery
+        manner = Manner(how.rate, how.pitch, how.decibels, how.runs_on)
+        async for piece in self.speech.synthesise(item.text, item.voice, item.language, manner):
             yield piece
 
 

@@ -7,7 +7,7 @@ hold any mixture of them (`engine.store.writer`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -19,6 +19,7 @@ from engine.model import (
     Call,
     CallLogEntry,
     Direction,
+    LegMedia,
     Outcome,
     Page,
     RoutingAttempt,
@@ -67,6 +68,7 @@ _END_COLUMNS: Final = (
     "cost",
     "currency",
     "routing_attempts",
+    "media",
 )
 SET_ENDED: Final = RowStatement(
     40,
@@ -130,6 +132,7 @@ def call_values(call: Call) -> dict[str, object]:
         "cost": call.cost,
         "currency": call.currency,
         "routing_attempts": _attempt_values(call.routing_attempts),
+        "media": dump_json([asdict(leg) for leg in call.media]) if call.media else None,
     }
 
 
@@ -312,4 +315,5 @@ def _call(row: Sequence[Any]) -> Call:
         cost=values["cost"],
         currency=values["currency"],
         routing_attempts=_attempts(values["routing_attempts"]),
+        media=() if values["media"] is None else tuple(LegMedia(**leg) for leg in load_json(values["media"])),
     )

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0014"
+SCHEMA_REVISION: Final = "0015"
 """The newest migration; a database that says so needs no upgrade."""
 
 TERMINAL_EVENTS: Final = ("call.completed", "call.failed")
@@ -298,6 +298,7 @@ calls: Final = Table(
     Column("currency", String(3), nullable=False),
     Column("routing_attempts", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("media", Text),
     UniqueConstraint("public_id"),
     # One for each filter of the list of calls, so that none of them reads through millions of records.
     Index(None, "workspace_id", "created_at", "id"),

@@ -6,7 +6,7 @@ long text is heard from its first sentence; `store` keeps rendered pieces on dis
 
 from media.speech.activity import ActivityDetectors
 from media.speech.embedded import EmbeddedSpeech, SpeechLimits
-from media.speech.interface import NoSpeech, SpeechEngine, SpeechUnavailable, Voice
+from media.speech.interface import Manner, NoSpeech, SpeechEngine, SpeechUnavailable, Voice
 from media.speech.listener import SpeechListener
 from media.speech.recogniser import (
     NoRecogniser,
@@ -20,6 +20,7 @@ from media.speech.recogniser import (
 __all__ = [
     "ActivityDetectors",
     "EmbeddedSpeech",
+    "Manner",
     "NoRecogniser",
     "NoSpeech",
     "Recogniser",

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from media.library import PromptLibrary
 from media.prompt import PromptAudio
-from media.speech.interface import SpeechUnavailable, Voice, choose_voice
+from media.speech.interface import NATURAL, Manner, SpeechUnavailable, Voice, choose_voice
 from media.speech.store import MAX_BYTES, PieceStore
 from media.speech.text import pieces, speakable
 from media.worker.errors import Refused, WorkerError
@@ -32,8 +32,10 @@ _VOICES = tuple(
 _DISTRIBUTION = "py-nanotts"
 # Part of the key of what is kept: raise it when the same text comes out otherwise (level, trimming, resampling).
 _RENDERING = 1
-MIN_SPEED = 0.5
-MAX_SPEED = 2.0
+MIN_FACTOR = 0.5
+MAX_FACTOR = 2.0
+MIN_DECIBELS = -40.0
+MAX_DECIBELS = 10.0
 # Pieces being rendered while the listener has not asked for them: one, so that none waits and texts take turns.
 _AHEAD = 2
 # Pieces on their way to the disk; what comes beyond is kept when it is said again.
@@ -103,31 +105,35 @@ class EmbeddedSpeech:
 
         Raises SpeechUnavailable when the engine does not work on this machine.
         """
-        if await self._render("Hello.", _VOICES[0], 1.0) is None:
+        if await self._render("Hello.", _VOICES[0], NATURAL) is None:
             raise SpeechUnavailable("the speech engine says nothing")
 
     async def synthesise(
-        self, text: str, voice: str | None = None, language: str = "en-US", speed: float = 1.0
+        self, text: str, voice: str | None = None, language: str = "en-US", manner: Manner = NATURAL
     ) -> AsyncIterator[PromptAudio]:
         """The sound of `text` at 8 kHz, piece after piece; the first is there before the last is rendered.
 
-        `voice` is the id of a voice; one that Pico does not have counts as none. `speed` is a factor, brought to
-        between 0.5 and 2. Raises SpeechUnavailable (see `SpeechEngine`).
+        `voice` is the id of a voice; one that Pico does not have counts as none. Of `manner`, the factors are brought
+        to between 0.5 and 2, the level to between -40 and 10 dB. Raises SpeechUnavailable (see `SpeechEngine`).
         """
         if len(text) > self.limits.text_chars:
             raise SpeechUnavailable(f"a text of {len(text)} characters; at most {self.limits.text_chars} are spoken")
         chosen = choose_voice(_VOICES, voice, language)
-        pace = round(min(max(speed, MIN_SPEED), MAX_SPEED), 2) if math.isfinite(speed) else 1.0
-        texts = iter(pieces(speakable(text), chosen.language))
+        manner = _bounded(manner)
+        parts = pieces(speakable(text), chosen.language)
+        # Whatever follows is after the last piece only.
+        texts = (
+            (part, replace(manner, runs_on=manner.runs_on and at == len(parts))) for at, part in enumerate(parts, 1)
+        )
         ahead: deque[asyncio.Task[PromptAudio | None]] = deque()
         spoken = silent = False
         try:
-            for piece in itertools.islice(texts, _AHEAD):
-                ahead.append(self._begin(piece, chosen, pace))
+            for piece, how in itertools.islice(texts, _AHEAD):
+                ahead.append(self._begin(piece, chosen, how))
             while ahead:
                 audio = await ahead.popleft()
-                for piece in itertools.islice(texts, 1):
-                    ahead.append(self._begin(piece, chosen, pace))
+                for piece, how in itertools.islice(texts, 1):
+                    ahead.append(self._begin(piece, chosen, how))
                 if audio is None:
                     silent = True
                     continue
@@ -145,21 +151,22 @@ class EmbeddedSpeech:
         if self._saving:
             await asyncio.wait(self._saving.values())
 
-    def _begin(self, piece: str, voice: Voice, speed: float) -> asyncio.Task[PromptAudio | None]:
-        task = asyncio.create_task(self._piece(piece, voice, speed))
+    def _begin(self, piece: str, voice: Voice, manner: Manner) -> asyncio.Task[PromptAudio | None]:
+        task = asyncio.create_task(self._piece(piece, voice, manner))
         # A listener who left does not ask how it ended.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
-    async def _piece(self, text: str, voice: Voice, speed: float) -> PromptAudio | None:
+    async def _piece(self, text: str, voice: Voice, manner: Manner) -> PromptAudio | None:
         """One piece, from memory, from disk or rendered; None when nothing in it can be spoken."""
-        key = hashlib.sha256("\0".join((self._engine, voice.id, f"{speed:.2f}", text)).encode()).hexdigest()
+        how = f"{manner.speed:.2f} {manner.pitch:.2f} {manner.decibels:.1f} {manner.runs_on:d}"
+        key = hashlib.sha256("\0".join((self._engine, voice.id, how, text)).encode()).hexdigest()
         said_before = key in self._library
 
         async def produce() -> PromptAudio:
             audio = await self._kept(key, voice)
             if audio is None:
-                audio = await self._render(text, voice, speed)
+                audio = await self._render(text, voice, manner)
             if audio is None:
                 raise _Silent
             return audio
@@ -172,9 +179,17 @@ class EmbeddedSpeech:
             self._keep(key, audio)
         return audio
 
-    async def _render(self, text: str, voice: Voice, speed: float) -> PromptAudio | None:
+    async def _render(self, text: str, voice: Voice, manner: Manner) -> PromptAudio | None:
+        asked = {
+            "voice": voice.id,
+            "speed": manner.speed,
+            "pitch": manner.pitch,
+            # JSON has no infinity.
+            "decibels": None if manner.decibels == -math.inf else manner.decibels,
+            "runs_on": manner.runs_on,
+        }
         try:
-            reply = await self._worker.request({"voice": voice.id, "speed": speed}, text.encode())
+            reply = await self._worker.request(asked, text.encode())
         except Refused as error:
             raise SpeechUnavailable(str(error)) from None
         except WorkerError as error:
@@ -196,6 +211,17 @@ class EmbeddedSpeech:
         task = asyncio.create_task(asyncio.to_thread(store.save, key, audio.samples))
         self._saving[key] = task
         task.add_done_callback(lambda _: self._saving.pop(key))
+
+
+def _bounded(manner: Manner) -> Manner:
+    decibels = manner.decibels
+    if decibels != -math.inf:
+        decibels = round(min(max(decibels, MIN_DECIBELS), MAX_DECIBELS), 1) if math.isfinite(decibels) else 0.0
+    return replace(manner, speed=_factor(manner.speed), pitch=_factor(manner.pitch), decibels=decibels)
+
+
+def _factor(value: float) -> float:
+    return round(min(max(value, MIN_FACTOR), MAX_FACTOR), 2) if math.isfinite(value) else 1.0
 
 
 class _Silent(Exception):

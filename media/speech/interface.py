@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from media.prompt import PromptAudio
 
@@ -22,6 +22,22 @@ class Voice:
     gender: str
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a text is spoken: `speed` and `pitch` as factors of the voice's own, `decibels` above its level.
+
+    Minus infinity is silence as long as the text. `runs_on`: more of the sentence follows, so no breath after the text.
+    """
+
+    speed: float = 1.0
+    pitch: float = 1.0
+    decibels: float = 0.0
+    runs_on: bool = False
+
+
+NATURAL: Final = Manner()
+
+
 class SpeechEngine(Protocol):
     """Turns text into sound. All methods are called on the event loop's thread and none blocks it."""
 
@@ -33,11 +49,12 @@ class SpeechEngine(Protocol):
         """The voices there are; the first of a language is its default."""
 
     def synthesise(
-        self, text: str, voice: str | None = None, language: str = "en-US", speed: float = 1.0
+        self, text: str, voice: str | None = None, language: str = "en-US", manner: Manner = NATURAL
     ) -> AsyncIterator[PromptAudio]:
         """The sound of `text`, piece after piece as they get ready; played back to back they are the whole.
 
-        Nothing for a text without words. Raises SpeechUnavailable, before the first piece or between two.
+        What of `manner` an engine cannot do it leaves. Nothing for a text without words. Raises SpeechUnavailable,
+        before the first piece or between two.
         """
 
     async def start(self) -> None:
@@ -57,7 +74,7 @@ class NoSpeech:
         return ()
 
     def synthesise(
-        self, text: str, voice: str | None = None, language: str = "en-US", speed: float = 1.0
+        self, text: str, voice: str | None = None, language: str = "en-US", manner: Manner = NATURAL
     ) -> AsyncIterator[PromptAudio]:
         """No sound: the first step raises SpeechUnavailable."""
         return _refusal("no speech engine is configured (speech.tts)")

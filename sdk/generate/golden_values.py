@@ -101,10 +101,10 @@ def speech(random: Random, depth: int = 2) -> dict[str, Any]:
                     ["lang", inside, "fr-FR"],
                     ["p", inside],
                     ["phoneme", inside, {"ph": "pɪˈkɑːn", "alphabet": "ipa"}],
-                    ["prosody", inside, {"volume": "loud", "rate": "85%", "pitch": '"high"'}],
+                    ["prosody", inside, {"volume": "loud", "rate": "85%", "pitch": "+10%"}],
                     ["s", inside],
                     ["sayAs", inside, {"interpretAs": "date", "format": "dmy"}],
-                    ["sub", inside, {"alias": "World Wide Web & more"}],
+                    ["sub", inside, {"alias": 'World "Wide" Web & more'}],
                     ["w", inside, {"role": "amazon:VB"}],
                 ]
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.model import CallOutcome, NewCall, RoutingAttempt
+from engine.model import CallOutcome, LegMedia, NewCall, RoutingAttempt
 from tests.api.client import Api, error, invalid
 from tests.engine.opened import START, a_call
 
@@ -33,6 +33,7 @@ async def ended(api: Api, **members: Any) -> NewCall:
             new.created_at + timedelta(seconds=48),
             200,
             routing_attempts=(attempt,),
+            media=(LegMedia(None, 2100, 2099, 3, 1, 1.25, 60, 41.5, 4.29, None, None, None),),
         ),
     )
     return new
@@ -118,6 +119,22 @@ async def test_a_call_that_ended_is_a_record(api: Api) -> None:
             "cost": "0.0000",
             "currency": "USD",
             "createdAt": "2026-06-23T10:31:00.000Z",
+            "media": [
+                {
+                    "leg": None,
+                    "packetsIn": 2100,
+                    "packetsOut": 2099,
+                    "lost": 3,
+                    "late": 1,
+                    "jitterMs": 1.25,
+                    "concealedMs": 60,
+                    "roundTripMs": 41.5,
+                    "mos": 4.29,
+                    "remoteLost": None,
+                    "remoteJitterMs": None,
+                    "remoteMos": None,
+                }
+            ],
         },
     )
 

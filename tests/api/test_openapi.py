@@ -109,6 +109,8 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         model = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
         if shown["operationId"] in {"setNumberDestination", "createNumber", "createCall", "redirectCall", "choosePlan"}:
             continue  # needs an id that exists; is the same as another
+        if shown["operationId"] == "pauseRecording":
+            continue  # needs a call that is recorded: tests/engine/calls/test_paused_recording.py
         if "/rentals" in name:
             jsonschema.validate(model["examples"][0], model | {"components": document["components"]})
             continue  # needs a price book, and a rental in the state for it: tests/api/test_rentals.py

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from engine.call_events import event_payload, state_change
-from engine.model import Call, CallLogEntry, RoutingAttempt, money, timestamp
+from engine.model import Call, CallLogEntry, LegMedia, RoutingAttempt, money, timestamp
 from tests.engine.opened import START
 
 PENDING = Call(
@@ -43,6 +43,7 @@ ENDED = replace(
     routing_attempts=(
         RoutingAttempt(1, "d", "primary", "sip:a@b", START, START + timedelta(seconds=1), 31, 486, "busy"),
     ),
+    media=(LegMedia(None, 2100, 2099, 3, 1, 1.25, 60, 41.5, 4.29, 2, 0.75, 4.31),),
 )
 
 
@@ -84,7 +85,23 @@ def test_at_the_start_everything_about_the_end_is_null() -> None:
 def test_at_the_end_everything_is_there() -> None:
     payload = event_payload("call.completed", "evt_5c4d3e2f1a0b", START + timedelta(minutes=1), ENDED)
     pending = event_payload("call.placed", "evt_5c4d3e2f1a0b", START, PENDING)
-    assert payload.keys() == pending.keys()
+    assert payload.keys() == pending.keys() | {"media"}
+    assert payload.pop("media") == [
+        {
+            "leg": None,
+            "packets_in": 2100,
+            "packets_out": 2099,
+            "lost": 3,
+            "late": 1,
+            "jitter_ms": 1.25,
+            "concealed_ms": 60,
+            "round_trip_ms": 41.5,
+            "mos": 4.29,
+            "remote_lost": 2,
+            "remote_jitter_ms": 0.75,
+            "remote_mos": 4.31,
+        }
+    ]
     assert {name: value for name, value in payload.items() if value != pending[name]} == {
         "event": "call.completed",
         "created_at": "2026-06-23T10:32:00.000Z",

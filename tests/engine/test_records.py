@@ -19,7 +19,7 @@ from sqlalchemy import text
 from engine import outbox as outbox_module
 from engine import records as records_module
 from engine.errors import Conflict, NotFound, Unavailable, ValidationFailed
-from engine.model import CallOutcome, RoutingAttempt
+from engine.model import CallOutcome, LegMedia, RoutingAttempt
 from engine.records import CallFilter, CallRecords
 from engine.store import Store
 from tests.engine.opened import START, Opened, a_call, database_url, opened
@@ -96,7 +96,12 @@ async def test_an_answered_call_becomes_a_record_with_its_times(engine: Opened) 
     await engine.records.answered(new.id, after(seconds=5.6))
     assert (await engine.records.get(engine.workspace_id, new.id)).status == "answered"
     attempt = RoutingAttempt(1, None, None, "sip:a@b", START, after(seconds=1), 30, 200, "answered")
-    await engine.records.finish(new.id, answered(after(seconds=47.9), answered_by="human", routing_attempts=(attempt,)))
+    media = (
+        LegMedia(None, 2100, 2099, 3, 1, 1.25, 60, 41.5, 4.29, 2, 0.75, 4.31),
+        LegMedia("cl_a1b2c3d4e5f6", 0, 9, 0, 0, 0.0, 0, None, None, None, None, None),
+    )
+    ended = answered(after(seconds=47.9), answered_by="human", routing_attempts=(attempt,), media=media)
+    await engine.records.finish(new.id, ended)
     call = await engine.records.get(engine.workspace_id, new.id)
     assert not call.pending
     assert (call.status, call.outcome, call.hangup_by, call.hangup_cause, call.sip_code) == (
@@ -108,6 +113,7 @@ async def test_an_answered_call_becomes_a_record_with_its_times(engine: Opened) 
     )
     assert (call.answered_at, call.ended_at) == (after(seconds=5.6), after(seconds=47.9))
     assert (call.ring_s, call.duration_s, call.billed_s) == (6, 42, 60)
+    assert call.media == media
     assert (call.answered_by, call.routing_attempts, call.cost, call.currency) == ("human", (attempt,), 0, "USD")
     kinds = [(event["event"], event["status"]) for event in events(engine.path)]
     assert kinds == [("call.received", "ringing"), ("call.answered", "answered"), ("call.completed", "completed")]

@@ -7,12 +7,13 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from media.prompt import PromptAudio
-from media.speech import EmbeddedSpeech, NoSpeech, SpeechEngine, SpeechLimits, SpeechUnavailable, Voice
+from media.speech import EmbeddedSpeech, Manner, NoSpeech, SpeechEngine, SpeechLimits, SpeechUnavailable, Voice
 from media.speech.interface import choose_voice
 from media.worker.process import WorkerProcess, WorkerSpec
 from media.worker.speech import trim
@@ -35,8 +36,8 @@ async def speech() -> AsyncIterator[EmbeddedSpeech]:
     await engine.close()
 
 
-async def said(engine: SpeechEngine, text: str, language: str = "en-US", speed: float = 1.0) -> list[PromptAudio]:
-    return [piece async for piece in engine.synthesise(text, language=language, speed=speed)]
+async def said(engine: SpeechEngine, text: str, language: str = "en-US", **how: Any) -> list[PromptAudio]:
+    return [piece async for piece in engine.synthesise(text, language=language, manner=Manner(**how))]
 
 
 async def test_the_engines_fit_the_interface(speech: EmbeddedSpeech) -> None:
@@ -107,10 +108,62 @@ async def test_text_voice_and_speed_each_make_another_sound(speech: EmbeddedSpee
     assert speech.statistics.requests == 4
 
 
-@pytest.mark.parametrize("speed", [0.0, -1.0, float("nan"), float("inf"), 1000.0])
-async def test_any_speed_is_brought_to_one_a_listener_can_follow(speech: EmbeddedSpeech, speed: float) -> None:
-    (audio,) = await said(speech, SENTENCES[0], speed=speed)
+def length(samples: Samples) -> float:
+    """Seconds of the speech without the silence around it."""
+    loud = np.flatnonzero(np.abs(samples.astype(int)) > 200)
+    return float(loud[-1] - loud[0]) / 8000
+
+
+def breath(samples: Samples) -> float:
+    """Seconds of silence after the speech."""
+    return (len(samples) - 1 - int(np.flatnonzero(np.abs(samples.astype(int)) > 200)[-1])) / 8000
+
+
+def tone_of_voice(samples: Samples) -> float:
+    """The middle of its fundamental frequencies, in Hz."""
+    found = []
+    for start in range(0, len(samples) - 512, 256):
+        window = samples[start : start + 512].astype(float)
+        if np.abs(window).max() < 3000:
+            continue
+        alike = np.correlate(window, window, "full")[511:]
+        lag = 20 + int(alike[20:114].argmax())
+        if alike[lag] > alike[0] / 2:
+            found.append(8000 / lag)
+    return float(np.median(found))
+
+
+async def test_speed_pitch_and_level_are_heard_as_they_are_asked_for(speech: EmbeddedSpeech) -> None:
+    (plain,) = await said(speech, SENTENCES[1])
+    (fast,) = await said(speech, SENTENCES[1], speed=1.5)
+    (high,) = await said(speech, SENTENCES[1], pitch=1.3)
+    (quiet,) = await said(speech, SENTENCES[1], decibels=-12.0)
+    (loud,) = await said(speech, SENTENCES[1], decibels=6.0)
+    (silent,) = await said(speech, SENTENCES[1], decibels=-float("inf"))
+    assert length(plain.samples) / length(fast.samples) == pytest.approx(1.5, rel=0.05)
+    assert tone_of_voice(high.samples) / tone_of_voice(plain.samples) == pytest.approx(1.3, rel=0.05)
+    assert length(high.samples) == pytest.approx(length(plain.samples), rel=0.05)
+    assert rms(quiet.samples) == pytest.approx(rms(plain.samples) - 12, abs=0.2)
+    assert 4 < rms(loud.samples) - rms(plain.samples) < 6.1
+    assert int(np.abs(loud.samples.astype(int)).max()) < 0.9 * 32768
+    assert len(silent.samples) == len(plain.samples)
+    assert not silent.samples.any()
+
+
+async def test_a_text_that_runs_on_has_no_breath_after_it_and_is_kept_by_itself(speech: EmbeddedSpeech) -> None:
+    (alone,) = await said(speech, "Your code")
+    *_, joined = await said(speech, f"{SENTENCES[0]} Your code is now", runs_on=True)
+    assert breath(joined.samples) == pytest.approx(0.05, abs=0.001)
+    assert breath(alone.samples) > 0.12
+    await said(speech, SENTENCES[0])
+    assert speech.statistics.requests == 3
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1000.0])
+async def test_any_manner_is_brought_to_one_a_listener_can_follow(speech: EmbeddedSpeech, value: float) -> None:
+    (audio,) = await said(speech, SENTENCES[0], speed=value, pitch=value, decibels=value)
     assert 0.8 < audio.seconds < 8.0
+    assert rms(audio.samples) > -60
 
 
 async def test_every_language_has_a_voice(speech: EmbeddedSpeech) -> None:
@@ -245,7 +298,7 @@ class TestPico:
         async with WorkerProcess(WorkerSpec(name="pico", entry="media.worker.speech:handle")) as worker:
 
             async def speak(text: str, voice: str) -> Samples:
-                reply = await worker.request({"voice": voice, "speed": 1.0}, text.encode())
+                reply = await worker.request({"voice": voice}, text.encode())
                 return np.frombuffer(reply.body, np.int16)
 
             yield speak

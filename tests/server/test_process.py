@@ -65,6 +65,7 @@ async def test_a_call_cut_off_by_kill_9_is_closed_at_the_next_start(tmp_path: Pa
                 "network_error",
             )
             assert record["endedAt"] is not None
+            assert record["media"] == [], "nobody counted"
             again = phone.call(NUMBER, engine.sip)
             await again.answered()
             again.outgoing.hangup()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.voyloml.scripted import (
     run,
     run_template,
 )
-from voyloml import ApplicationScript, Interpreter, PlayDigits, PlayFile, RunResult, Silence, Speak
+from voyloml import ApplicationScript, Delivery, Interpreter, PlayDigits, PlayFile, RunResult, Silence, Speak
 from voyloml.virtual_time import run_in_virtual_time
 
 
@@ -65,7 +66,7 @@ class TestSay:
         assert ran.seconds == 2 * SPEECH_SECONDS
 
     def test_speaks_the_words_inside_elements_it_does_not_know(self) -> None:
-        ran = run("<Response><Say>one <emphasis>two <b>three</b></emphasis> four</Say></Response>")
+        ran = run("<Response><Say>one <w>two <b>three</b></w> four</Say></Response>")
         assert ran.spoken == ["one two three four"]
         assert ran.call.warnings() == ["unknown_verb"]
 
@@ -79,9 +80,14 @@ class TestSay:
                 "<sub alias='World Wide Web'>WWW</sub> is <prosody>slow</prosody>",
                 ["World Wide Web is slow"],
             ),
+            (
+                "<say-as interpret-as='date' format='md'>11/27</say-as> at <say-as interpret-as='time'>9 am</say-as>",
+                ["November twenty-seventh at nine A M"],
+            ),
+            ("<prosody rate='medium'>One</prosody><break strength='none'/> two", ["One two"]),
             ("<p>One.</p><p><s>Two.</s></p>Three.", ["One.", 0.5, "Two.", 0.8, "Three."]),
             ("<break time='soon'/>One", [0.5, "One"]),
-            ("<![CDATA[One ]]><emphasis>two</emphasis>", ["One two"]),
+            ("<![CDATA[One ]]><w>two</w>", ["One two"]),
         ],
     )
     def test_carries_out_ssml(self, inside: str, heard: list[str | float]) -> None:
@@ -89,6 +95,40 @@ class TestSay:
         expected = [Speak(one, "v", "en-US") if isinstance(one, str) else Silence(one) for one in heard]
         assert ran.call.heard[0].items == tuple(expected)
         assert ran.call.warnings() == []
+
+    @pytest.mark.parametrize(
+        ("inside", "heard"),
+        [
+            ("<prosody rate='fast'>One</prosody>", [("One", Delivery(rate=1.25))]),
+            ("<prosody rate='80%' pitch='+20%' volume='soft'>One</prosody>", [("One", Delivery(0.8, 1.2, -6))]),
+            ("<prosody rate='0.9' pitch='-12st' volume='+6dB'>One</prosody>", [("One", Delivery(0.9, 0.5, 6))]),
+            ("<prosody rate='900%' pitch='x-low' volume='+90dB'>One</prosody>", [("One", Delivery(2, 0.7, 10))]),
+            ("<prosody volume='silent'>One <emphasis>two</emphasis></prosody>",
+             [("One", Delivery(decibels=-math.inf, runs_on=True)), ("two", Delivery(rate=0.93, decibels=-math.inf))]),
+            ("<emphasis>One</emphasis>, <emphasis level='strong'>two</emphasis><emphasis level='reduced'>3</emphasis>!",
+             [("One,", Delivery(0.93, 1, 2)), ("two", Delivery(0.85, 1, 4, True)), ("3!", Delivery(1.1, 1, -3))]),
+            # A change is one of what stands around it, a word or a percentage sets it anew.
+            ("<prosody rate='80%'>One <prosody rate='+50%'>two</prosody> <prosody rate='slow'>3</prosody></prosody> 4",
+             [("One", Delivery(0.8, runs_on=True)), ("two", Delivery(1.2, runs_on=True)),
+              ("3", Delivery(0.75, runs_on=True)), ("4", Delivery())]),
+            ("<prosody volume='loud'><s>One</s><say-as interpret-as='digits'>23</say-as></prosody>",
+             [("One", Delivery(decibels=3)), 0.3, ("two three", Delivery(decibels=3))]),
+        ],
+    )  # fmt: skip
+    def test_speaks_a_part_as_it_is_told_to(self, inside: str, heard: list[tuple[str, Delivery] | float]) -> None:
+        ran = run(f"<Response><Say>{inside}</Say></Response>")
+        assert ran.call.heard[0].items == tuple(
+            Silence(one) if isinstance(one, float) else Speak(one[0], None, "en-US", delivery=one[1]) for one in heard
+        )
+        assert ran.call.warnings() == []
+
+    def test_says_what_it_does_not_carry_out_and_speaks_the_text(self) -> None:
+        ran = run(
+            "<Response><Say>One <prosody rate='quick' range='high'>two</prosody> <emphasis level='mad'>three</emphasis>"
+            "<say-as interpret-as='currency'>$4</say-as></Say></Response>"
+        )
+        assert ran.spoken == ["One two", "three", "$4"]
+        assert ran.call.warnings() == ["invalid_attribute"] * 4
 
     def test_repeats_a_text_with_breaks_as_a_whole(self) -> None:
         ran = run("<Response><Say loop='2'>One<break time='1s'/>two</Say></Response>")

@@ -22,8 +22,7 @@ PLAY = ElementSpec(
 )
 
 SSML: Final = frozenset({"break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w"})
-"""Elements of SSML that a text may hold. `break` is silence and `sub` is spoken as its alias; of the others the text
-is spoken."""
+"""Elements of SSML that a text may hold; `voyloml.speech_markup` says what becomes of each."""
 
 SAY = ElementSpec(
     "Say",

@@ -10,7 +10,7 @@ from typing import Final
 
 from voyloml import told
 from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, Utterance
-from voyloml.control import KEPT_KEYS, PlayDigits, PlayFile, PromptItem, RefusalReason, Silence, Speak
+from voyloml.control import KEPT_KEYS, Delivery, PlayDigits, PlayFile, PromptItem, RefusalReason, Silence, Speak
 from voyloml.simulate.script import World
 from voyloml.simulate.timeline import Moment, Timeline, What
 
@@ -230,7 +230,7 @@ class Phone:
         elif isinstance(item, PlayDigits):
             once = sum(0.5 if digit == "w" else TONE_SECONDS for digit in item.digits)
         else:
-            once = max(1, len(item.text.split())) / WORDS_A_SECOND
+            once = max(1, len(item.text.split())) / WORDS_A_SECOND / item.delivery.rate
         return once * item.loop if item.loop else ENDLESS
 
 
@@ -322,8 +322,19 @@ def _words(item: PromptItem) -> str:
         return f"silence {item.seconds:g} s"
     times = "" if item.loop == 1 else " for ever" if item.loop == 0 else f" {item.loop} times"
     if isinstance(item, Speak):
-        return f"“{item.text}”{times}"
+        return f"“{item.text}”{_how(item.delivery)}{times}"
     return (f"file {item.url}" if isinstance(item, PlayFile) else f"keys {item.digits}") + times
+
+
+def _how(delivery: Delivery) -> str:
+    """A delivery that is not the voice's own, in a few words."""
+    words = []
+    if delivery.decibels:
+        words.append("silent" if delivery.decibels == -ENDLESS else f"{delivery.decibels:+g} dB")
+    for name, factor in (("rate", delivery.rate), ("pitch", delivery.pitch)):
+        if factor != 1:
+            words.append(f"{name} {factor:.0%}")
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _shown(value: object) -> str:

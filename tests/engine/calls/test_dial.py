@@ -62,7 +62,9 @@ class TestBridge:
             assert rung.header("X-Voylo-To") == NUMBER
             assert rung.header("X-Voylo-From") == "+15550123"
             assert (rung.header("X-Voylo-Call-Id") or "").startswith("cl_")
-            await engine.ended_call()
+            record = await engine.ended_call()
+            assert [leg["leg"] for leg in record["media"]] == [None, done.form["DialCallSid"]]
+            assert all(leg["packetsIn"] > 20 and 4 < leg["mos"] < 4.5 for leg in record["media"]), record["media"]
             assert engine.process.plane.statistics().sessions == 0
 
     async def test_a_caller_who_leaves_ends_the_callees_leg_and_the_action_is_requested(

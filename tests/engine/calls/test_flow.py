@@ -103,12 +103,16 @@ class TestKeys:
         assert seconds_of(call.heard, 880) >= 0.9
 
     async def test_a_static_document_speaks(self, engine: TestEngine, phone: Phone) -> None:
-        document = "<Response><Say>Hello, this is a call to {{To}}.</Say></Response>"
+        whisper = '<prosody volume="-20dB">Hello, this is a call.</prosody>'
+        document = f"<Response><Say>Hello, this is a call to {{{{To}}}}. {whisper}</Say></Response>"
         await engine.number(NUMBER, await engine.application(xmlTemplate=document))
         call = phone.call(NUMBER, engine.sip)
         await call.hung_up()
         loud = call.heard[abs(call.heard.astype(int)) > 1000]
         assert len(loud) > 2000, "speech must be heard"
+        until = int(abs(call.heard.astype(int)).nonzero()[0][-1])
+        whispered = abs(call.heard[until - 6400 : until].astype(int)).max()
+        assert 200 < whispered < abs(loud.astype(int)).max() / 4
         assert (await engine.ended_call())["hangupCause"] == "normal"
 
 

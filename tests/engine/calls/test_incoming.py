@@ -97,6 +97,7 @@ class TestRefusals:
         assert (await phone.call("+15550100", engine.sip).rejected()).status == 403
         record = await engine.ended_call()
         assert (record["outcome"], record["sipCode"], record["hangupBy"]) == ("rejected", 403, "platform")
+        assert record["media"] == []
 
     async def test_a_number_without_destination_is_480_and_recorded(self, engine: TestEngine, phone: Phone) -> None:
         await engine.number("+15550100", None)
@@ -217,6 +218,9 @@ class TestOffers:
             entries = (await engine.client.get(f"/v1/calls/{record['publicId']}/events")).json()
             (media,) = [entry["data"] for entry in entries if entry["type"] == "media"]
             assert 4 < media["mos"] < 4.5 and media["depthMs"] >= 20 and media["lost"] <= 3, media
+            (kept,) = record["media"]
+            assert kept == {"leg": None} | {name: media[name] for name in kept if name != "leg"}
+            assert {"lost", "jitterMs", "roundTripMs", "mos", "remoteMos"} < kept.keys()
 
     async def test_a_number_that_requires_encryption_refuses_a_plain_offer(
         self, engine: TestEngine, phone: Phone

@@ -106,6 +106,7 @@ async def test_a_refusal_is_told_as_the_table_says(
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == (outcome, cause, status)
     assert record["answeredAt"] is None
+    assert record["media"] == [], "audio was offered, but nobody answered"
 
 
 async def test_a_phone_that_only_rings_is_given_up_with_cancel(engine: TestEngine, phone: Callee) -> None:

@@ -105,6 +105,8 @@ export interface CallCompletedEvent {
   /** Four digits after the point */
   cost: string;
   currency: string;
+  /** One entry for each leg that answered, the call's own first */
+  media: EventMedia[];
 }
 
 /** A call has ended that was never answered. */
@@ -303,6 +305,24 @@ export interface EventAttempt {
     | "latency_exceeded"
     | "skipped_down"
     | "skipped_disabled";
+}
+
+/** How the audio of one leg of a call went; null is what only the far end's RTCP tells. */
+export interface EventMedia {
+  /** Public id of a leg that the call dialled; null: the leg of the call itself */
+  leg: string | null;
+  packets_in: number;
+  packets_out: number;
+  lost: number;
+  late: number;
+  jitter_ms: number;
+  concealed_ms: number;
+  round_trip_ms: number | null;
+  /** Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107) */
+  mos: number | null;
+  remote_lost: number | null;
+  remote_jitter_ms: number | null;
+  remote_mos: number | null;
 }
 
 /** A rented number that calls can use. */

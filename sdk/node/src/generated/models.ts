@@ -249,6 +249,8 @@ export interface CallRecord {
   cost: string;
   currency: string;
   createdAt: string;
+  /** One entry for each leg that answered, the call's own first */
+  media: LegMediaOut[];
 }
 
 /** Where a running call goes on: exactly one of the two. */
@@ -631,6 +633,29 @@ export interface KycSpecOut {
   documents: KycFieldOut[];
 }
 
+/** How the audio of one leg of a call went. */
+export interface LegMediaOut {
+  /** Public id of a leg that the call dialled; null: the leg of the call itself */
+  leg: string | null;
+  packetsIn: number;
+  packetsOut: number;
+  /** Packets of the far end that never came */
+  lost: number;
+  /** Packets of the far end that came after their time */
+  late: number;
+  jitterMs: number;
+  /** Milliseconds made up in place of what did not come */
+  concealedMs: number;
+  roundTripMs: number | null;
+  /** Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107) */
+  mos: number | null;
+  /** Packets of ours that the far end missed; null without its RTCP */
+  remoteLost: number | null;
+  remoteJitterMs: number | null;
+  /** Estimate of how well the far end heard us; null without its RTCP */
+  remoteMos: number | null;
+}
+
 /** One entry of a call's log. */
 export interface LogEntry {
   at: string;
@@ -895,6 +920,14 @@ export interface RecordingOut {
   sizeBytes: number;
   createdAt: string;
   url: string;
+}
+
+/** What becomes of the time of a pause. */
+export interface RecordingPause {
+  /**
+   * `silence`: the recording has silence of the same length; `skip`: the pause is left out of it. Default: "silence"
+   */
+  behavior?: "silence" | "skip";
 }
 
 /** The number of an approved rental. */

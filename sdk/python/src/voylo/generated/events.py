@@ -120,6 +120,8 @@ class CallCompletedEvent:
     cost: str
     """Four digits after the point."""
     currency: str
+    media: list[EventMedia]
+    """One entry for each leg that answered, the call's own first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +331,26 @@ class EventAttempt:
     result: Literal[
         "answered", "no_answer", "busy", "rejected", "failed", "latency_exceeded", "skipped_down", "skipped_disabled"
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventMedia:
+    """How the audio of one leg of a call went; null is what only the far end's RTCP tells."""
+
+    leg: str | None
+    """Public id of a leg that the call dialled; null: the leg of the call itself."""
+    packets_in: int
+    packets_out: int
+    lost: int
+    late: int
+    jitter_ms: float
+    concealed_ms: int
+    round_trip_ms: float | None
+    mos: float | None
+    """Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107)."""
+    remote_lost: int | None
+    remote_jitter_ms: float | None
+    remote_mos: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

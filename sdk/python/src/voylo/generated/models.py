@@ -299,6 +299,8 @@ class CallRecord:
     cost: str
     currency: str
     created_at: str
+    media: list[LegMediaOut]
+    """One entry for each leg that answered, the call's own first."""
 
 
 class CallRedirect(TypedDict, total=False):
@@ -735,6 +737,31 @@ class KycSpecOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegMediaOut:
+    """How the audio of one leg of a call went."""
+
+    leg: str | None
+    """Public id of a leg that the call dialled; null: the leg of the call itself."""
+    packets_in: int
+    packets_out: int
+    lost: int
+    """Packets of the far end that never came."""
+    late: int
+    """Packets of the far end that came after their time."""
+    jitter_ms: float
+    concealed_ms: int
+    """Milliseconds made up in place of what did not come."""
+    round_trip_ms: float | None
+    mos: float | None
+    """Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107)."""
+    remote_lost: int | None
+    """Packets of ours that the far end missed; null without its RTCP."""
+    remote_jitter_ms: float | None
+    remote_mos: float | None
+    """Estimate of how well the far end heard us; null without its RTCP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
     """One entry of a call's log."""
 
@@ -1036,6 +1063,15 @@ class RecordingOut:
     size_bytes: int
     created_at: str
     url: str
+
+
+class RecordingPause(TypedDict, total=False):
+    """What becomes of the time of a pause."""
+
+    behavior: Literal["silence", "skip"]
+    """`silence`: the recording has silence of the same length; `skip`: the pause is left out of it. Default:
+    'silence'.
+    """
 
 
 class RentalCreateRequired(TypedDict):

@@ -19,6 +19,7 @@ Network = IPv4Network | IPv6Network
 Role = Literal["owner", "admin", "developer", "billing", "viewer"]
 RecordingMode = Literal["always", "never", "per_call"]
 RecordingSource = Literal["call", "record", "dial", "conference"]
+PauseBehavior = Literal["silence", "skip"]
 NumberKind = Literal["byo", "rental"]
 NumberStatus = Literal["active", "pending", "suspended", "released"]
 RouteKind = Literal["application", "trunk"]

@@ -4,9 +4,12 @@
 """
 
 import asyncio
+import contextlib
+import fcntl
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +89,20 @@ def warm_up() -> None:
     publish(live, c.LIVE_SKIP, 0)
 
 
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Engines that start at once on a new machine compile once: who comes second waits, and loads."""
+    if CACHE_DIRECTORY is None:
+        yield
+        return
+    with (CACHE_DIRECTORY / "compiling").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 if __name__ == "__main__":
     begun = time.perf_counter()
-    warm_up()
+    with _one_at_a_time():
+        warm_up()
     place = CACHE_DIRECTORY or "nowhere: no directory is writable"
     sys.stdout.write(f"media kernel ready in {time.perf_counter() - begun:.2f} s, cached in {place}\n")

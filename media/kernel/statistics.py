@@ -77,15 +77,23 @@ class PlaneStatistics:
     free_ports: int
 
 
-def _scalars(declaration: type) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
-    """The names of a record's plain integers, and their places counted in words."""
+def _scalars(declaration: type, *wanted: str) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """The names of those of a record's plain integers, of all where none is named, and their places in words."""
     fields = record_dtype(declaration).fields
     assert fields is not None
-    places = {name: field[1] // 8 for name, field in fields.items() if field[0] == np.int64}
-    return tuple(places), np.array(list(places.values()), np.intp)
+    names = wanted or tuple(name for name, field in fields.items() if field[0] == np.int64)
+    return names, np.array([fields[name][1] // 8 for name in names], np.intp)
 
 
-_SESSION_SCALARS = _scalars(SessionRow)
+# A session has five times as many, and each call is read at its end.
+_SESSION_SCALARS = _scalars(
+    SessionRow,
+    *("received", "packets_sent", "octets_received", "octets_sent", "late", "duplicates", "out_of_order", "concealed"),
+    *("jitter", "send_errors", "source_rank", "receive_codec", "clock_steps", "max_timestamp", "stream_started"),
+    *("expected_before", "max_sequence", "base_sequence", "received_before", "stream_received"),
+    *("jb_state", "jb_play_timestamp", "jb_target", "round_trip_ns", "round_trip_known", "reports_received"),
+    *("remote_lost", "remote_fraction_lost", "remote_jitter"),
+)
 _CORE_SCALARS = _scalars(CoreRow)
 
 

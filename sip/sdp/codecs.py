@@ -5,11 +5,12 @@ Only names and numbers; encoding and decoding is the media room's.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sip.sdp.description import MediaDescription, RtpMap
+from sip.sdp.description import Attribute, MediaDescription, RtpMap
 
 TELEPHONE_EVENT: Final = "telephone-event"
 COMFORT_NOISE: Final = "CN"
@@ -49,6 +50,7 @@ STATIC_PAYLOAD_TYPES: Final = {
 _RTCP_LOOKALIKES: Final = range(72, 77)
 _DYNAMIC: Final = range(96, 128)
 _USUAL_TELEPHONE_EVENT: Final = 101
+_DESCRIBING: Final = frozenset({"rtpmap", "fmtp"})
 EVENTS: Final = "0-15"  # the sixteen keys (RFC 4733 §3.2)
 
 
@@ -69,6 +71,19 @@ def codecs_of(media: MediaDescription, known: dict[int, Codec] | None = None) ->
     Formats that are not payload types, or that nothing maps, are left out. `known` names payload types which need no
     mapping of their own: in an answer, those of the offer (some phones repeat no rtpmap).
     """
+    if known is None:
+        # Phones of one make write the same again and again.
+        described = tuple(attribute for attribute in media.attributes if attribute[0] in _DESCRIBING)
+        return _codecs_described(media.formats, described)
+    return _codecs(media, known)
+
+
+@functools.lru_cache(maxsize=512)
+def _codecs_described(formats: tuple[str, ...], attributes: tuple[Attribute, ...]) -> tuple[Codec, ...]:
+    return _codecs(MediaDescription("audio", 0, "RTP/AVP", formats, attributes=attributes), None)
+
+
+def _codecs(media: MediaDescription, known: dict[int, Codec] | None) -> tuple[Codec, ...]:
     maps = media.rtpmaps
     fmtps = media.fmtps
     codecs: list[Codec] = []

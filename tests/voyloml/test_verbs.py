@@ -61,6 +61,8 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "speechTimeout": "auto",
         "language": "en-US",
         "hints": None,
+        "partialResultCallback": None,
+        "partialResultCallbackMethod": "POST",
         "actionOnEmptyResult": False,
     },
     "Dial": ACTION

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.calls.audio_leg import stream_parameters
-from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio
+from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio, StreamParameters
 from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
 from sip.sdp import SUITES, Codec, LocalAudio, answer_offer, parse_sdp
 from tests.support.lanes import lane_ports
@@ -21,8 +23,11 @@ from tests.support.tones import seconds_of, sine
 class CalleeCall:
     """One call to the phone."""
 
-    def __init__(self, incoming: IncomingCall, plane: MediaPlane, codecs: tuple[Codec, ...]) -> None:
+    def __init__(
+        self, incoming: IncomingCall, plane: MediaPlane, codecs: tuple[Codec, ...], types: Mapping[int, int]
+    ) -> None:
         self._codecs = codecs
+        self._types = types
         self.incoming = incoming
         self.events: list[CallEvent] = []
         self.session: MediaSession | None = None
@@ -78,10 +83,26 @@ class CalleeCall:
                 srtp=SUITES if srtp else (),
             )
             answer, negotiated = answer_offer(parse_sdp(self.incoming.offer), local)
-            self._sdp = bytes(answer)
+            self._sdp = self._renumber(bytes(answer))
             self.session.tap(lambda frame: self._hear(frame.copy()))
-            self.session.start(stream_parameters(negotiated))
+            self.session.start(self._receiving(stream_parameters(negotiated)))
         return self._sdp
+
+    def _renumber(self, sdp: bytes) -> bytes:
+        """The answer with payload types of the phone's own."""
+        for theirs, ours in self._types.items():
+            numbers = rf"^(m=audio .*? |a=(?:rtpmap|fmtp):){theirs}\b".encode()
+            sdp = re.sub(numbers, rb"\g<1>%d" % ours, sdp, flags=re.MULTILINE)
+        return sdp
+
+    def _receiving(self, parameters: StreamParameters) -> StreamParameters:
+        """What comes has the phone's own payload types, what is sent those of the offer (RFC 3264 §6.1)."""
+        audio, keys = parameters.receive_payload_type, parameters.dtmf_receive_pt
+        return replace(
+            parameters,
+            receive_payload_type=None if audio is None else self._types.get(audio, audio),
+            dtmf_receive_pt=None if keys is None else self._types.get(keys, keys),
+        )
 
     def _say(self, hertz: float | None) -> None:
         assert self.session is not None
@@ -113,10 +134,13 @@ class CalleeCall:
 
 
 class Callee:
-    """A phone at an address of its own; `on_call` says what it does with a call: it rings unless told otherwise."""
+    """A phone at an address of its own; `on_call` says what it does with a call: it rings unless told otherwise.
+
+    `types` are the payload types of its own with which it answers, for those of an offer."""
 
     def __init__(self, plane: MediaPlane) -> None:
         self.codecs: tuple[Codec, ...] = (PCMU, PCMA)
+        self.types: Mapping[int, int] = {}
         self.calls: list[CalleeCall] = []
         self.on_call: Callable[[CalleeCall], None] = lambda call: call.incoming.ring()
         self.agent = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),)), self._arrived)
@@ -124,7 +148,7 @@ class Callee:
         self._arrival = asyncio.Event()
 
     def _arrived(self, incoming: IncomingCall) -> None:
-        call = CalleeCall(incoming, self._plane, self.codecs)
+        call = CalleeCall(incoming, self._plane, self.codecs, self.types)
         self.calls.append(call)
         self.on_call(call)
         self._arrival.set()

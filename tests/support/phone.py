@@ -37,6 +37,7 @@ from sip.sdp import (
     parse_sdp,
 )
 from tests.support.lanes import lane_ports
+from tests.support.relay import Relay
 from tests.support.tones import seconds_of, sine
 
 PCMU = Codec("PCMU", 8000, 0)
@@ -47,15 +48,25 @@ class PhoneCall:
     """One call of a test phone. `heard` is what came through the jitter buffer, from the answer on."""
 
     def __init__(
-        self, plane: MediaPlane, host: str, codecs: tuple[Codec, ...], *, telephone_event: bool = True
+        self,
+        plane: MediaPlane,
+        host: str,
+        codecs: tuple[Codec, ...],
+        *,
+        telephone_event: bool = True,
+        ptime: int = 20,
+        relay: Relay | None = None,
     ) -> None:
         self.events: list[CallEvent] = []
         self.late = False
+        self.relay = relay
         self.outgoing: OutgoingCall
         self.negotiated: NegotiatedAudio | None = None
         self.keys = ""
         self.session: MediaSession = plane.open(host, self._on_media)
-        self.local = LocalAudio(host, self.session.local[1], codecs, telephone_event, session_id=1, session_version=1)
+        self.local = LocalAudio(
+            host, self.session.local[1], codecs, telephone_event, ptime, session_id=1, session_version=1
+        )
         self.offer = make_offer(self.local)
         self._heard: list[NDArray[np.int16]] = []
         self._changed = asyncio.Event()
@@ -63,7 +74,7 @@ class PhoneCall:
     def on_event(self, event: CallEvent) -> None:
         self.events.append(event)
         if isinstance(event, Answered | Progress) and event.body and self.negotiated is None:
-            description = parse_sdp(event.body)
+            description = parse_sdp(self.relay.answer(event.body) if self.relay else event.body)
             if self.late:
                 answer, self.negotiated = answer_offer(description, self.local)
                 self.outgoing.acknowledge(bytes(answer))
@@ -81,6 +92,12 @@ class PhoneCall:
     def _hear(self, frame: NDArray[np.int16]) -> None:
         self._heard.append(frame)
         self._changed.set()
+
+    @property
+    def own_offer(self) -> bytes:
+        """The phone's own offer as it is sent."""
+        offer = bytes(self.offer)
+        return self.relay.offer(offer) if self.relay else offer
 
     @property
     def heard(self) -> NDArray[np.int16]:
@@ -166,16 +183,19 @@ class Phone:
         body: bytes | None = None,
         headers: Sequence[tuple[str, str]] = (),
         telephone_event: bool = True,
+        ptime: int = 20,
+        relay: Relay | None = None,
     ) -> PhoneCall:
         """Sends an INVITE for `number` to the engine at `sip`; `body` replaces the phone's own offer, an
-        empty one leaves the offer to the engine."""
-        call = PhoneCall(self.plane, self.host, codecs, telephone_event=telephone_event)
+        empty one leaves the offer to the engine. Audio goes through `relay` where there is one, in packets of `ptime`
+        ms."""
+        call = PhoneCall(self.plane, self.host, codecs, telephone_event=telephone_event, ptime=ptime, relay=relay)
         call.late = body == b""
         self._calls.append(call)
         call.outgoing = self.agent.place_call(
             SipUri.parse(f"sip:{number}@{sip[0]}:{sip[1]}"),
             from_=NameAddr(None, SipUri.parse(f"sip:{from_}@{self.host}"), ()),
-            body=bytes(call.offer) if body is None else body,
+            body=call.own_offer if body is None else body,
             credentials=credentials,
             headers=headers,
             on_event=call.on_event,
@@ -198,6 +218,7 @@ def parameters(audio: NegotiatedAudio) -> StreamParameters:
         dtmf_send_pt=audio.dtmf_send_pt,
         dtmf_receive_pt=audio.dtmf_receive_pt,
         dtmf_clock=audio.dtmf_clock,
+        ptime=audio.ptime,
         inband_keys=audio.dtmf_receive_pt is None,
     )
 

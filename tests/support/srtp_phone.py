@@ -102,7 +102,7 @@ class SrtpCall:
         self._timestamp = 8000
         self._speaking: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._rtp, self._rtcp = _socket_pair()
+        self._rtp, self._rtcp = socket_pair()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._rtp, self._read)
         loop.add_reader(self._rtcp, self._read_reports)
@@ -267,7 +267,7 @@ class SrtpCall:
             sock.close()
 
 
-def _socket_pair() -> tuple[socket.socket, socket.socket]:
+def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Two UDP sockets, the second on the port after the first."""
     while True:
         first, second = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))

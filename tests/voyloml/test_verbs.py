@@ -173,6 +173,8 @@ RULES: dict[tuple[str, str], tuple[list[tuple[str, object]], list[str]]] = {
     ("Gather", "speechTimeout"): ([("auto", "auto"), ("3", 3)], ["", "0", "601", "soon"]),
     ("Gather", "language"): ([("de-DE", "de-DE")], ["?"]),
     ("Gather", "hints"): ([("yes, no", "yes, no")], ["", "x" * 4001]),
+    ("Gather", "partialResultCallback"): (URLS, NOT_URLS),
+    ("Gather", "partialResultCallbackMethod"): (METHODS, ["HEAD"]),
     ("Gather", "actionOnEmptyResult"): (BOOLEANS, NOT_BOOLEANS),
     ("Dial", "action"): (URLS, NOT_URLS),
     ("Dial", "method"): (METHODS, ["HEAD"]),

@@ -479,7 +479,16 @@ URL_RULES = {
     rule
     for rule in RULES
     if rule[1]
-    in {"action", "confirmSound", "dialMusic", "waitSound", "waitUrl", "statusCallback", "recordingStatusCallback"}
+    in {
+        "action",
+        "confirmSound",
+        "dialMusic",
+        "waitSound",
+        "waitUrl",
+        "statusCallback",
+        "recordingStatusCallback",
+        "partialResultCallback",
+    }
 }
 
 CONTENTS: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {

@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request
 
+from tests.support.certificates import Certificates
 from tests.support.tones import decode_ulaw, encode_ulaw, seconds_of
 
 FRAME = 160
@@ -146,14 +147,15 @@ async def echo(stream: Stream) -> None:
 class StreamServer:
     """A server on loopback; `streams` are its connections in order."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, *, secure: bool = False) -> None:
+        self._scheme = "wss" if secure else "ws"
         self.streams: list[Stream] = []
         self.port = 0
         self._behaviour = behaviour
         self._arrival = asyncio.Event()
 
     def url(self, path: str = "/") -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
+        return f"{self._scheme}://127.0.0.1:{self.port}{path}"
 
     async def stream(self, number: int = 0, seconds: float = 10.0) -> Stream:
         """A connection, now or when it comes."""
@@ -175,12 +177,15 @@ class StreamServer:
 
 @asynccontextmanager
 async def a_stream_server(
-    behaviour: Behaviour = listen_only, subprotocols: Sequence[Any] | None = None
+    behaviour: Behaviour = listen_only,
+    subprotocols: Sequence[Any] | None = None,
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[StreamServer]:
-    """A server for the length of the block."""
-    server = StreamServer(behaviour)
+    """A server for the length of the block, over TLS where it has a certificate."""
+    server = StreamServer(behaviour, secure=certificates is not None)
+    tls = None if certificates is None else certificates.server()
     async with serve(
-        server.handle, "127.0.0.1", 0, compression=None, close_timeout=0.2, subprotocols=subprotocols
+        server.handle, "127.0.0.1", 0, compression=None, close_timeout=0.2, subprotocols=subprotocols, ssl=tls
     ) as listening:
         server.port = listening.sockets[0].getsockname()[1]
         yield server

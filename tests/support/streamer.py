@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -104,6 +106,13 @@ class Stream:
         )  # fmt: skip
         return self.at[place]
 
+    def break_off(self) -> None:
+        """Resets the connection, as a machine does that has crashed."""
+        self.socket.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self.socket.transport.abort()
+
     async def read(self) -> None:
         """Keeps what comes until the connection ends."""
         loop = asyncio.get_running_loop()
@@ -180,12 +189,12 @@ async def a_stream_server(
     behaviour: Behaviour = listen_only,
     subprotocols: Sequence[Any] | None = None,
     certificates: Certificates | None = None,
+    **options: Any,
 ) -> AsyncIterator[StreamServer]:
     """A server for the length of the block, over TLS where it has a certificate."""
     server = StreamServer(behaviour, secure=certificates is not None)
     tls = None if certificates is None else certificates.server()
-    async with serve(
-        server.handle, "127.0.0.1", 0, compression=None, close_timeout=0.2, subprotocols=subprotocols, ssl=tls
-    ) as listening:
+    settings = {"compression": None, "close_timeout": 0.2, "subprotocols": subprotocols, "ssl": tls, **options}
+    async with serve(server.handle, "127.0.0.1", 0, **settings) as listening:
         server.port = listening.sockets[0].getsockname()[1]
         yield server

@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from engine.calls import stream_reconnect
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
@@ -355,6 +356,71 @@ class TestFailure:
             verify_signature(application["signingSecret"], asked.body, asked.headers["Voylo-Signature"])
             for asked in told
         )
+
+    async def test_a_connection_that_breaks_off_is_opened_again_as_often_as_the_document_asks(
+        self, engine: TestEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stream_reconnect, "FIRST_SECONDS", 0.2)
+        refusals = iter((False, True, False))
+
+        def refuse(connection: ServerConnection, _request: Request) -> Response | None:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "starting") if next(refusals) else None
+
+        def connect(url: str, times: str) -> str:
+            parameter = f'<Parameter name="reconnect" value="{times}"/>'
+            return f'<Connect><Stream url="{url}" statusCallback="/told">{parameter}</Stream></Connect>'
+
+        async with a_stream_server(process_request=refuse) as server:
+            streams = "".join(connect(server.url(), times) for times in ("2", "11"))
+            xml = f"<Response>{streams}<Play>/tone-880.wav</Play></Response>"
+            async with Flow({"/": xml, "/told": GOODBYE}) as flow:
+                await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
+                call = phone.call(NUMBER, engine.sip)
+                await call.answered()
+                call.say(TONE)
+                first = await server.stream()
+                await first.until(lambda: bool(first.of("start")))
+                await first.say(sine(1700, 30.0), piece=8000)
+                await first.mark("not reached")
+                await call.hears(1700)
+                first.break_off()
+                broke = asyncio.get_running_loop().time()
+                await flow.wait_for("/told", StreamEvent="stream-error")
+                await call.press("4")
+                second = await server.stream(1)
+                assert 0.55 <= asyncio.get_running_loop().time() - broke <= 2, "a fifth of a second, and twice that"
+                await second.hears(TONE)
+                heard = seconds_of(call.heard, 1700)
+                await second.say(sine(ANSWER, 0.5))
+                await call.hears(ANSWER, at_least=0.4)
+                assert seconds_of(call.heard, 1700) == heard <= 1, "of half a minute"
+                second.break_off()
+                await call.hears(880)
+                await call.hung_up()
+                (ended,) = await log_of(engine, "stream_ended")
+                (broken,) = await log_of(engine, "stream_broken")
+                (odd,) = await log_of(engine, "stream_failed")
+                async with asyncio.timeout(5):
+                    while len([asked for asked in flow.asked if asked.path == "/told"]) < 6:
+                        await asyncio.sleep(0.02)
+        started = [stream.of("start")[0] for stream in (first, second)]
+        assert second.events()[:4] == ["connected", "start", "mark", "dtmf"], (
+            "what was to be told meanwhile comes first"
+        )
+        assert "reconnect" not in started[0]["start"]
+        assert started[1]["start"] == started[0]["start"] | {"reconnect": 1}
+        assert (second.of("mark")[0]["mark"]["name"], second.of("dtmf")[0]["dtmf"]["digit"]) == ("not reached", "4")
+        assert [int(message["sequenceNumber"]) for message in second.messages[1:6]] == [1, 2, 3, 4, 5]
+        frames = numbers(second, "chunk")
+        assert frames[0] - numbers(first, "chunk")[-1] >= 25, "what was said meanwhile is counted"
+        assert (ended["by"], ended["code"], ended["reconnects"]) == ("error", 1006, 1)
+        assert ended["framesDropped"] >= 25
+        assert broken["streamSid"] == ended["streamSid"] == first.sid
+        assert "a number from 1 to 10, not '11'" in odd["message"]
+        told = [asked.form for asked in flow.asked if asked.path == "/told"]
+        events = ["started", "error", "started", "error", "stopped"]
+        assert [form["StreamEvent"] for form in told] == [f"stream-{event}" for event in (*events, "error")]
+        assert told[5]["StreamError"] == odd["message"]
 
     async def test_a_call_has_no_more_streams_at_a_time_than_the_limit(self, tmp_path: Path, phone: Phone) -> None:
         async with a_stream_server() as server:

@@ -53,7 +53,7 @@ class SessionRecording:
         self._frames = self._quiet = 0
         self._first_loud: int | None = None
         self._after_loud = 0
-        self._paused = self._failed = False
+        self._paused = self._keeps_time = self._failed = False
         self._silent = asyncio.Event()
         self._ended = asyncio.Event()
         self._writing = asyncio.create_task(self._write(), name=f"recording {path.name}")
@@ -84,9 +84,15 @@ class SessionRecording:
         """From the first sound to the last one so far."""
         return 0.0 if self._first_loud is None else (self._after_loud - self._first_loud) / FRAMES_PER_SECOND
 
-    def pause(self) -> None:
-        """Leaves out what is received from now on."""
-        self._paused = True
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be written, and was given up."""
+        return self._failed
+
+    def pause(self, *, keep_time: bool = False) -> None:
+        """Leaves out what is received from now on; with `keep_time` silence of the same length stands for it. A pause
+        is no silence that ends the recording."""
+        self._paused, self._keeps_time = True, keep_time
 
     def resume(self) -> None:
         """Goes on after `pause`; the silence is counted anew."""
@@ -110,13 +116,15 @@ class SessionRecording:
         return await asyncio.shield(self._stopping)
 
     def _hear(self, frame: npt.NDArray[np.int16]) -> None:
-        if self._paused or self._failed:
+        if self._failed or (self._paused and not self._keeps_time):
             return
         if len(self._waiting) >= WAITING_FRAMES:
             self._fail("the disk does not keep up")
             return
-        self._waiting.append(frame.copy())
+        self._waiting.append(np.zeros_like(frame) if self._paused else frame.copy())
         self._frames += 1
+        if self._paused:
+            return
         wide = frame.astype(np.float32)
         if float(np.dot(wide, wide)) >= SILENCE_RMS * SILENCE_RMS * len(frame):
             if self._first_loud is None:

@@ -37,7 +37,7 @@ class TwoWayRecording:
         self._reader = session.tape()
         self._waiting: list[npt.NDArray[np.int16]] = []
         self._samples = self._unwritten = 0
-        self._paused = False
+        self._paused = self._keeps_time = False
         self._file: WavWriter | None = None
         self._ended = asyncio.Event()
         self._failed = asyncio.Event()
@@ -48,13 +48,14 @@ class TwoWayRecording:
         """Whether it could not be written, and was given up."""
         return self._failed.is_set()
 
-    def pause(self) -> None:
-        """Leaves out what comes from now on."""
+    def pause(self, *, keep_time: bool = False) -> None:
+        """Leaves out what comes from now on on both channels; with `keep_time` silence of the same length stands for
+        it."""
         self._take()
-        self._paused = True
+        self._paused, self._keeps_time = True, keep_time
 
     def resume(self) -> None:
-        """Goes on after `pause`; there is no silence in between."""
+        """Goes on after `pause`."""
         self._take()
         self._paused = False
 
@@ -74,9 +75,9 @@ class TwoWayRecording:
         if self._ended.is_set() or self.failed:
             return
         samples = self._reader.take()
-        if self._paused or not len(samples):
+        if not len(samples) or (self._paused and not self._keeps_time):
             return
-        self._waiting.append(samples)
+        self._waiting.append(np.zeros_like(samples) if self._paused else samples)
         self._samples += len(samples)
         self._unwritten += len(samples)
 

@@ -17,7 +17,7 @@ from api.schemas.call import (
     call_json,
 )
 from api.schemas.common import pagination
-from api.schemas.recording import RecordingOut, recordings_out
+from api.schemas.recording import RecordingOut, RecordingPause, recordings_out
 from api.services import ApiServices
 from engine.calls.placing import CallOrder
 from engine.errors import FieldError, ValidationFailed
@@ -76,6 +76,18 @@ async def redirect_call(request: ApiRequest) -> Json:
     except DocumentError as error:
         raise ValidationFailed.of("xml", f"line {error.line}, column {error.column}: {error.message}") from None
     return Json(call_json(call))
+
+
+async def pause_recording(request: ApiRequest) -> None:
+    """Pauses what is recorded of a call."""
+    call = await request.services.records.get(request.workspace_id, request.path["publicId"])
+    request.services.calls_out.pause_recording(call, request.body(RecordingPause).behavior)
+
+
+async def resume_recording(request: ApiRequest) -> None:
+    """Goes on with what is paused."""
+    call = await request.services.records.get(request.workspace_id, request.path["publicId"])
+    request.services.calls_out.resume_recording(call)
 
 
 async def list_calls(request: ApiRequest) -> Json:
@@ -179,6 +191,34 @@ OPERATIONS: Final[Sequence[Operation]] = (
         path_parameters={"publicId": "call"},
         body=CallRedirect,
         out=AnyCall,
+        errors=(409,),
+    ),
+    Operation(
+        "POST",
+        "/v1/calls/{publicId}/recording/pause",
+        "pauseRecording",
+        "Pause the recording of a call",
+        "Calls",
+        pause_recording,
+        access="write",
+        status=204,
+        description="Every recording of the call that is in progress, but not that of a conference.",
+        path_parameters={"publicId": "call"},
+        body=RecordingPause,
+        body_may_be_absent=True,
+        errors=(409,),
+    ),
+    Operation(
+        "POST",
+        "/v1/calls/{publicId}/recording/resume",
+        "resumeRecording",
+        "Resume the recording of a call",
+        "Calls",
+        resume_recording,
+        access="write",
+        status=204,
+        description="Every recording of the call that is paused.",
+        path_parameters={"publicId": "call"},
         errors=(409,),
     ),
     Operation(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api.schemas.common import Input, Output
 from api.schemas.fields import Timestamp, UuidOut
 from api.services import ApiServices
-from engine.model import Recording, RecordingSource
+from engine.model import PauseBehavior, Recording, RecordingSource
 from engine.recordings import main_recording
 
 
@@ -24,6 +24,17 @@ class RecordingOut(Output):
     size_bytes: int
     created_at: Timestamp
     url: str
+
+
+class RecordingPause(Input):
+    """What becomes of the time of a pause."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"behavior": "skip"}]})
+
+    behavior: PauseBehavior = Field(
+        "silence",
+        description="`silence`: the recording has silence of the same length; `skip`: the pause is left out of it",
+    )
 
 
 class LinkQuery(Input):

@@ -37,7 +37,7 @@ from engine.errors import (
 from engine.idempotency import RequestKey, RequestKeys
 from engine.ids import new_call_id
 from engine.limits import Limits
-from engine.model import Application, NewCall, Number, VariableValue
+from engine.model import Application, NewCall, Number, PauseBehavior, VariableValue
 from engine.model import Call as CallRecord
 from engine.phone import PhoneNumberError, normalise
 from engine.records import CallRecords
@@ -233,6 +233,14 @@ class OutgoingCalls:
         voyloml.DocumentError for a text that is none."""
         if not self._running(record).replace_document(url=url, xml=xml):
             raise Conflict("The call is not answered, or its application has ended")
+
+    def pause_recording(self, record: CallRecord, behavior: PauseBehavior) -> None:
+        """Pauses what is recorded of a call. Raises Conflict for a call that is over, and as `CallRecordings.pause`."""
+        self._running(record).recordings.pause(behavior)
+
+    def resume_recording(self, record: CallRecord) -> None:
+        """Goes on with what is paused. Raises Conflict for a call that is over, and as `CallRecordings.resume`."""
+        self._running(record).recordings.resume()
 
     def _running(self, record: CallRecord) -> Call:
         call = self._switchboard.get(record.public_id)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from engine.calls.status_callback import StatusCallbacks
-from engine.errors import EngineError
-from engine.model import RecordingSource
+from engine.errors import Conflict, EngineError
+from engine.model import PauseBehavior, RecordingSource
 from engine.recording_files import RecordingFile, RecordingFiles
 from engine.recordings import PAYLOAD_LINK_SECONDS, Recordings
 from media import MediaSession, RecordedFile, Room, SessionRecording, TwoWayRecording, beep
@@ -46,20 +46,48 @@ class NothingRecorded:
 
 
 class KeptRecording:
-    """A recording under way, which is kept once it is over. `finish` ends it and gives its file."""
+    """A recording under way, which is kept once it is over. `finish` ends the audio and gives its file."""
 
     def __init__(
         self,
         recordings: CallRecordings,
         made: RecordingFile,
+        audio: SessionRecording | TwoWayRecording,
         finish: Callable[[], Awaitable[RecordedFile | None]],
         status_callback: str | None = None,
     ) -> None:
         self._recordings = recordings
         self._made = made
+        self._audio = audio
         self._finish = finish
         self._status_callback = status_callback
+        self._paused = False
         self._stopping: asyncio.Task[Recorded | None] | None = None
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Which recording it is, for the call's log."""
+        return {"recordingId": self._made.id, "source": self._made.source}
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether it has been neither ended nor given up."""
+        return self._stopping is None and not self._audio.failed
+
+    @property
+    def paused(self) -> bool:
+        """Whether what is said is left out of it."""
+        return self._paused
+
+    def pause(self, *, keep_time: bool) -> None:
+        """Leaves out what is said from now on; with `keep_time` silence of the same length stands for it."""
+        self._audio.pause(keep_time=keep_time)
+        self._paused = True
+
+    def resume(self) -> None:
+        """Goes on after `pause`."""
+        self._audio.resume()
+        self._paused = False
 
     async def stop(self) -> Recorded | None:
         """Ends the recording; the same result each time, which cancelling the wait does not lose."""
@@ -81,13 +109,13 @@ class LegRecording(KeptRecording):
         self, recordings: CallRecordings, made: RecordingFile, audio: SessionRecording, order: RecordingOrder
     ) -> None:
         super().__init__(
-            recordings, made, lambda: audio.stop(trim=order.trim, least=AUDIBLE_SECONDS), order.status_callback
+            recordings, made, audio, lambda: audio.stop(trim=order.trim, least=AUDIBLE_SECONDS), order.status_callback
         )
-        self._audio = audio
+        self._silent = audio.silent
 
     async def silent(self) -> None:
-        """Returns when there was as much silence as ordered."""
-        await self._audio.silent()
+        """Returns when there was as much silence as ordered; what is left out in a pause is none."""
+        await self._silent()
 
 
 class CallRecordings:
@@ -155,9 +183,36 @@ class CallRecordings:
                 self._call.log("recording_failed", {"warning": "the audio could not be written", "source": source})
             return whole
 
-        run = KeptRecording(self, made, finish)
+        run = KeptRecording(self, made, audio, finish)
         self._running.add(run)
         return run
+
+    def pause(self, behavior: PauseBehavior) -> None:
+        """Pauses every recording in progress that is not paused: `skip` leaves out what is said from now on, `silence`
+        puts silence in its place. What begins later is not paused, and a conference's recording is not the call's.
+        Raises Conflict where there is none, or none that is not paused."""
+        running = self._in_progress()
+        recorded = [run for run in running if not run.paused]
+        if not recorded:
+            raise Conflict("The recording is paused already")
+        for run in recorded:
+            run.pause(keep_time=behavior == "silence")
+            self._call.log("recording_paused", {**run.told, "behavior": behavior})
+
+    def resume(self) -> None:
+        """Goes on with every recording that is paused. Raises Conflict where there is none."""
+        paused = [run for run in self._in_progress() if run.paused]
+        if not paused:
+            raise Conflict("The recording is not paused")
+        for run in paused:
+            run.resume()
+            self._call.log("recording_resumed", run.told)
+
+    def _in_progress(self) -> list[KeptRecording]:
+        running = [run for run in self._running if run.in_progress]
+        if not running:
+            raise Conflict("Nothing of this call is being recorded")
+        return running
 
     def _forbidden(self) -> bool:
         if self.allowed:

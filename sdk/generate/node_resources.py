@@ -140,9 +140,12 @@ def _method(method: Method, schemas: Mapping[str, Any]) -> str:
     identifiers = re.findall(r"\{(\w+)\}", method.path)
     arguments = [f"{each}: string" for each in identifiers]
     request = [f'method: "{method.http}"', f"path: {_path(method.path)}"]
-    content = method.shown.get("requestBody", {}).get("content", {})
+    wanted = method.shown.get("requestBody", {})
+    content = wanted.get("content", {})
     if content:
-        arguments.append(f"body: {type_of(content['application/json']['schema'], 'models.')}")
+        arguments.append(
+            f"body{'' if wanted['required'] else '?'}: {type_of(content['application/json']['schema'], 'models.')}"
+        )
         request.append("body")
     if method.query:
         arguments.append(f"query?: {method.query_type}")

@@ -55,7 +55,9 @@ async def test_every_operation_says_what_it_does_and_how_it_can_end(document: An
         statuses = set(shown["responses"])
         assert "500" in statuses, name
         if shown["security"]:
-            assert {"400", "401", "403", "429"} <= statuses, name
+            assert {"401", "429"} <= statuses, name
+        if {"apiKey": []} in shown["security"]:
+            assert {"400", "403"} <= statuses, name
         if "requestBody" in shown:
             assert {"400", "413", "415"} <= statuses, name
         if "{" in name:
@@ -107,6 +109,8 @@ async def test_every_body_has_an_example_that_the_operation_takes(api: Api, docu
         model = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
         if shown["operationId"] in {"setNumberDestination", "createNumber", "createCall", "redirectCall", "choosePlan"}:
             continue  # needs an id that exists; is the same as another
+        if shown["operationId"] == "pauseRecording":
+            continue  # needs a call that is recorded: tests/engine/calls/test_paused_recording.py
         if "/rentals" in name:
             jsonschema.validate(model["examples"][0], model | {"components": document["components"]})
             continue  # needs a price book, and a rental in the state for it: tests/api/test_rentals.py

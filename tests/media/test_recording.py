@@ -181,6 +181,31 @@ class TestPause:
         assert len(samples) == 8000
         assert level(samples, 880) < 0.01
 
+    async def test_a_pause_that_keeps_its_time_is_silence_that_ends_nothing(self, line: Line, path: Path) -> None:
+        started = await begin(line, path, silence=0.5)
+        line.hear(sine(440, 0.5))
+        started.pause(keep_time=True)
+        line.hear(sine(880, 1.0))
+        waiting = asyncio.ensure_future(started.silent())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        started.resume()
+        line.hear(sine(440, 0.5))
+        line.hear(silence(0.5))
+        await waiting
+        whole = await started.stop(trim=True, least=0.5)
+        assert whole is not None
+        assert whole.seconds == 2.1
+        samples, _ = read_wav(path)
+        expected = np.concatenate([sine(440, 0.5), silence(1.0), sine(440, 0.5), silence(0.1)])
+        assert np.array_equal(samples, expected)
+
+    async def test_what_is_heard_in_a_pause_is_not_audible(self, line: Line, path: Path) -> None:
+        started = await begin(line, path)
+        started.pause(keep_time=True)
+        line.hear(sine(880, 1.0))
+        assert await started.stop(trim=True, least=0.5) is None
+
 
 class TestTrouble:
     async def test_stopping_again_gives_the_same_and_a_cancelled_wait_loses_nothing(

@@ -113,6 +113,19 @@ class TestFile:
         left, _ = channels(path)
         assert np.array_equal(left, np.concatenate([sine(440, 0.5), sine(880, 0.5)]))
 
+    async def test_a_pause_that_keeps_its_time_is_silence_on_both_channels(self, line: Line, path: Path) -> None:
+        started = record(line, path)
+        line.pass_on(sine(440, 0.5), sine(660, 0.5))
+        started.pause(keep_time=True)
+        line.pass_on(sine(700, 0.5), sine(700, 0.5))
+        started.resume()
+        line.pass_on(sine(880, 0.5), sine(990, 0.5))
+        whole = await started.stop()
+        assert whole is not None
+        assert whole.seconds == 1.5
+        for samples, before, after in zip(channels(path), (440, 660), (880, 990), strict=True):
+            assert np.array_equal(samples, np.concatenate([sine(before, 0.5), np.zeros(4000), sine(after, 0.5)]))
+
     async def test_nothing_at_all_leaves_no_file(self, line: Line, path: Path) -> None:
         assert await record(line, path).stop() is None
         assert list(path.parent.iterdir()) == []

@@ -343,6 +343,10 @@ def calls(sdk: Any, engine: Running) -> None:
         sdk.calls.hangup(placed.public_id)
     with pytest.raises(voylo.ConflictError):
         sdk.calls.redirect(placed.public_id, xml="<Response/>")
+    with pytest.raises(voylo.ConflictError):
+        sdk.calls.pause_recording(placed.public_id, behavior="skip")
+    with pytest.raises(voylo.ConflictError):
+        sdk.calls.resume_recording(placed.public_id)
 
 
 def adjust(engine: Running, account_id: str, amount: str) -> None:

@@ -922,6 +922,14 @@ export interface RecordingOut {
   url: string;
 }
 
+/** What becomes of the time of a pause. */
+export interface RecordingPause {
+  /**
+   * `silence`: the recording has silence of the same length; `skip`: the pause is left out of it. Default: "silence"
+   */
+  behavior?: "silence" | "skip";
+}
+
 /** The number of an approved rental. */
 export interface RentalApproval {
   e164: string;

@@ -216,7 +216,7 @@ export class Numbers extends Resource {
    */
   setSipCredentials(
     id: string,
-    body: models.CredentialsIn,
+    body?: models.CredentialsIn,
     options?: RequestOptions,
   ): Promise<models.CarrierCredentialsSet> {
     return this.transport.request<models.CarrierCredentialsSet>(
@@ -509,6 +509,28 @@ export class Calls extends Resource {
   ): Promise<models.PendingCall | models.CallRecord> {
     return this.transport.request<models.PendingCall | models.CallRecord>(
       { method: "POST", path: path`/v1/calls/${publicId}/redirect`, body },
+      options,
+    );
+  }
+
+  /**
+   * Pause the recording of a call. Every recording of the call that is in progress, but not that of a conference. `POST
+   * /v1/calls/{publicId}/recording/pause`
+   */
+  pauseRecording(publicId: string, body?: models.RecordingPause, options?: RequestOptions): Promise<void> {
+    return this.transport.request<void>(
+      { method: "POST", path: path`/v1/calls/${publicId}/recording/pause`, body },
+      options,
+    );
+  }
+
+  /**
+   * Resume the recording of a call. Every recording of the call that is paused. `POST
+   * /v1/calls/{publicId}/recording/resume`
+   */
+  resumeRecording(publicId: string, options?: RequestOptions): Promise<void> {
+    return this.transport.request<void>(
+      { method: "POST", path: path`/v1/calls/${publicId}/recording/resume` },
       options,
     );
   }

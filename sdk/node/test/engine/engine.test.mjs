@@ -283,6 +283,9 @@ test("calls are placed once for a key, and running ones are controlled", async (
   assert.equal(record.hangupCause, "unreachable");
   await assert.rejects(client.calls.hangup(placed.publicId), sdk.ConflictError);
   await assert.rejects(client.calls.redirect(placed.publicId, { xml: "<Response/>" }), sdk.ConflictError);
+  await assert.rejects(client.calls.pauseRecording(placed.publicId), sdk.ConflictError);
+  await assert.rejects(client.calls.pauseRecording(placed.publicId, { behavior: "skip" }), sdk.ConflictError);
+  await assert.rejects(client.calls.resumeRecording(placed.publicId), sdk.ConflictError);
 });
 
 test("a lost answer to a call does not dial twice", async () => {

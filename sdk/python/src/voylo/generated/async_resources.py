@@ -1075,6 +1075,39 @@ class AsyncCalls(AsyncResource):
         )
         return answer
 
+    async def pause_recording(
+        self,
+        public_id: str,
+        *,
+        behavior: Literal["silence", "skip"] | Unset = UNSET,
+        options: RequestOptions | None = None,
+    ) -> None:
+        """Pause the recording of a call.
+
+        Every recording of the call that is in progress, but not that of a conference.
+
+        `POST /v1/calls/{publicId}/recording/pause`
+
+        behavior: `silence`: the recording has silence of the same length; `skip`: the pause is left out of
+            it. Default: 'silence'
+        """
+        request = Request(
+            "POST",
+            path("/v1/calls/{}/recording/pause", public_id),
+            body=encode(models.RecordingPause, {"behavior": behavior}),
+        )
+        await self._transport.request(request, None, options)
+
+    async def resume_recording(self, public_id: str, *, options: RequestOptions | None = None) -> None:
+        """Resume the recording of a call.
+
+        Every recording of the call that is paused.
+
+        `POST /v1/calls/{publicId}/recording/resume`
+        """
+        request = Request("POST", path("/v1/calls/{}/recording/resume", public_id))
+        await self._transport.request(request, None, options)
+
     async def get(
         self, public_id: str, *, options: RequestOptions | None = None
     ) -> models.PendingCall | models.CallRecord:

@@ -1065,6 +1065,15 @@ class RecordingOut:
     url: str
 
 
+class RecordingPause(TypedDict, total=False):
+    """What becomes of the time of a pause."""
+
+    behavior: Literal["silence", "skip"]
+    """`silence`: the recording has silence of the same length; `skip`: the pause is left out of it. Default:
+    'silence'.
+    """
+
+
 class RentalCreateRequired(TypedDict):
     """What RentalCreate cannot be without."""
 

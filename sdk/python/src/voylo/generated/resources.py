@@ -1061,6 +1061,39 @@ class Calls(Resource):
         )
         return answer
 
+    def pause_recording(
+        self,
+        public_id: str,
+        *,
+        behavior: Literal["silence", "skip"] | Unset = UNSET,
+        options: RequestOptions | None = None,
+    ) -> None:
+        """Pause the recording of a call.
+
+        Every recording of the call that is in progress, but not that of a conference.
+
+        `POST /v1/calls/{publicId}/recording/pause`
+
+        behavior: `silence`: the recording has silence of the same length; `skip`: the pause is left out of
+            it. Default: 'silence'
+        """
+        request = Request(
+            "POST",
+            path("/v1/calls/{}/recording/pause", public_id),
+            body=encode(models.RecordingPause, {"behavior": behavior}),
+        )
+        self._transport.request(request, None, options)
+
+    def resume_recording(self, public_id: str, *, options: RequestOptions | None = None) -> None:
+        """Resume the recording of a call.
+
+        Every recording of the call that is paused.
+
+        `POST /v1/calls/{publicId}/recording/resume`
+        """
+        request = Request("POST", path("/v1/calls/{}/recording/resume", public_id))
+        self._transport.request(request, None, options)
+
     def get(self, public_id: str, *, options: RequestOptions | None = None) -> models.PendingCall | models.CallRecord:
         """Read a call.
 

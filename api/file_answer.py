@@ -45,9 +45,13 @@ async def open_part(path: Path, asked: str | None) -> FilePart:
 
 def _open(path: Path, asked: str | None) -> FilePart:
     try:
-        file = path.open("rb")
+        return part_of(path.open("rb"), asked)
     except FileNotFoundError:
         raise NotFound("The file does not exist any more") from None
+
+
+def part_of(file: IO[bytes], asked: str | None) -> FilePart:
+    """The part of an open file that the Range header `asked` names. Raises RangeNotSatisfiable, the file closed."""
     size = file.seek(0, 2)
     try:
         wanted = _range(asked, size)

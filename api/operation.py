@@ -193,7 +193,12 @@ class Operation:
         """Every error status it can answer with."""
         found = {500, *self.errors}
         if self.access != "public":
-            found |= {400, 401, 403, 429, 503}
+            found |= {401, 429, 503}
+        if self.access in ROLES:
+            # What a workspace is named for, and what a role decides
+            found |= {400, 403}
+        if self.access == "widget":
+            found.add(403)
         if self.body is not None:
             found |= {400, 413, 415}
         if self.path_parameters:

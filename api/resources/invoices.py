@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Final
 
-from api.file_answer import FilePart
+from api.file_answer import FilePart, part_of
 from api.operation import ApiRequest, Operation
 from api.schemas.common import Envelope, PageQuery, pagination
 from api.schemas.invoice import InvoiceOut
@@ -29,7 +29,7 @@ async def get_invoice_pdf(request: ApiRequest) -> FilePart:
     """One invoice as a PDF file."""
     invoices = request.services.invoices
     data = await invoices.pdf(await invoices.get(request.workspace_id, request.path["id"]))
-    return FilePart(io.BytesIO(data), len(data), 0, len(data), 200)
+    return part_of(io.BytesIO(data), request.range)
 
 
 _TAG: Final = "Billing"

@@ -15,6 +15,7 @@ from engine.billing.money import parse_money
 from engine.billing.prices import CountryPrices, Kyc, PlanPrice, PriceBook
 from engine.calls.metered import MeterTiming
 from sip import Credentials
+from tests.api.client import error
 from tests.support.callee import Callee, callees
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
@@ -185,7 +186,8 @@ async def test_a_call_out_is_refused_with_402_and_leaves_no_trace_until_there_is
     body = {"from": OWN, "to": "+15550199", "applicationId": application["id"]}
     key = {"Idempotency-Key": "k"}
     refused = await engine.client.post("/v1/calls", json=body, headers=key)
-    assert (refused.status_code, refused.json()["error"]) == (402, "Payment Required")
+    no_money = error(402, "Payment Required", "The wallet does not cover a minute of this call")
+    assert (refused.status_code, refused.json()) == (402, no_money)
     assert await engine.calls() == []
     await charged.pay_in(120)
     assert (await engine.client.post("/v1/calls", json=body, headers=key)).status_code == 202
@@ -222,7 +224,9 @@ async def test_a_rented_number_takes_as_many_calls_as_it_has_channels_from_its_c
     await charged.pay_in(10_000)
     application = await engine.application(xmlTemplate=SILENCE)
     body = {"from": RENTED, "to": "+201091447677", "applicationId": application["id"]}
-    assert (await engine.client.post("/v1/calls", json=body)).status_code == 429
+    busy = error(429, "Too Many Requests", f"All 1 channels of {RENTED} are in use")
+    answer = await engine.client.post("/v1/calls", json=body)
+    assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (429, busy, "1")
     first.outgoing.hangup()
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("busy", "channel_limit", 486)

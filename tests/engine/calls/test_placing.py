@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from server.process import running
+from tests.api.client import error, invalid
 from tests.support.callee import Callee, CalleeCall, a_callee
 from tests.support.engine import TestEngine, engine_config, running_engine
 from tests.support.flow import Flow
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FROM = "+15550100"
 TO = "+201091447677"
+SIP_HEADER = "must be X- and 1 to 60 letters, digits or hyphens, and not begin with X-Voylo-"
 TONE = '<Response><Play loop="0">{url}</Play></Response>'
 
 
@@ -173,23 +175,61 @@ async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: Cal
     assert asked[1].header("X-Account") == "42"
 
 
+CALLEE = "must be an E.164 number or a SIP URI"
+KEY = "key must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+VALUE = "must be a string, a number or a boolean"
+WRONG_FIELDS: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({"from": "12"}, {"from": "must be an E.164 number"}),
+    ({"to": "call me"}, {"to": CALLEE}),
+    ({"applicationId": "x"}, {"applicationId": "must be a UUID"}),
+    ({"timeout": 4, "timeLimit": 0}, {"timeout": "must be at least 5", "timeLimit": "must be at least 1"}),
+    ({"timeout": 121, "timeLimit": 14401}, {"timeout": "must be at most 120", "timeLimit": "must be at most 14400"}),
+    ({"record": "yes"}, {"record": "must be true or false"}),
+    ({"machineDetection": "on"}, {"machineDetection": "must be none, enable or detectMessageEnd"}),
+    ({"variables": []}, {"variables": "must be an object"}),
+    ({"variables": {"a": None, "b": {}, "1x": 1}}, {"variables.a": VALUE, "variables.b": VALUE, "variables.1x": KEY}),
+    ({"variables": {"a": "x" * 1025}}, {"variables.a": "must have at most 1024 characters as text"}),
+    ({"variables": {f"a{number}": 1 for number in range(51)}}, {"variables": "must have at most 50 keys, not 51"}),
+    (
+        {"variables": {f"a{number}": "x" * 1024 for number in range(16)}},
+        {"variables": "must have at most 16384 bytes, keys and values together"},
+    ),
+    ({"sipHeaders": {"X-Voylo-A": "1"}}, {"sipHeaders.X-Voylo-A": SIP_HEADER}),
+    ({"sipHeaders": {"X-A": "x" * 257}}, {"sipHeaders.X-A": "must be at most 256 printable ASCII characters"}),
+    ({"sipHeaders": {f"X-{number}": "" for number in range(21)}}, {"sipHeaders": "must have at most 20 entries"}),
+]
+
+
+async def refused(engine: TestEngine, body: Any, answer: dict[str, Any]) -> None:
+    response = await engine.client.post("/v1/calls", json=body)
+    assert (response.status_code, response.json()) == (answer["statusCode"], answer)
+
+
 class TestRefusals:
     async def test_each_wrong_request_is_told_apart(self, engine: TestEngine, phone: Callee) -> None:
         body = await order(engine, phone, "<Response><Hangup/></Response>")
-        unknown = await place(engine, {**body, "from": "+15550199"}, 400)
-        assert unknown.json()["details"] == {"from": ["must be a number of this workspace"]}
-        faults = {"from": "+15550199", "to": "call me", "timeout": 4, "variables": {"1x": "y"}}
-        wrong = await place(engine, body | faults, 400)
-        assert set(wrong.json()["details"]) == {"from", "to", "timeout", "variables.1x"}
-        assert wrong.json()["details"]["to"] == ["must be an E.164 number or a SIP URI"]
-        assert wrong.json()["details"]["from"] == unknown.json()["details"]["from"]
-        await place(engine, {**body, "applicationId": "00000000-0000-4000-8000-000000000000"}, 404)
+        ours = "must be a number of this workspace"
+        await refused(engine, body | {"from": "+15550199"}, invalid(**{"from": ours}))
+        for fields, faults in WRONG_FIELDS:
+            await refused(engine, body | fields, invalid(**faults))
+        several = {"from": "+15550199", "to": "call me", "timeout": 4, "variables": {"1x": "y", "a": {}}}
+        faults = {
+            "to": CALLEE,
+            "timeout": "must be at least 5",
+            "variables.1x": KEY,
+            "variables.a": VALUE,
+            "from": ours,
+        }
+        await refused(engine, body | several, invalid(**faults))
+        unknown = error(404, "Not Found", "Application not found")
+        await refused(engine, body | {"applicationId": "00000000-0000-4000-8000-000000000000"}, unknown)
         other = await engine.application(name="o", allowedCallerIds=["+15550177"])
-        limited = await place(engine, {**body, "applicationId": other["id"]}, 400)
-        assert set(limited.json()["details"]) == {"from"}
+        limited = invalid(**{"from": "must be one of the application's allowedCallerIds"})
+        await refused(engine, body | {"applicationId": other["id"]}, limited)
         number = (await engine.client.get("/v1/numbers")).json()["data"][0]["id"]
         await engine.client.patch(f"/v1/numbers/{number}", json={"outboundEnabled": False})
-        await place(engine, body, 403)
+        silent = "This number cannot call out: it is not active, or outbound is switched off"
+        await refused(engine, body, error(403, "Forbidden", silent))
         assert phone.calls == []
         assert await engine.calls() == []
 
@@ -200,8 +240,10 @@ class TestRefusals:
         statuses = [answer.status_code for answer in answers]
         assert statuses.count(202) + statuses.count(429) == 20
         assert 10 <= statuses.count(202) < 20
-        refused = next(answer for answer in answers if answer.status_code == 429)
-        assert refused.headers["retry-after"] == "1"
+        waits = next(answer for answer in answers if answer.status_code == 429)
+        often = "More than 10 calls a second in this workspace"
+        assert waits.json() == error(429, "Too Many Requests", often)
+        assert waits.headers["retry-after"] == "1"
 
 
 class TestIdempotency:
@@ -221,12 +263,13 @@ class TestIdempotency:
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         await place(engine, {**body, "from": "+15550199"}, 400, key="k")
         first = await place(engine, body, key="k")
-        await place(engine, {**body, "timeout": 30}, 409, key="k")
+        clash = await place(engine, {**body, "timeout": 30}, 409, key="k")
+        assert clash.json() == error(409, "Conflict", "This Idempotency-Key was used with a different request")
         await place(engine, {**body, "note": "a member that is not known is one too"}, 409, key="k")
         again = await place(engine, dict(reversed(body.items())), key="k")
         assert again.json() == first.json()
         bad = await place(engine, body, 400, key="x" * 256)
-        assert set(bad.json()["details"]) == {"Idempotency-Key"}
+        assert bad.json() == invalid(**{"Idempotency-Key": "must be 1 to 255 visible ASCII characters"})
         assert len(await engine.calls()) == 1
 
     async def test_a_restart_keeps_the_keys(self, tmp_path: Path, phone: Callee) -> None:
@@ -252,12 +295,16 @@ class TestControl:
         await pending_status(engine, placed["publicId"], "ringing")
         path = f"/v1/calls/{placed['publicId']}"
         redirected = await engine.client.post(f"{path}/redirect", json={"xml": "<Response/>"})
-        assert redirected.status_code == 409
+        not_answered = error(409, "Conflict", "The call is not answered, or its application has ended")
+        assert (redirected.status_code, redirected.json()) == (409, not_answered)
         assert (await engine.client.post(f"{path}/hangup")).status_code == 204
         await call.cancelled()
         record = await engine.ended_call()
         assert (record["outcome"], record["hangupBy"]) == ("canceled", "api")
-        assert (await engine.client.post(f"{path}/hangup")).status_code == 409
+        over = error(409, "Conflict", "The call has ended")
+        for act, sent in (("hangup", None), ("redirect", {"xml": "<Response/>"})):
+            again = await engine.client.post(f"{path}/{act}", json=sent)
+            assert (again.status_code, again.json()) == (409, over)
 
     async def test_an_answered_call_gets_another_document_and_is_hung_up(
         self, engine: TestEngine, phone: Callee
@@ -270,7 +317,7 @@ class TestControl:
             await call.hears(440)
             path = f"/v1/calls/{placed['publicId']}"
             wrong = await engine.client.post(f"{path}/redirect", json={"xml": "<Response><Play>"})
-            assert wrong.status_code == 400
+            assert wrong.json() == invalid(xml="line 1, column 17: <Play>, opened on line 1, is never closed")
             other = {"xml": TONE.format(url=flow.url("/tone-880.wav"))}
             assert (await engine.client.post(f"{path}/redirect", json=other)).status_code == 202
             await call.hears(880)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +46,7 @@ def event_payload(event: EventType, event_id: str, created_at: datetime, call: C
         "variables": call.variables,
         "cost": money(call.cost),
         "currency": call.currency,
-    } | ({"media": [asdict(leg) for leg in call.media]} if event == "call.completed" else {})
+    } | ({"media": [leg.members() for leg in call.media]} if event == "call.completed" else {})
 
 
 def recording_payload(event_id: str, created_at: datetime, call: Call, recording: Recording) -> dict[str, object]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 Network = IPv4Network | IPv6Network
 
@@ -431,6 +431,10 @@ class LegMedia:
     remote_lost: int | None
     remote_jitter_ms: float | None
     remote_mos: float | None
+
+    def members(self) -> dict[str, Any]:
+        """Its fields by name: what the store and an event keep. `dataclasses.asdict` takes ten times as long."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

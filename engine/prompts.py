@@ -63,6 +63,10 @@ class PromptFiles:
         self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
         self._library: PromptLibrary[_Version] = PromptLibrary(clock=clock)
 
+    def held(self, url: str) -> PromptAudio | None:
+        """The decoded audio behind `url` where it is in memory and fresh."""
+        return self._library.held(url)
+
     async def get(self, url: str) -> PromptAudio:
         """The decoded audio behind `url`, from memory when fresh. Raises PromptUnavailable.
 

@@ -101,6 +101,14 @@ class PromptLibrary(Generic[T]):
 
         return await self.renew(key, renew)
 
+    def held(self, key: str) -> PromptAudio | None:
+        """A prompt that is fresh and in memory; None where it would have to be waited for, or has failed."""
+        entry = self._entries.get(key)
+        if entry is None or entry.stored is None or entry.failure is not None or self._clock() >= entry.fresh_until:
+            return None
+        self._entries.move_to_end(key)
+        return entry.stored.audio
+
     async def renew(self, key: str, produce: Renew[T]) -> PromptAudio:
         """As `get`, for prompts that can be revalidated: `produce` is given what is held, however old, or None.
 

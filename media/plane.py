@@ -16,7 +16,7 @@ from media.kernel.addresses import address_text, address_words, ip_address
 from media.kernel.arrays import Samples
 from media.kernel.core import MediaCore, MediaMemory
 from media.kernel.limits import raise_descriptor_limit
-from media.kernel.lodging import Address, Lodgings
+from media.kernel.lodging import Address, Lodging, Lodgings
 from media.kernel.ports import PortPool, PortsExhausted
 from media.kernel.statistics import PlaneStatistics, read_plane
 from media.room import Room
@@ -86,7 +86,7 @@ class MediaPlane:
         self._rested: list[deque[int]] = [deque() for _ in self._cores]
         self._loads = [0] * config.threads
         # Ended sessions by their slots, in the order of the times at which they are forgotten.
-        self._draining: dict[int, tuple[float, MediaSession]] = {}
+        self._draining: dict[int, tuple[float, int, MediaCore, Lodging]] = {}
         self._drain: asyncio.TimerHandle | None = None
         self._rooms: list[Room | None] = [None] * config.capacity
         self._free_rooms = deque(range(config.capacity))
@@ -177,7 +177,12 @@ class MediaPlane:
         self._sessions[session.slot] = None
         self._rested[core].append(session.slot)
         loop = asyncio.get_running_loop()
-        self._draining[session.slot] = (loop.time() + DRAIN_SECONDS, session)
+        self._draining[session.slot] = (
+            loop.time() + DRAIN_SECONDS,
+            session.generation,
+            session.core,
+            session.lodging,
+        )
         if self._drain is None:
             self._drain = loop.call_later(DRAIN_SECONDS, self._forget_drained)
 
@@ -186,17 +191,17 @@ class MediaPlane:
         self._drain = None
         loop = asyncio.get_running_loop()
         while self._draining:
-            slot, (due, _) = next(iter(self._draining.items()))
+            slot, (due, *_) = next(iter(self._draining.items()))
             if due > loop.time():
                 self._drain = loop.call_at(due, self._forget_drained)
                 return
             self._forget(slot)
 
     def _forget(self, slot: int) -> None:
-        _, session = self._draining.pop(slot)
+        _, generation, core, lodging = self._draining.pop(slot)
         if self._running:
-            session.core.push([(c.COMMAND_FORGET, slot, session.generation)])
-        session.lodging.forget()
+            core.push([(c.COMMAND_FORGET, slot, generation)])
+        lodging.forget()
 
     def statistics(self) -> PlaneStatistics:
         """Return what the plane has done since it was started."""

@@ -426,6 +426,7 @@ class MediaSession:
         self._opus.release()
         statistics = read_session(self._row, self.generation)
         self._lodging.end()
+        self._lodging.on_seat = self._on_event = _tell_nobody
         self._on_closed(self)
         self._closing.set_result(statistics)
 
@@ -506,3 +507,7 @@ def _resolve(future: "asyncio.Future[bool]", value: bool) -> None:
     # Whoever waited may have been cancelled, and its future with it.
     if not future.done():
         future.set_result(value)
+
+
+def _tell_nobody(_what: object) -> None:
+    """Takes what is told of a session that has ended."""

@@ -116,6 +116,11 @@ class Interpreter:
         """Makes the requests that are still due after the run; they may take as long as requests do."""
         await self._execution.pay()
 
+    def part(self) -> None:
+        """Lets go of the call, whose memory is free then without the garbage collector; nothing can be asked of it
+        afterwards."""
+        del self._execution
+
     def replace(self, *, url: str | None = None, xml: str | None = None) -> bool:
         """Interrupts the running verb and goes on with another document (contract §6.5): at an absolute `url`, or
         `xml`.

@@ -408,6 +408,15 @@ class Call:
             cause=end.cause,
         )
         await self._request_what_is_due()
+        self._part()
+
+    def _part(self) -> None:
+        """Lets go of what points back at the call: its memory is free now, not at the garbage collector's leisure."""
+        if self._interpreter is not None:
+            self._interpreter.part()
+        self._interpreter = None
+        self.leg.part()
+        del self._control, self.meter, self.recordings
 
     async def _request_what_is_due(self) -> None:
         """The action of the verb that the end of the call has interrupted (contract §10.6)."""

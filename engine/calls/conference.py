@@ -71,6 +71,7 @@ class Member:
 
     def __init__(self, conference: LiveConference, call: Call, order: ConferenceOrder, prompt: Prompt) -> None:
         self.call = call
+        self.recordings = call.recordings
         self.order = order
         self.recorded: asyncio.Task[Recorded | None] | None = None
         self._conference = conference

@@ -28,8 +28,8 @@ class ConferenceRecording:
     async def ordered(self, member: Member) -> None:
         """A member wants the room recorded; one whose application forbids it gets no recording."""
         async with self._beginning:
-            if self._running is None or not member.call.recordings.allowed:
-                begun = await member.call.recordings.begin(self._room, "conference")
+            if self._running is None or not member.recordings.allowed:
+                begun = await member.recordings.begin(self._room, "conference")
                 if begun is None:
                     return
                 self._running = begun
@@ -61,4 +61,4 @@ class ConferenceRecording:
 
 async def _keep(owner: Member, made: RecordingFile, audio: SessionRecording) -> Recorded | None:
     file = await audio.stop()
-    return None if file is None else await owner.call.recordings.keep(made, file)
+    return None if file is None else await owner.recordings.keep(made, file)

@@ -182,6 +182,9 @@ class LegControl:
     async def close(self) -> None:
         """Ends every stream, every leg that a Dial has made, and finishes the recordings that run."""
         self._streams.close()
+        if not self._dialling.has_parties:
+            await self._recordings.close(self._member)
+            return
         # At the same time: nobody stays on the line until a file is whole.
         await asyncio.gather(self._recordings.close(self._member), self._dialling.close())
 

@@ -212,6 +212,11 @@ class Dialling:
         self._parties: list[AnyParty] = []
         self._dialled: Sequence[AnyParty] = ()
 
+    @property
+    def has_parties(self) -> bool:
+        """Whether the call has called anybody, or taken somebody out of a queue."""
+        return bool(self._parties)
+
     def party(
         self, target: DialTarget, number: Number | None, *, shown: str | None = None, name: str | None = None
     ) -> DialledParty:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.calls.audio_leg import AudioLeg, LegSettings, check_address, speaks_dtls
+from engine.calls.audio_leg import AudioLeg, LegSettings, check_address, speaks_dtls, tell_nobody
 from media import MediaEvent, MediaPlane
 from sip import IncomingCall, UserAgent
 from sip.sdp import OfferAgreement, agree_offer, demands_dtls, make_offer, parse_sdp, write_answer
@@ -88,6 +88,11 @@ class InboundLeg(AudioLeg):
             sent = self._open()
         self.answered = True
         self.incoming.answer(sent)
+
+    def part(self) -> None:
+        """See `AudioLeg`."""
+        super().part()
+        self.incoming.on_event = tell_nobody
 
     def _open(self) -> bytes:
         address = self._user_agent.local_address_for(self.incoming.source.host)

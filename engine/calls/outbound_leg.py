@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from engine.calls.audio_leg import MISCELLANEOUS, AudioLeg, LegSettings, speaks_dtls
+from engine.calls.audio_leg import MISCELLANEOUS, AudioLeg, LegSettings, speaks_dtls, tell_nobody
 from media import MediaEvent, MediaPlane, SessionStatistics
 from sip import (
     FOLLOWED_REDIRECTS,
@@ -146,6 +146,13 @@ class OutboundLeg(AudioLeg):
         """Hangs up and releases the audio; returns its statistics."""
         self.hangup()
         return await super().close()
+
+    def part(self) -> None:
+        """See `AudioLeg`."""
+        super().part()
+        self._on_event = self._on_unusable = tell_nobody
+        if self._call is not None:
+            self._call.on_event = tell_nobody
 
     def _listening_host(self, advertised: str) -> str:
         """The address to listen at: that of a SIP listener of the same family, else every one."""

@@ -151,6 +151,7 @@ class DialledParty:
         self._hang_up(keep=None)
         for leg in self._legs:
             statistics = await leg.close()
+            leg.part()
             if statistics is not None and leg.answered and not self._reported:
                 self._reported = True
                 self.log("media", media_report(statistics))

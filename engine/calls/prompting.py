@@ -90,7 +90,7 @@ class LegPrompting:
         self._last: Playback | None = None
         self._looked = 0
         self._sources = sources
-        self._ahead: dict[int, _Source] = {}
+        self._ahead: dict[int, _Source | PromptAudio] = {}
         self._task = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
@@ -105,8 +105,7 @@ class LegPrompting:
     def stop(self) -> None:
         """Silence within one tick; safe at any time."""
         self._task.cancel()
-        for source in self._ahead.values():
-            source.cancel()
+        self._cancel_ahead()
         self._session.stop(self._group)
 
     def interject(self, items: Sequence[PromptItem]) -> bool:
@@ -140,21 +139,30 @@ class LegPrompting:
             if self._last is not None:
                 await self._last.wait()
         finally:
-            for source in self._ahead.values():
+            self._cancel_ahead()
+
+    def _cancel_ahead(self) -> None:
+        for source in self._ahead.values():
+            if isinstance(source, _Source):
                 source.cancel()
 
     def _look_ahead(self, index: int) -> None:
-        """Begins with the items up to LOOK_AHEAD after `index`, each once."""
+        """Begins with the items up to LOOK_AHEAD after `index`, each once; files in memory are taken as they are."""
         for ahead in range(index, min(index + LOOK_AHEAD + 1, len(self._items))):
             item = self._items[ahead]
             if ahead >= self._looked and isinstance(item, PlayFile | Speak):
-                self._ahead[ahead] = _Source(self._sources, item)
+                held = self._sources.files.held(item.url) if isinstance(item, PlayFile) else None
+                self._ahead[ahead] = _Source(self._sources, item) if held is None else held
         self._looked = max(self._looked, index + LOOK_AHEAD + 1)
 
-    async def _play_source(self, item: PlayFile | Speak, source: _Source) -> None:
+    async def _play_source(self, item: PlayFile | Speak, source: _Source | PromptAudio) -> None:
         pieces: list[PromptAudio] = []
         single = isinstance(item, PlayFile)
         try:
+            if isinstance(source, PromptAudio):
+                await self._session.prepare(source)
+                self._play(source, loops=item.loop)
+                return
             async for audio in source.pieces():
                 await self._session.prepare(audio)
                 pieces.append(audio)

@@ -7,7 +7,7 @@ hold any mixture of them (`engine.store.writer`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -132,7 +132,7 @@ def call_values(call: Call) -> dict[str, object]:
         "cost": call.cost,
         "currency": call.currency,
         "routing_attempts": _attempt_values(call.routing_attempts),
-        "media": dump_json([asdict(leg) for leg in call.media]) if call.media else None,
+        "media": dump_json([leg.members() for leg in call.media]) if call.media else None,
     }
 
 

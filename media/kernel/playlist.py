@@ -81,6 +81,10 @@ def result_of(reason: int, octets: int) -> PlaybackResult:
     return PlaybackResult("finished" if reason == c.REASON_FINISHED else "stopped", None, played)
 
 
+def _tell_nobody(_playback: Playback, _result: PlaybackResult) -> None:
+    """Takes the end of what is queued on a session that is over."""
+
+
 class Playlist:
     """Feeds one session's items to the kernel in order. `push` writes commands, `on_ended` is told of every end."""
 
@@ -216,3 +220,4 @@ class Playlist:
             playback.end(result_of(c.REASON_STOPPED, played.get(playback.identity, 0)))
         self._playing.clear()
         self._waiting.clear()
+        self._on_ended = _tell_nobody

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media import PromptAudio
+from tests.api.client import error
 from tests.support.callee import callees
 from tests.support.engine import TestEngine
 from tests.support.flow import Flow
@@ -36,7 +37,10 @@ async def says(call: PhoneCall, hertz: float, seconds: float) -> None:
 async def control(engine: TestEngine, public_id: str, action: str, body: Any = None) -> tuple[int, Any]:
     path = f"/v1/calls/{public_id}/recording/{action}"
     response = await engine.client.post(path, **({} if body is None else {"json": body}))
-    return response.status_code, response.json()["message"] if response.content else None
+    message = response.json()["message"] if response.content else None
+    if response.status_code == 409:
+        assert response.json() == error(409, "Conflict", message)
+    return response.status_code, message
 
 
 async def log_of(engine: TestEngine, public_id: str) -> list[tuple[str, str, str | None]]:

@@ -41,6 +41,8 @@ def _of_calls() -> Iterator[Row]:
     yield Row("redirectCall", 400, either, {"actionUrl": "https://a.example", "xml": "<Response/>"}, ("call",))
     yield Row("redirectCall", 400, invalid(actionUrl=URL, xml="must be a string"), {"actionUrl": "x", "xml": 1},
               ("call",))  # fmt: skip
+    behavior = invalid(behavior="must be silence or skip")
+    yield Row("pauseRecording", 400, behavior, {"behavior": "mute"}, ("call",))
     octets = error(416, "Range Not Satisfiable", f"The file has {len(AUDIO)} octets")
     yield Row("getRecordingAudio", 416, octets, ids=("recording",), sent={"Range": f"bytes={len(AUDIO)}-"},
               headers={"content-range": rf"bytes \*/{len(AUDIO)}"})  # fmt: skip

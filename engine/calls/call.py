@@ -136,6 +136,8 @@ class Call:
         self.on_released: Callable[[], None] = lambda: None
         self.telephones = False
         """Whether a telephone that the call dialled has answered."""
+        self.over = False
+        """Whether its record is closed, and nothing of it is left to act upon."""
         self.meter = CallMeter(self, services.metering, services.meter_timing)
         self._ways = KeyWays()
         self._task: asyncio.Task[None] | None = None
@@ -416,6 +418,7 @@ class Call:
             self._interpreter.part()
         self._interpreter = None
         self.leg.part()
+        self.over = True
         del self._control, self.meter, self.recordings
 
     async def _request_what_is_due(self) -> None:

@@ -244,7 +244,7 @@ class OutgoingCalls:
 
     def _running(self, record: CallRecord) -> Call:
         call = self._switchboard.get(record.public_id)
-        if call is None or not record.pending:
+        if call is None or call.over or not record.pending:
             raise Conflict("The call has ended")
         return call
 

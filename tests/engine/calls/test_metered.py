@@ -234,6 +234,7 @@ async def test_a_rented_number_takes_as_many_calls_as_it_has_channels_from_its_c
     first.outgoing.hangup()
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("busy", "channel_limit", 486)
+    await forget_calls(engine)
     # while nobody pays for it
     await set_status(engine, "suspended")
     try:

@@ -38,26 +38,31 @@ class StatusCallbacks:
         *,
         about: Call | None = None,
         after: asyncio.Task[None] | None = None,
+        logged: bool = True,
     ) -> asyncio.Task[None]:
         """Begins to request the callback that `call` has given, about itself or another call, once `after` is done.
 
-        The call's log gets `<kind>_callback` with the status, or `<kind>_callback_failed`.
+        The call's log gets `<kind>_callback` with the status, or `<kind>_callback_failed`, unless it is not `logged`.
         """
         request = _request(call, about or call, url, form)
-        task = asyncio.create_task(self._tell(call, kind, request, after), name=f"callback {call.new.public_id}")
+        task = asyncio.create_task(
+            self._tell(call, kind if logged else None, request, after), name=f"callback {call.new.public_id}"
+        )
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def _tell(self, call: Call, kind: str, request: HttpRequest, after: asyncio.Task[None] | None) -> None:
+    async def _tell(self, call: Call, kind: str | None, request: HttpRequest, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait({after})
         try:
             reply = await self._exchange(request)
         except HttpFailure as failure:
-            call.log(f"{kind}_callback_failed", {"url": request.url, "error": failure.message})
+            if kind is not None:
+                call.log(f"{kind}_callback_failed", {"url": request.url, "error": failure.message})
             return
-        call.log(f"{kind}_callback", {"url": request.url, "status": reply.status})
+        if kind is not None:
+            call.log(f"{kind}_callback", {"url": request.url, "status": reply.status})
 
 
 def _request(call: Call, about: Call, url: str, form: Mapping[str, str]) -> HttpRequest:

@@ -1,4 +1,5 @@
 """One stream of a call's audio over a WebSocket that is open (contract §10.8): what goes out, and what comes back.
+A stream may outlive its connection and go on with another.
 
 Nothing here waits and nothing grows: frames that a slow peer does not take are dropped and counted, and of a peer that
 sends faster than its sound is heard no more is read until there is room.
@@ -39,6 +40,9 @@ BUFFER_SECONDS: Final = 120
 MARKS: Final = 1024
 """Marks whose audio is still to be sent; further ones are ignored."""
 
+KEPT: Final = MARKS + 32
+"""Marks and keys that wait for the next connection."""
+
 RESUME_SECONDS: Final = 0.25
 """How often it is looked whether there is room again."""
 
@@ -62,19 +66,30 @@ class StreamSetup:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How a stream ended, and what did not go through: frames of 20 ms, and messages that were not understood."""
+    """How a stream ended, how many connections it has had after the first, and what did not go through: frames of
+    20 ms, and messages that were not understood."""
 
     by: EndedBy
     closed: Closed
     seconds: float
+    reconnects: int
     frames_sent: int
     frames_dropped: int
     ignored: int
     first_ignored: str | None
 
 
+def _gives_up(_closed: Closed, _seconds: float) -> bool:
+    return False
+
+
 class AudioStream:
-    """A stream under way; voyloml's `Streaming`. `on_end` is called once, whoever ends it."""
+    """A stream under way; voyloml's `Streaming`. `on_end` is called once, whoever ends it.
+
+    `on_break` is told of a connection that broke off, and for how many seconds it was open. Where it returns True the
+    stream goes on without a connection until `use` or `give_up`: what the call hears of it is silence, audio is
+    dropped, and marks and keys are kept for the next connection.
+    """
 
     def __init__(
         self,
@@ -84,12 +99,12 @@ class AudioStream:
         on_end: Callable[[StreamEnd], None],
         *,
         buffer_seconds: float = BUFFER_SECONDS,
+        on_break: Callable[[Closed, float], bool] = _gives_up,
     ) -> None:
         self.setup = setup
-        self._socket = socket
         self._on_end = on_end
+        self._on_break = on_break
         self._buffer_seconds = buffer_seconds
-        self._messages = Messages(setup.sid, setup.call_sid, setup.account_sid)
         self._audio = setup.form.audio()
         self._ulaw = self._audio if isinstance(self._audio, UlawAudio) else None
         # What the peer writes before its audio, once that is known. With less room than the kernel takes at once each
@@ -105,10 +120,39 @@ class AudioStream:
         self._ended = asyncio.Event()
         self._resume: asyncio.TimerHandle | None = None
         self._source: LiveSource | None = session.open_source() if setup.bidirectional else None
-        socket.send_text(self._messages.connected(), urgent=True)
-        socket.send_text(self._messages.start(setup.tracks, setup.form, setup.parameters), urgent=True)
+        self._reconnects = 0
+        self._broken = False
+        self._kept: list[Callable[[Messages], bytes]] = []
+        self._begin(socket)
         self._end_taps: tuple[Callable[[], None], ...] = self._tap(session)
         socket.listen(self._take, self._closed, self._take_media)
+
+    def _begin(self, socket: WebSocket) -> None:
+        """Say on a connection what the stream is."""
+        setup = self.setup
+        self._socket = socket
+        self._opened = time.monotonic()
+        self._messages = Messages(setup.sid, setup.call_sid, setup.account_sid)
+        socket.send_text(self._messages.connected(), urgent=True)
+        start = self._messages.start(setup.tracks, setup.form, setup.parameters, self._reconnects)
+        socket.send_text(start, urgent=True)
+
+    def use(self, socket: WebSocket) -> None:
+        """Go on over another connection; one that comes after the end is closed."""
+        if self._ended.is_set():
+            socket.close()
+            return
+        self._reconnects += 1
+        self._broken = False
+        self._begin(socket)
+        kept, self._kept = self._kept, []
+        for message in kept:
+            socket.send_text(message(self._messages), urgent=True)
+        socket.listen(self._take, self._closed, self._take_media)
+
+    def give_up(self, closed: Closed) -> None:
+        """There is no other connection: the stream ends as one that has broken off."""
+        self._finish("error", closed)
 
     @property
     def over(self) -> bool:
@@ -133,8 +177,16 @@ class AudioStream:
 
     def press(self, key: str) -> None:
         """The caller has pressed a key."""
-        if not self._ended.is_set():
-            self._socket.send_text(self._messages.dtmf(key), urgent=True)
+        self._say(lambda messages: messages.dtmf(key))
+
+    def _say(self, message: Callable[[Messages], bytes]) -> None:
+        """Send a message that is to arrive: over the next connection where there is none."""
+        if self._ended.is_set():
+            return
+        if not self._broken:
+            self._socket.send_text(message(self._messages), urgent=True)
+        elif len(self._kept) < KEPT:
+            self._kept.append(message)
 
     def _tap(self, session: MediaSession) -> tuple[Callable[[], None], ...]:
         setup = self.setup
@@ -222,11 +274,24 @@ class AudioStream:
 
     def _reached(self, name: str) -> None:
         self._marks -= 1
-        if not self._ended.is_set():
-            self._socket.send_text(self._messages.mark(name), urgent=True)
+        self._say(lambda messages: messages.mark(name))
 
     def _closed(self, closed: Closed) -> None:
-        self._finish("peer" if closed.in_order else "error", closed)
+        if closed.in_order:
+            self._finish("peer", closed)
+        elif not self._ended.is_set() and self._on_break(closed, time.monotonic() - self._opened):
+            self._lose()
+        else:
+            self._finish("error", closed)
+
+    def _lose(self) -> None:
+        """Be without a connection: what its peer had said and was not heard is left out."""
+        self._broken = True
+        if self._resume is not None:
+            self._resume.cancel()
+            self._resume = None
+        if self._source is not None:
+            self._source.clear()
 
     def _finish(self, by: EndedBy, closed: Closed) -> None:
         if self._ended.is_set():
@@ -243,6 +308,7 @@ class AudioStream:
                 by,
                 closed,
                 time.monotonic() - self._began,
+                self._reconnects,
                 self._sent,
                 self._dropped,
                 self._ignored,

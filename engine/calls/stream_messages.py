@@ -83,16 +83,20 @@ class Messages:
         """The first message."""
         return _json({"event": "connected"})
 
-    def start(self, tracks: tuple[Track, ...], form: StreamFormat, parameters: Mapping[str, str]) -> bytes:
-        """The second: what this stream is."""
+    def start(
+        self, tracks: tuple[Track, ...], form: StreamFormat, parameters: Mapping[str, str], reconnect: int = 0
+    ) -> bytes:
+        """The second: what this stream is, and which connection of it after the first."""
         media_format = {"encoding": form.encoding, "sampleRate": form.rate, "channels": form.channels}
-        start = {
+        start: dict[str, object] = {
             "streamSid": self._sid,
             **self._call,
             "tracks": list(tracks),
             "mediaFormat": media_format,
             "customParameters": dict(parameters),
         }
+        if reconnect:
+            start["reconnect"] = reconnect
         return self._event("start", start)
 
     def media(self, track: Track, chunk: int, milliseconds: int) -> bytes:

@@ -1,7 +1,7 @@
 """`Stream` on a live call: voyloml's `Streams` (contract §10.8).
 
-A stream is connected once and never again: when its socket closes a bidirectional one is over, and the document goes
-on. Whatever its peer does, only this stream is touched by it.
+A stream is connected once and never again unless its document asks for it (`stream_reconnect`): when its socket closes
+a bidirectional one is over, and the document goes on. Whatever its peer does, only this stream is touched by it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import structlog
 from engine.calls.audio_stream import BUFFER_SECONDS, AudioStream, StreamEnd, StreamSetup
 from engine.calls.status_callback import StatusCallbacks
 from engine.calls.stream_messages import BadFormat, Track, stream_format
+from engine.calls.stream_reconnect import BadReconnect, Reconnection, reconnects
 from engine.ids import new_stream_id
-from engine.websocket import WebSocketClient
+from engine.websocket import Closed, WebSocket, WebSocketClient
 from voyloml import HttpFailure, sign, told
 from voyloml.capabilities import StreamFailed, Streaming, StreamOrder
 from voyloml.signature import HEADER as SIGNATURE
@@ -80,13 +81,11 @@ class CallStreams:
             raise StreamFailed(f"a call has at most {self._services.per_call} streams at a time")
         try:
             form = stream_format(order.parameters, tracks)
-        except BadFormat as error:
+            limit = reconnects(order.parameters)
+        except (BadFormat, BadReconnect) as error:
             raise StreamFailed(str(error)) from None
-        timestamp = int(call.now().timestamp())
         try:
-            socket = await self._services.client.connect(
-                order.url, {SIGNATURE: sign(call.application.signing_secret, b"", timestamp)}
-            )
+            socket = await self._connect(order)
         except HttpFailure as failure:
             raise StreamFailed(failure.message) from None
         setup = StreamSetup(
@@ -99,17 +98,40 @@ class CallStreams:
             parameters=order.parameters,
         )
         self._tell(order, sid, "stream-started")
-        stream: AudioStream | None = None
+        again = Reconnection(limit, lambda: self._connect(order), lambda: self._say_reconnected(order, sid))
 
         def ended(end: StreamEnd) -> None:
-            if stream in self._running:
-                self._running.remove(stream)
+            again.stop()
+            if again.stream in self._running:
+                self._running.remove(again.stream)
             self._say_end(order, sid, end)
 
-        stream = AudioStream(call.leg.session, socket, setup, ended, buffer_seconds=self._services.buffer_seconds)
+        def broke(closed: Closed, open_seconds: float) -> bool:
+            goes_on = again.begin(open_seconds)
+            if goes_on:
+                self._say_broken(order, sid, closed)
+            return goes_on
+
+        stream = again.stream = AudioStream(
+            call.leg.session, socket, setup, ended, buffer_seconds=self._services.buffer_seconds, on_break=broke
+        )
         if not stream.over:
             self._running.append(stream)
         return stream
+
+    async def _connect(self, order: StreamOrder) -> WebSocket:
+        call = self._call
+        signature = sign(call.application.signing_secret, b"", int(call.now().timestamp()))
+        return await self._services.client.connect(order.url, {SIGNATURE: signature})
+
+    def _say_broken(self, order: StreamOrder, sid: str, closed: Closed) -> None:
+        facts = {"streamSid": sid, "name": order.name, "code": closed.code, "reason": closed.reason}
+        self._call.log("stream_broken", facts)
+        self._tell(order, sid, "stream-error", _reason(closed))
+
+    def _say_reconnected(self, order: StreamOrder, sid: str) -> None:
+        self._call.log("stream_reconnected", {"streamSid": sid, "name": order.name})
+        self._tell(order, sid, "stream-started")
 
     def _say_end(self, order: StreamOrder, sid: str, end: StreamEnd) -> None:
         if end.frames_dropped:
@@ -129,6 +151,7 @@ class CallStreams:
                 "code": end.closed.code,
                 "reason": end.closed.reason,
                 "seconds": round(end.seconds, 3),
+                "reconnects": end.reconnects,
                 "framesSent": end.frames_sent,
                 "framesDropped": end.frames_dropped,
                 "messagesIgnored": end.ignored,
@@ -136,7 +159,7 @@ class CallStreams:
             },
         )
         if end.by == "error":
-            self._tell(order, sid, "stream-error", end.closed.reason or f"closed with {end.closed.code}")
+            self._tell(order, sid, "stream-error", _reason(end.closed))
         self._tell(order, sid, "stream-stopped")
 
     def _tell(self, order: StreamOrder, sid: str, event: str, error: str | None = None) -> None:
@@ -145,3 +168,7 @@ class CallStreams:
         facts = told.of_stream(sid, event, self._call.now(), order.name, error)
         # In the order of the events, also where an answer takes long.
         self._told = self._callbacks.tell(self._call, "stream", order.status_callback, facts, after=self._told)
+
+
+def _reason(closed: Closed) -> str:
+    return closed.reason or f"closed with {closed.code}"

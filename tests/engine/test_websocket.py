@@ -276,10 +276,8 @@ async def test_the_guard_looks_at_addresses_and_not_at_names() -> None:
 
 async def test_tls_is_checked_against_authority_and_name(tmp_path: Path, client: WebSocketClient) -> None:
     made = make_certificates(tmp_path)
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ours.load_cert_chain(made.certificate, made.key)
     trusting = WebSocketClient(allow_private=True, tls=ssl.create_default_context(cafile=made.authority))
-    async with server(echo, ssl=ours) as url:
+    async with server(echo, ssl=made.server()) as url:
         secure = url.replace("ws://", "wss://")
         owner = Owner(await trusting.connect(secure, {}))
         owner.connection.send_text(b"hello")

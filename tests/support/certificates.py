@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,12 @@ class Certificates:
     authority: Path
     certificate: Path
     key: Path
+
+    def server(self) -> ssl.SSLContext:
+        """The context of a server with the certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 def make_certificates(folder: Path, *names: str, addresses: tuple[str, ...] = ("127.0.0.1", "::1")) -> Certificates:

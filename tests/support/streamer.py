@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request
 
+from tests.support.certificates import Certificates
 from tests.support.tones import decode_ulaw, encode_ulaw, seconds_of
 
 FRAME = 160
@@ -103,6 +106,13 @@ class Stream:
         )  # fmt: skip
         return self.at[place]
 
+    def break_off(self) -> None:
+        """Resets the connection, as a machine does that has crashed."""
+        self.socket.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self.socket.transport.abort()
+
     async def read(self) -> None:
         """Keeps what comes until the connection ends."""
         loop = asyncio.get_running_loop()
@@ -146,14 +156,15 @@ async def echo(stream: Stream) -> None:
 class StreamServer:
     """A server on loopback; `streams` are its connections in order."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, *, secure: bool = False) -> None:
+        self._scheme = "wss" if secure else "ws"
         self.streams: list[Stream] = []
         self.port = 0
         self._behaviour = behaviour
         self._arrival = asyncio.Event()
 
     def url(self, path: str = "/") -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
+        return f"{self._scheme}://127.0.0.1:{self.port}{path}"
 
     async def stream(self, number: int = 0, seconds: float = 10.0) -> Stream:
         """A connection, now or when it comes."""
@@ -175,12 +186,15 @@ class StreamServer:
 
 @asynccontextmanager
 async def a_stream_server(
-    behaviour: Behaviour = listen_only, subprotocols: Sequence[Any] | None = None
+    behaviour: Behaviour = listen_only,
+    subprotocols: Sequence[Any] | None = None,
+    certificates: Certificates | None = None,
+    **options: Any,
 ) -> AsyncIterator[StreamServer]:
-    """A server for the length of the block."""
-    server = StreamServer(behaviour)
-    async with serve(
-        server.handle, "127.0.0.1", 0, compression=None, close_timeout=0.2, subprotocols=subprotocols
-    ) as listening:
+    """A server for the length of the block, over TLS where it has a certificate."""
+    server = StreamServer(behaviour, secure=certificates is not None)
+    tls = None if certificates is None else certificates.server()
+    settings = {"compression": None, "close_timeout": 0.2, "subprotocols": subprotocols, "ssl": tls, **options}
+    async with serve(server.handle, "127.0.0.1", 0, **settings) as listening:
         server.port = listening.sockets[0].getsockname()[1]
         yield server

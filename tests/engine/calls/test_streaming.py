@@ -6,18 +6,23 @@ import asyncio
 import contextlib
 import http
 import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from engine.calls import stream_reconnect
+from tests.support.certificates import Certificates, make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone
+from tests.support.shared_engine import MANY_REQUESTS
 from tests.support.streamer import Stream, a_stream_server, echo
 from tests.support.tones import seconds_of, sine
 from voyloml import verify_signature
@@ -39,6 +44,21 @@ async def log_of(engine: TestEngine, kind: str) -> list[dict[str, Any]]:
 def numbers(stream: Stream, name: str) -> list[int]:
     """One counter of the media messages, which are numbers as text."""
     return [int(message["media"][name]) for message in stream.of("media")]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificates]:
+    """Those of a server that the engine of the module trusts: who starts it has named their authority."""
+    made = make_certificates(tmp_path_factory.mktemp("trusted"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(made.authority))
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
+    async with running_engine(tmp_path_factory.mktemp("data"), limits=MANY_REQUESTS) as started:
+        yield started
 
 
 class TestBidirectional:
@@ -136,34 +156,47 @@ class TestBidirectional:
         assert [form["StreamEvent"] for form in told] == ["stream-started", "stream-stopped"]
         assert {form["StreamSid"] for form in told} == {stream.sid}
 
-    async def test_audio_at_24_khz_goes_both_ways_as_it_is(self, engine: TestEngine, phone: Phone) -> None:
-        async with a_stream_server() as server:
-            xml = (
-                f'<Response><Connect><Stream url="{server.url()}">'
-                '<Parameter name="contentType" value="audio/l16;rate=24000"/></Stream></Connect></Response>'
+    async def test_linear_audio_goes_both_ways_as_it_is_over_tls_that_is_checked(
+        self, engine: TestEngine, phone: Phone, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        async with (
+            a_stream_server(certificates=certificates) as server,
+            a_stream_server(certificates=make_certificates(tmp_path)) as stranger,
+        ):
+            streams = "".join(
+                f'<Connect><Stream url="{one.url()}" statusCallback="/told">'
+                f'<Parameter name="contentType" value="audio/l16;rate={rate}"/></Stream></Connect>'
+                for one, rate in ((server, 8_000), (server, 16_000), (stranger, 8_000), (server, 24_000))
             )
-            async with Flow({"/": xml}) as flow:
+            async with Flow({"/": f"<Response>{streams}</Response>", "/told": GOODBYE}) as flow:
                 await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
                 call = phone.call(NUMBER, engine.sip)
                 await call.answered()
                 call.say(TONE)
-                stream = await server.stream()
-                await stream.until(lambda: bool(stream.binary))
-                # With what 8 kHz cannot hold: it must not come back as another tone.
-                loud = (sine(ANSWER, 1.0, rate=24_000) + sine(6850, 1.0, rate=24_000)).astype("<i2").tobytes()
-                for at in range(0, len(loud), 1001):  # samples are torn between messages
-                    await stream.socket.send(loud[at : at + 1001])
-                await call.hears(ANSWER, at_least=0.85)
-                await stream.until(lambda: seconds_of(stream.raw(), TONE, 24_000) >= 0.8)
-                call.outgoing.hangup()
-                await stream.ended()
-        assert stream.of("start")[0]["start"]["mediaFormat"] == {
-            "encoding": "audio/l16",
-            "sampleRate": 24_000,
-            "channels": 1,
-        }
-        assert {len(message) for message in stream.binary} == {960}
-        assert stream.of("media") == []
+                for place, rate in enumerate((8_000, 16_000, 24_000)):
+                    stream = await server.stream(place)
+                    await stream.until(lambda stream=stream: bool(stream.binary))
+                    loud = sine(ANSWER + 200 * place, 0.5, rate=rate)
+                    if rate > 8_000:
+                        # With what 8 kHz cannot hold: it must not come back as another tone.
+                        loud += sine(6850, 0.5, rate=rate)
+                    octets = loud.astype("<i2").tobytes()
+                    for at in range(0, len(octets), 1001):  # samples are torn between messages
+                        await stream.socket.send(octets[at : at + 1001])
+                    await call.hears(ANSWER + 200 * place, at_least=0.4)
+                    await stream.until(lambda stream=stream, rate=rate: seconds_of(stream.raw(), TONE, rate) >= 0.4)
+                    await stream.socket.close()
+                    said = {"encoding": "audio/l16", "sampleRate": rate, "channels": 1}
+                    assert stream.of("start")[0]["start"]["mediaFormat"] == said
+                    assert {len(message) for message in stream.binary} == {rate // 25}
+                    assert stream.of("media") == []
+                await call.hung_up()
+                (failed,) = await log_of(engine, "stream_failed")
+                told = await flow.wait_for("/told", StreamEvent="stream-error")
+        assert stranger.streams == []
+        assert failed["message"].startswith("cannot connect to 127.0.0.1: ")
+        assert "certificate verify failed" in failed["message"]
+        assert told.form["StreamError"] == failed["message"]
 
     async def test_of_a_peer_that_sends_faster_than_it_is_heard_no_more_is_read_than_the_buffer_holds(
         self, tmp_path: Path, phone: Phone
@@ -323,6 +356,71 @@ class TestFailure:
             verify_signature(application["signingSecret"], asked.body, asked.headers["Voylo-Signature"])
             for asked in told
         )
+
+    async def test_a_connection_that_breaks_off_is_opened_again_as_often_as_the_document_asks(
+        self, engine: TestEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stream_reconnect, "FIRST_SECONDS", 0.2)
+        refusals = iter((False, True, False))
+
+        def refuse(connection: ServerConnection, _request: Request) -> Response | None:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "starting") if next(refusals) else None
+
+        def connect(url: str, times: str) -> str:
+            parameter = f'<Parameter name="reconnect" value="{times}"/>'
+            return f'<Connect><Stream url="{url}" statusCallback="/told">{parameter}</Stream></Connect>'
+
+        async with a_stream_server(process_request=refuse) as server:
+            streams = "".join(connect(server.url(), times) for times in ("2", "11"))
+            xml = f"<Response>{streams}<Play>/tone-880.wav</Play></Response>"
+            async with Flow({"/": xml, "/told": GOODBYE}) as flow:
+                await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
+                call = phone.call(NUMBER, engine.sip)
+                await call.answered()
+                call.say(TONE)
+                first = await server.stream()
+                await first.until(lambda: bool(first.of("start")))
+                await first.say(sine(1700, 30.0), piece=8000)
+                await first.mark("not reached")
+                await call.hears(1700)
+                first.break_off()
+                broke = asyncio.get_running_loop().time()
+                await flow.wait_for("/told", StreamEvent="stream-error")
+                await call.press("4")
+                second = await server.stream(1)
+                assert 0.55 <= asyncio.get_running_loop().time() - broke <= 2, "a fifth of a second, and twice that"
+                await second.hears(TONE)
+                heard = seconds_of(call.heard, 1700)
+                await second.say(sine(ANSWER, 0.5))
+                await call.hears(ANSWER, at_least=0.4)
+                assert seconds_of(call.heard, 1700) == heard <= 1, "of half a minute"
+                second.break_off()
+                await call.hears(880)
+                await call.hung_up()
+                (ended,) = await log_of(engine, "stream_ended")
+                (broken,) = await log_of(engine, "stream_broken")
+                (odd,) = await log_of(engine, "stream_failed")
+                async with asyncio.timeout(5):
+                    while len([asked for asked in flow.asked if asked.path == "/told"]) < 6:
+                        await asyncio.sleep(0.02)
+        started = [stream.of("start")[0] for stream in (first, second)]
+        assert second.events()[:4] == ["connected", "start", "mark", "dtmf"], (
+            "what was to be told meanwhile comes first"
+        )
+        assert "reconnect" not in started[0]["start"]
+        assert started[1]["start"] == started[0]["start"] | {"reconnect": 1}
+        assert (second.of("mark")[0]["mark"]["name"], second.of("dtmf")[0]["dtmf"]["digit"]) == ("not reached", "4")
+        assert [int(message["sequenceNumber"]) for message in second.messages[1:6]] == [1, 2, 3, 4, 5]
+        frames = numbers(second, "chunk")
+        assert frames[0] - numbers(first, "chunk")[-1] >= 25, "what was said meanwhile is counted"
+        assert (ended["by"], ended["code"], ended["reconnects"]) == ("error", 1006, 1)
+        assert ended["framesDropped"] >= 25
+        assert broken["streamSid"] == ended["streamSid"] == first.sid
+        assert "a number from 1 to 10, not '11'" in odd["message"]
+        told = [asked.form for asked in flow.asked if asked.path == "/told"]
+        events = ["started", "error", "started", "error", "stopped"]
+        assert [form["StreamEvent"] for form in told] == [f"stream-{event}" for event in (*events, "error")]
+        assert told[5]["StreamError"] == odd["message"]
 
     async def test_a_call_has_no_more_streams_at_a_time_than_the_limit(self, tmp_path: Path, phone: Phone) -> None:
         async with a_stream_server() as server:

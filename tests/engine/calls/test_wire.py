@@ -3,16 +3,19 @@ packets, in packets of other lengths, with payload types that differ from one wa
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from media import SPOKEN_CODECS
 from sip.sdp import OPUS, Codec
-from tests.engine.calls.test_dial import calling, dial, log_of
-from tests.support.callee import callees
+from tests.engine.calls.test_dial import log_of
+from tests.support.callee import Callee, callees
 from tests.support.engine import TestEngine
 from tests.support.flow import Flow
+from tests.support.lobby import Lobby
 from tests.support.phone import PCMU, Phone
 from tests.support.recordings import channels_at
 from tests.support.relay import Fate, Passing, Weather, a_relay
@@ -72,7 +75,7 @@ async def test_tones_are_heard_both_ways_a_recording_keeps_its_length_and_the_lo
         call = phone.call(NUMBER, engine.sip, relay=relay)
         await call.answered()
         call.say(CALLER)
-        await call.hears(PROMPT, at_least=2.5)
+        await call.hears(PROMPT, at_least=2.0)
         heard, sent, lost = call.heard, len(relay.to_phone.came), relay.to_engine.lost
         theirs = call.session.statistics()
         call.outgoing.hangup()
@@ -85,7 +88,7 @@ async def test_tones_are_heard_both_ways_a_recording_keeps_its_length_and_the_lo
     assert abs(len(left) / 8000 - sent * 0.02) <= 0.2
 
     media = entry["data"]
-    assert lost >= 5
+    assert lost >= 4
     assert abs(media["lost"] - lost) <= 3
     assert 5 <= media["jitterMs"] <= 35
     assert 40 <= media["depthMs"] <= 200, "as deep as the network needs"
@@ -97,7 +100,7 @@ async def test_tones_are_heard_both_ways_a_recording_keeps_its_length_and_the_lo
 
 async def test_keys_arrive_once_each_and_in_order(engine: TestEngine, phone: Phone) -> None:
     documents = {
-        "/start": '<Response><Play digits="1122#90"/><Gather numDigits="9" action="/done"/></Response>',
+        "/start": '<Response><Play digits="1120"/><Gather numDigits="6" finishOnKey="" action="/done"/></Response>',
         "/done": "<Response><Hangup/></Response>",
     }
     to_engine, to_phone = (Keys(Weather(seed, loss=0.2, jitter=0.02)) for seed in (3, 4))
@@ -105,13 +108,13 @@ async def test_keys_arrive_once_each_and_in_order(engine: TestEngine, phone: Pho
         await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/start")))
         call = phone.call(NUMBER, engine.sip, relay=relay)
         await call.answered()
-        await call.until_pressed("1122#90")
-        await call.press("112*33445")
-        assert (await flow.wait_for("/done")).form["Digits"] == "112*33445"
+        await call.until_pressed("1120")
+        await call.press("*33#40")
+        assert (await flow.wait_for("/done")).form["Digits"] == "*33#40"
         await call.hung_up()
         (entry,) = await log_of(engine, "media")
-    assert call.keys == "1122#90"
-    assert (to_engine.events, to_phone.events) == (9, 7)
+    assert call.keys == "1120"
+    assert (to_engine.events, to_phone.events) == (6, 4)
     assert relay.to_engine.lost >= 0.15 * len(relay.to_engine.came)
     # What is lost after the engine's BYE is known to the relay alone.
     assert 0.75 <= entry["data"]["lost"] / relay.to_engine.lost <= 1.1
@@ -145,38 +148,35 @@ async def test_audio_is_whole_both_ways_in_packets_as_long_as_the_peer_wants_the
             assert share_of(right[:-800], PROMPT) == 1
 
 
-@pytest.mark.parametrize(
-    ("codec", "types"),
-    [
-        (PCMU, {101: 96}),
-        pytest.param(
-            OPUS,
-            {96: 107, 97: 110},
-            marks=pytest.mark.skipif("opus" not in SPOKEN_CODECS, reason="libopus is not there"),
-        ),
-    ],
-    ids=["PCMU", "opus"],
-)
-async def test_payload_types_may_differ_from_one_way_to_the_other(
-    engine: TestEngine, phone: Phone, codec: Codec, types: dict[int, int]
-) -> None:
-    async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
-        callee.codecs, callee.types = (codec,), types
-        call = await calling(engine, phone, flow)
-        call.say(CALLER)
-        rung = await callee.call()
-        rung.answer(PROMPT)
-        assert rung.session
-        assert rung.session.parameters
-        assert rung.session.parameters.dtmf_receive_pt in types.values()
-        assert rung.session.parameters.dtmf_send_pt in types
-        await call.hears(PROMPT)
-        await rung.hears(CALLER)
-        await call.press("12")
-        await rung.until(lambda: rung.keys == "12")
-        await rung.session.send_digits("34")
-        await call.until_pressed("34")
-        assert rung.session.statistics().dropped["payload_type"] == 0
-        rung.incoming.hangup()
-        await call.hung_up()
-        assert all("payload_type" not in entry["data"]["dropped"] for entry in await log_of(engine, "media"))
+async def test_payload_types_may_differ_from_one_way_to_the_other(engine: TestEngine, phone: Phone) -> None:
+    """A caller and the one whom it reaches for each codec, all at once: the engine offers, and is answered in types of
+    the callee's own."""
+    answers = {PCMU: {101: 96}, OPUS: {96: 107, 97: 110}}
+    if "opus" not in SPOKEN_CODECS:
+        del answers[OPUS]
+    async with callees(len(answers)) as reached, Lobby() as lobby:
+        await lobby.open(engine)
+
+        async def speaks(callee: Callee, codec: Codec) -> None:
+            callee.codecs, callee.types = (codec,), answers[codec]
+            callee.on_call = lambda rung: rung.answer(PROMPT)
+            caller = await lobby.caller(phone, engine, f'<Dial action="/done">{callee.uri}</Dial>', CALLER)
+            rung = await callee.call()
+            assert rung.session
+            assert rung.session.parameters
+            assert rung.session.parameters.dtmf_receive_pt in callee.types.values()
+            assert rung.session.parameters.dtmf_send_pt in callee.types
+            await caller.call.hears(PROMPT)
+            await rung.hears(CALLER)
+            await caller.call.press("12")
+            await rung.session.send_digits("34")
+            await rung.until(lambda: rung.keys == "12")
+            await caller.call.until_pressed("34")
+            assert rung.session.statistics().dropped["payload_type"] == 0
+            rung.incoming.hangup()
+            await caller.call.hung_up()
+
+        await asyncio.gather(*map(speaks, reached, answers))
+        entries = await log_of(engine, "media")
+    assert len(entries) == 2
+    assert all("payload_type" not in entry["data"]["dropped"] for entry in entries)

@@ -9,7 +9,7 @@ which is safe at any time and more than once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -60,12 +60,38 @@ class Listening(Protocol):
         """Listens no longer."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartialSpeech:
+    """What was said so far: `stable` is over and recognised, `unstable` a guess at what follows it.
+
+    `stability`, 0.0 to 1.0, says how much of the guess was in the guess before.
+    """
+
+    stable: str
+    unstable: str
+    stability: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialOrder:
+    """Who is told partial results: an absolute URL. `form` gives the parameters of the call at that moment."""
+
+    url: str
+    method: str
+    form: Callable[[], Mapping[str, str]]
+
+
 @runtime_checkable
 class SpeechInput(Protocol):
     """`Gather` with speech."""
 
-    def listen(self, *, language: str, hints: str | None, end_silence: float) -> Listening:
-        """Listens to the caller; `end_silence` seconds of silence end what is said."""
+    def listen(
+        self, *, language: str, hints: str | None, end_silence: float, partials: PartialOrder | None = None
+    ) -> Listening:
+        """Listens to the caller; `end_silence` seconds of silence end what is said.
+
+        `partials` are told while he speaks, as far as there is time, and never after `Listening.stop`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

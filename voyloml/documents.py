@@ -129,7 +129,7 @@ class Documents:
 
         `parameters` are those of the verb. Raises DocumentUnavailable.
         """
-        form = urlencode(self._form(step, parameters), errors="replace")
+        form = urlencode(self.form(step, parameters), errors="replace")
         attempts = 1 + self._limits.action_retries
         for attempt in range(1, attempts + 1):
             began = asyncio.get_running_loop().time()
@@ -165,7 +165,8 @@ class Documents:
             self._log("warning", {"code": Code.UNKNOWN_VARIABLE.value, "message": message})
         return Page(document, None, self._script.action_url)
 
-    def _form(self, step: str, parameters: Parameters) -> list[tuple[str, str]]:
+    def form(self, step: str, parameters: Parameters = ()) -> list[tuple[str, str]]:
+        """What a request tells about the call as it is (contract §11.2)."""
         facts = self._facts
         form = [
             ("CallSid", facts.call_sid),
@@ -213,7 +214,7 @@ class Documents:
         body = form.encode() if method == "POST" else b""
         request = HttpRequest(
             method=method,
-            url=url if method == "POST" else _with_query(url, form),
+            url=url if method == "POST" else with_query(url, form),
             headers=self._headers(url, method, body),
             body=body,
             connect_timeout=min(self._limits.action_connect_seconds, remaining),
@@ -280,7 +281,8 @@ def _origin(url: str) -> tuple[str, str, int]:
         return "", url, 0
 
 
-def _with_query(url: str, form: str) -> str:
+def with_query(url: str, form: str) -> str:
+    """The URL with an encoded form added to its query, without its fragment."""
     url = url.partition("#")[0]
     if not form:
         return url

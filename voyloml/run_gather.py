@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from voyloml.binding import Bound
-from voyloml.capabilities import Listening, SpeechInput, Utterance
+from voyloml.capabilities import Listening, PartialOrder, SpeechInput, Utterance
 from voyloml.control import CallControl, Prompting, PromptItem
 from voyloml.execution import Execution, Outcome
 from voyloml.gather import GatherMachine, GatherRules, Phase, Step
@@ -24,7 +24,7 @@ async def run_gather(run: Execution, verb: Bound) -> Outcome:
     rules = GatherRules.of(verb)
     items = run.prompt_items(verb.children)
     machine = GatherMachine(rules, prompts=bool(items))
-    await _Collecting(run.control, machine, rules, verb).run(items)
+    await _Collecting(run.control, machine, rules, verb, _partials(run, verb)).run(items)
     digits, speech = machine.digits, machine.speech
     # The digits may be a PIN, so the log only counts them; of speech it counts the characters.
     spoken = {} if speech is None else {"speech": len(speech.text)}
@@ -44,14 +44,32 @@ async def run_gather(run: Execution, verb: Bound) -> Outcome:
     return await run.follow(verb, verb.text("action"), parameters)
 
 
+def _partials(run: Execution, verb: Bound) -> PartialOrder | None:
+    url = run.url(verb, "partialResultCallback") if "speech" in verb.words("input") else None
+    if url is None:
+        return None
+    step = verb.spec.step
+    assert step is not None
+    documents = run.documents
+    return PartialOrder(url, verb.text("partialResultCallbackMethod") or "POST", lambda: dict(documents.form(step)))
+
+
 class _Collecting:
     """Feeds one machine with what happens on the call, each thing as soon as the machine wants to hear of it."""
 
-    def __init__(self, control: CallControl, machine: GatherMachine, rules: GatherRules, verb: Bound) -> None:
+    def __init__(
+        self,
+        control: CallControl,
+        machine: GatherMachine,
+        rules: GatherRules,
+        verb: Bound,
+        partials: PartialOrder | None,
+    ) -> None:
         self._control = control
         self._machine = machine
         self._rules = rules
         self._verb = verb
+        self._partials = partials
         self._deadline: float | None = None
         self._prompting: Prompting | None = None
         self._over: asyncio.Future[None] | None = None
@@ -114,6 +132,8 @@ class _Collecting:
             if self._speech is not None:
                 self._speech.cancel()
                 self._speech = None
+            if self._listening is not None:
+                self._listening.stop()
             return
         if self._listening is None:
             if not isinstance(self._control, SpeechInput):
@@ -122,6 +142,7 @@ class _Collecting:
                 language=self._verb.text("language") or "",
                 hints=self._verb.text("hints"),
                 end_silence=self._rules.end_silence,
+                partials=self._partials,
             )
         if self._speech is None:
             speaking = machine.phase is Phase.SPEAKING

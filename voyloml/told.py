@@ -1,6 +1,7 @@
 """What status callbacks tell: the parameters beside those of the call, of live calls and of simulated ones.
 
-`recordingStatusCallback` of Record and `statusCallback` of Conference and Stream (contract §10.7, §10.8).
+`partialResultCallback` of Gather, `recordingStatusCallback` of Record and `statusCallback` of Conference and Stream
+(contract §10.5, §10.7, §10.8).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from voyloml.capabilities import Recorded
+from voyloml.capabilities import PartialSpeech, Recorded
 from voyloml.dial import whole_seconds
 
 
@@ -19,6 +20,16 @@ def of_recording(recorded: Recorded) -> dict[str, str]:
         "RecordingUrl": recorded.url,
         "RecordingDuration": whole_seconds(recorded.seconds),
         "RecordingStatus": "completed",
+    }
+
+
+def of_partial(sequence: int, said: PartialSpeech) -> dict[str, str]:
+    """What a caller has said so far; `sequence` counts the partial results of a Gather from 0."""
+    return {
+        "SequenceNumber": str(sequence),
+        "StableSpeechResult": said.stable,
+        "UnstableSpeechResult": said.unstable,
+        "Stability": f"{said.stability:g}",
     }
 
 

@@ -23,7 +23,7 @@ from engine.calls.dialling import CallingOut
 from engine.calls.info_keys import key_of_info
 from engine.calls.keys import KeyWays
 from engine.calls.leg import InboundLeg
-from engine.calls.listening import Hearing
+from engine.calls.listening import CallHearing, Hearing
 from engine.calls.media_report import leg_media, media_report
 from engine.calls.metered import MINUTES, CallMeter, MeterTiming
 from engine.calls.outcome import End
@@ -130,7 +130,7 @@ class Call:
             services.conferences,
             services.queues,
             CallStreams(self, services.streams, services.callbacks),
-            services.hearing,
+            CallHearing(self, services.hearing, services.callbacks),
         )
         self.on_stored: Callable[[], object] = lambda: None
         self.on_released: Callable[[], None] = lambda: None

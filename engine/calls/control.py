@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.calls.conference import ConferenceRooms, Member
 from engine.calls.dialling import CallingOut, Dialling, NoSound
 from engine.calls.keys import KeyBuffer
-from engine.calls.listening import Hearing
+from engine.calls.listening import CallHearing
 from engine.calls.outcome import BUSY, REJECTED
 from engine.calls.party import DialledParty
 from engine.calls.prompting import LegPrompting, PromptSources
@@ -24,6 +24,7 @@ from voyloml.capabilities import (
     DialTarget,
     Listening,
     Membership,
+    PartialOrder,
     Party,
     RecordingOrder,
     RecordingRun,
@@ -50,7 +51,7 @@ class LegControl:
         conferences: ConferenceRooms,
         queues: CallQueues,
         streams: CallStreams,
-        hearing: Hearing,
+        hearing: CallHearing,
     ) -> None:
         self._call = call
         self._recordings = recordings
@@ -124,9 +125,11 @@ class LegControl:
         if self._waiting is not None:
             self._waiting.press(key)
 
-    def listen(self, *, language: str, hints: str | None, end_silence: float) -> Listening:
-        """See `Hearing.listen`."""
-        return self._hearing.listen(self._call, language=language, hints=hints, end_silence=end_silence)
+    def listen(
+        self, *, language: str, hints: str | None, end_silence: float, partials: PartialOrder | None = None
+    ) -> Listening:
+        """See `CallHearing.listen`."""
+        return self._hearing.listen(language=language, hints=hints, end_silence=end_silence, partials=partials)
 
     async def pre_answer(self) -> None:
         """Opens early media; without an offer of the caller there is none, and the call's log says so."""

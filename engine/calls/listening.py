@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from engine.calls.partial_results import PartialTelling
+from engine.calls.status_callback import StatusCallbacks
 from media import ActivityDetectors, MediaSession, Recogniser, SpeechListener
-from voyloml.capabilities import Listening, Utterance
+from voyloml.capabilities import Listening, PartialOrder, Utterance
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
@@ -20,13 +22,26 @@ class Hearing:
         self.recogniser = recogniser
         self.detectors = ActivityDetectors()
 
-    def listen(self, call: Call, *, language: str, hints: str | None, end_silence: float) -> Listening:
+
+class CallHearing:
+    """The listening of one call."""
+
+    def __init__(self, call: Call, hearing: Hearing, callbacks: StatusCallbacks) -> None:
+        self._call = call
+        self._hearing = hearing
+        self._callbacks = callbacks
+
+    def listen(
+        self, *, language: str, hints: str | None, end_silence: float, partials: PartialOrder | None
+    ) -> Listening:
         """Listens to the caller; where nothing can be understood the call's log says why."""
-        refusal = self.recogniser.refusal(language)
+        call = self._call
+        refusal = self._hearing.recogniser.refusal(language)
         if refusal is not None:
             call.log("speech_unavailable", {"warning": refusal})
             return Deaf()
-        return LegListening(call.leg.session, self, call.log, language, hints, end_silence)
+        telling = None if partials is None else PartialTelling(call, self._callbacks, partials)
+        return LegListening(call.leg.session, self._hearing, call.log, language, hints, end_silence, telling)
 
 
 class Deaf:
@@ -56,7 +71,9 @@ class LegListening:
         language: str,
         hints: str | None,
         end_silence: float,
+        partials: PartialTelling | None,
     ) -> None:
+        self._partials = partials
         self._listener = SpeechListener(
             session,
             hearing.recogniser,
@@ -65,6 +82,7 @@ class LegListening:
             hints=hints,
             end_silence=end_silence,
             on_problem=lambda problem: log("speech_problem", {"warning": problem}),
+            on_partial=None if partials is None else partials.tell,
         )
 
     async def began(self) -> None:
@@ -79,3 +97,5 @@ class LegListening:
     def stop(self) -> None:
         """Listens no longer."""
         self._listener.stop()
+        if self._partials is not None:
+            self._partials.stop()

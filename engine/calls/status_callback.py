@@ -1,25 +1,19 @@
 """Status callbacks: a URL of a document is told what has become of something, signed as every request of ours.
 
-One POST each, not repeated; what comes of it is in the call's log, and of the answer nothing is made.
+One request each, not repeated; what comes of it is in the call's log, and of the answer nothing is made.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
 
-from engine.http import USER_AGENT
-from voyloml import HttpExchange, HttpFailure, HttpRequest, sign
-from voyloml.signature import HEADER as SIGNATURE
+from voyloml import HttpExchange, HttpFailure, HttpRequest
+from voyloml.callback import callback_request
 
 if TYPE_CHECKING:
     from engine.calls.call import Call
-
-CALLBACK_SECONDS: Final = 10.0
-CALLBACK_BYTES: Final = 4096
-"""Bytes of an answer to a status callback that are read; nothing is made of them."""
 
 
 class StatusCallbacks:
@@ -38,13 +32,15 @@ class StatusCallbacks:
         *,
         about: Call | None = None,
         after: asyncio.Task[None] | None = None,
+        method: str = "POST",
         logged: bool = True,
     ) -> asyncio.Task[None]:
         """Begins to request the callback that `call` has given, about itself or another call, once `after` is done.
 
-        The call's log gets `<kind>_callback` with the status, or `<kind>_callback_failed`, unless it is not `logged`.
+        With GET the form is in the query. The call's log gets `<kind>_callback` with the status, or
+        `<kind>_callback_failed`, unless it is not `logged`.
         """
-        request = _request(call, about or call, url, form)
+        request = _request(call, about or call, url, form, method)
         task = asyncio.create_task(
             self._tell(call, kind if logged else None, request, after), name=f"callback {call.new.public_id}"
         )
@@ -65,7 +61,7 @@ class StatusCallbacks:
             call.log(f"{kind}_callback", {"url": request.url, "status": reply.status})
 
 
-def _request(call: Call, about: Call, url: str, form: Mapping[str, str]) -> HttpRequest:
+def _request(call: Call, about: Call, url: str, form: Mapping[str, str], method: str) -> HttpRequest:
     named = {
         "CallSid": about.new.public_id,
         "CallUuid": about.new.id,
@@ -73,17 +69,4 @@ def _request(call: Call, about: Call, url: str, form: Mapping[str, str]) -> Http
         "WorkspaceId": about.new.workspace_id,
         **form,
     }
-    body = urlencode(named).encode()
-    return HttpRequest(
-        method="POST",
-        url=url,
-        headers={
-            "User-Agent": USER_AGENT,
-            "Content-Type": "application/x-www-form-urlencoded",
-            SIGNATURE: sign(call.application.signing_secret, body, int(call.now().timestamp())),
-        },
-        body=body,
-        connect_timeout=CALLBACK_SECONDS,
-        total_timeout=CALLBACK_SECONDS,
-        max_bytes=CALLBACK_BYTES,
-    )
+    return callback_request(url, named, call.application.signing_secret, int(call.now().timestamp()), method)

@@ -8,6 +8,7 @@ from media.speech.activity import ActivityDetectors
 from media.speech.embedded import EmbeddedSpeech, SpeechLimits
 from media.speech.interface import Manner, NoSpeech, SpeechEngine, SpeechUnavailable, Voice
 from media.speech.listener import SpeechListener
+from media.speech.partial import Partial
 from media.speech.recogniser import (
     NoRecogniser,
     Recogniser,
@@ -23,6 +24,7 @@ __all__ = [
     "Manner",
     "NoRecogniser",
     "NoSpeech",
+    "Partial",
     "Recogniser",
     "RecogniserUnavailable",
     "SpeechEngine",

@@ -6,7 +6,7 @@ No clock and no audio device: windows of samples with their likelihoods go in, w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +64,11 @@ class EndPointer:
         self._speaking = False
         self._quiet = 0
         self._said = 0
+
+    @property
+    def part(self) -> Sequence[Samples]:
+        """The windows of the part that is being said; none in a pause."""
+        return self._part
 
     def feed(self, window: Samples, likelihood: float) -> Iterator[Happened]:
         """The next `(WINDOW,) int16` samples and how likely they are speech."""

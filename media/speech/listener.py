@@ -20,7 +20,8 @@ from media.resample import Samples
 from media.session import MediaSession
 from media.speech.activity import WINDOW, ActivityDetector, ActivityDetectors
 from media.speech.endpoint import Began, Ended, EndPointer, Part
-from media.speech.recogniser import Recogniser, RecogniserUnavailable, Understood
+from media.speech.partial import Partial, PartialResults
+from media.speech.recogniser import PAUSE_SECONDS, Recogniser, RecogniserUnavailable, Understood
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class _Said:
 
 class SpeechListener:
     """Hears a session from its construction until `stop`. `on_problem` is told, once for each, why something that was
-    said could not be recognised."""
+    said could not be recognised, `on_partial` what was said so far; with it, pauses part what is said for every
+    recogniser."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class SpeechListener:
         hints: str | None,
         end_silence: float,
         on_problem: Callable[[str], None],
+        on_partial: Callable[[Partial], None] | None = None,
     ) -> None:
         self._session = session
         self._recogniser = recogniser
@@ -59,6 +62,7 @@ class SpeechListener:
         self._hints = hints
         self._end_silence = end_silence
         self._on_problem = on_problem
+        self._partials = None if on_partial is None else PartialResults(self._guess, on_partial)
         self._problems: set[str] = set()
         self._waiting: deque[Samples] = deque(maxlen=WAITING_FRAMES)
         self._more = asyncio.Event()
@@ -93,6 +97,8 @@ class SpeechListener:
         self._end()
         self._task.cancel()
         self._warming.cancel()
+        if self._partials is not None:
+            self._partials.stop()
         for said in self._said:
             for task in said.heard:
                 task.cancel()
@@ -128,7 +134,8 @@ class SpeechListener:
                 self._scoring.add_done_callback(lambda _: self._detectors.give_back(detector))
 
     async def _listen(self, detector: ActivityDetector) -> None:
-        points = EndPointer(self._end_silence, self._recogniser.pause)
+        pause = self._recogniser.pause if self._partials is None else min(self._recogniser.pause, PAUSE_SECONDS)
+        points = EndPointer(self._end_silence, pause)
         rest = np.zeros(0, np.int16)
         while True:
             await self._more.wait()
@@ -144,18 +151,37 @@ class SpeechListener:
             for window, likelihood in zip(samples.reshape(-1, WINDOW), scores, strict=True):
                 for happened in points.feed(window, likelihood):
                     self._take(happened)
+            if self._partials is not None and points.part:
+                self._partials.grown(points.part)
 
     def _take(self, happened: Began | Part | Ended) -> None:
         match happened:
             case Began():
                 self._said.append(_Said())
                 self._began.set()
+                if self._partials is not None:
+                    self._partials.begin()
             case Part():
                 said = self._said[-1]
                 said.parts.append(happened.samples)
-                said.heard.append(asyncio.create_task(self._recognise(happened.samples), name="speech part"))
+                tell = None if self._partials is None else self._partials.part_over()
+                heard = self._recognise_part(happened.samples, tell)
+                said.heard.append(asyncio.create_task(heard, name="speech part"))
             case Ended():
                 self._said[-1].ended.set()
+
+    async def _recognise_part(self, samples: Samples, tell: Callable[[str], None] | None) -> Understood | None:
+        understood = await self._recognise(samples)
+        if tell is not None:
+            tell("" if understood is None else understood.text)
+        return understood
+
+    async def _guess(self, samples: Samples) -> str | None:
+        try:
+            return await self._recogniser.guess(samples, language=self._language, hints=self._hints)
+        except RecogniserUnavailable:
+            # Said when the part is over and not recognised.
+            return None
 
     async def _recognise(self, samples: Samples) -> Understood | None:
         try:

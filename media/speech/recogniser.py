@@ -66,6 +66,12 @@ class Recogniser(Protocol):
     async def recognise(self, samples: Samples, *, language: str, hints: str | None) -> Understood:
         """What `(n,) int16` samples at 8 kHz say. Raises RecogniserUnavailable."""
 
+    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+        """What an utterance that goes on says so far; None where nobody has time for it or it cannot be told.
+
+        Raises RecogniserUnavailable.
+        """
+
     async def close(self) -> None:
         """Let go of everything."""
 
@@ -86,6 +92,10 @@ class NoRecogniser:
     async def recognise(self, samples: Samples, *, language: str, hints: str | None) -> Understood:
         """Raises RecogniserUnavailable."""
         raise RecogniserUnavailable("no recogniser is configured (speech.stt)")
+
+    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+        """Nothing is guessed."""
+        return None
 
     async def close(self) -> None:
         """Nothing to do."""
@@ -121,16 +131,22 @@ class WorkerRecogniser:
             raise RecogniserUnavailable(refusal)
         return await self._ask(samples[: round(MAX_SECONDS * _RATE)].tobytes(), hints)
 
+    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+        """See `Recogniser`. Whole utterances go first: a guess is made by a child that nobody else waits for."""
+        if self.refusal(language) is not None or min(self._waiting):
+            return None
+        return (await self._ask(samples[: round(MAX_SECONDS * _RATE)].tobytes(), hints, so_far=True)).text
+
     async def close(self) -> None:
         """Ends the child processes."""
         for worker in self._workers:
             await worker.close()
 
-    async def _ask(self, body: bytes, hints: str | None) -> Understood:
+    async def _ask(self, body: bytes, hints: str | None, *, so_far: bool = False) -> Understood:
         free = min(range(len(self._workers)), key=self._waiting.__getitem__)
         self._waiting[free] += 1
         try:
-            reply = await self._workers[free].request({**self._request, "hints": hints}, body)
+            reply = await self._workers[free].request({**self._request, "hints": hints, "so_far": so_far}, body)
         except (Refused, WorkerError) as error:
             raise RecogniserUnavailable(f"not recognised: {error}") from None
         finally:

@@ -28,9 +28,10 @@ vosk.SetLogLevel(-1)
 def handle(request: Header, body: bytes) -> tuple[Header, Body]:
     """Recognise an utterance.
 
-    Request: `model` the folder, `hints` of the Gather or None; its body the samples, int16 at 8 kHz in the machine's
-    byte order. Reply: `text`, empty where nothing was understood, `confidence` 0 to 1, `unknown` no hints at all: the
-    model says nothing of words it does not know. Raises Refused for a folder that holds no model.
+    Request: `model` the folder, `hints` of the Gather or None, `so_far` true where the utterance goes on; its body the
+    samples, int16 at 8 kHz in the machine's byte order. Reply: `text`, empty where nothing was understood, `confidence`
+    0 to 1, `unknown` no hints at all: the model says nothing of words it does not know. An utterance that goes on has
+    no confidence. Raises Refused for a folder that holds no model.
     """
     said = phrases(request["hints"])
     options = [json.dumps([*said, *ANSWERS, *DIGITS, _UNKNOWN])] if said else []
@@ -38,6 +39,10 @@ def handle(request: Header, body: bytes) -> tuple[Header, Body]:
     recogniser.SetWords(True)
     wide = soxr.resample(np.frombuffer(body, np.int16), RATE, _MODEL_RATE, quality="HQ")
     recogniser.AcceptWaveform(wide.tobytes())
+    if request.get("so_far"):
+        begun: str = json.loads(recogniser.PartialResult()).get("partial", "")
+        text = " ".join(word for word in begun.split() if word != _UNKNOWN)
+        return {"text": text, "confidence": 0.0, "unknown": []}, b""
     found: dict[str, Any] = json.loads(recogniser.FinalResult())
     words = [word for word in found.get("result", ()) if word["word"] != _UNKNOWN]
     confidence = sum(word["conf"] for word in words) / len(words) if words else 0.0

@@ -1,4 +1,5 @@
-// Put into the page before its own scripts: keeps its peer connection, and listens to what comes of it.
+// Put into the page before its own scripts: keeps its peer connection, and listens to what comes of it. What waits for
+// half an hour and more waits until it is let.
 (() => {
   const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
   const Real = window.RTCPeerConnection;
@@ -9,7 +10,24 @@
   };
   window.RTCPeerConnection.prototype = Real.prototype;
 
+  const [wait, forget] = [window.setTimeout.bind(window), window.clearTimeout.bind(window)];
+  const waiting = new Map();
+  window.setTimeout = (done, ms, ...given) => {
+    if (ms < 30 * 60 * 1000) return wait(done, ms, ...given);
+    const number = -1 - waiting.size;
+    waiting.set(number, done);
+    return number;
+  };
+  window.clearTimeout = (number) => waiting.delete(number) || forget(number);
+
   window.ear = {
+    // Lets the time pass; returns how many were waiting.
+    later() {
+      const due = [...waiting.values()];
+      waiting.clear();
+      for (const done of due) done();
+      return due.length;
+    },
     // Resolves with the text of #state as soon as it is the one expected, or with what it is after ten seconds.
     async until(text) {
       const state = document.getElementById("state");

@@ -143,6 +143,51 @@ class TestRecord:
         assert told(simulate(self.RECORD, app={"/told": ""})) == []
 
 
+class TestPartialResults:
+    DOCUMENT = (
+        "<Response><Gather input='dtmf speech' numDigits='2' action='/done' partialResultCallback='/told' "
+        "partialResultCallbackMethod='{}'><Pause/></Gather></Response>"
+    )
+
+    def heard(self, caller: Caller, method: str = "POST") -> Simulated:
+        setting = Setting(signing_secret=SECRET, variables={"plan": "gold"})
+        return simulate(
+            self.DOCUMENT.format(method), app={"/done": HANGUP, "/told": ""}, caller=caller, setting=setting
+        )
+
+    def test_what_is_said_is_told_as_it_is_said_and_when_a_pause_has_ended_it(self) -> None:
+        caller = Caller().at(2).say("i want to pay", seconds=2.5).at(5.5).say("my bill", seconds=1)
+        ran = self.heard(caller)
+        names = ("SequenceNumber", "StableSpeechResult", "UnstableSpeechResult", "Stability")
+        assert [tuple(form[name] for name in names) for form in told(ran)] == [
+            ("0", "", "i want", "0"),
+            ("1", "", "i want to", "0.67"),
+            ("2", "i want to pay", "", "1"),
+            ("3", "i want to pay", "my bill", "0"),
+            ("4", "i want to pay my bill", "", "1"),
+        ]
+        assert [one.at for one in ran.asked if one.path == "/told"] == [3, 4, 5.1, 6.5, 7.1]
+        (form, *_) = told(ran)
+        assert (form["CallStatus"], form["Step"], form["var_plan"]) == ("in-progress", "gather", "gold")
+        (asked, *_) = [one for one in ran.asked if one.path == "/told"]
+        assert (asked.method, asked.headers["Content-Type"]) == ("POST", "application/x-www-form-urlencoded")
+        assert verify_signature(SECRET, asked.body, asked.headers["Voylo-Signature"], now=asked.at)
+        assert told(ran, "/done")[0]["SpeechResult"] == "i want to pay my bill"
+
+    def test_with_get_they_are_in_the_query_and_a_key_ends_them(self) -> None:
+        ran = self.heard(Caller().at(2).say("a very long story", seconds=4), "GET")
+        (first, *_) = [one for one in ran.asked if one.path == "/told"]
+        assert (first.method, first.body, first.parameters["UnstableSpeechResult"]) == ("GET", b"", "a")
+        assert verify_signature(SECRET, b"", first.headers["Voylo-Signature"], now=first.at)
+        ran = self.heard(Caller().press("1").at(2).say("a very long story", seconds=2).press("2"))
+        assert told(ran) == []
+        assert told(ran, "/done")[0]["Digits"] == "12"
+
+    def test_without_speech_there_are_none(self) -> None:
+        document = "<Response><Gather partialResultCallback='/told'/></Response>"
+        assert told(simulate(document, caller=Caller().at(1).say("hello"), app={"/told": ""})) == []
+
+
 class TestOthers:
     def test_language_and_hints_go_to_the_recogniser(self) -> None:
         document = (

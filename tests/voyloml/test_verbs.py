@@ -61,6 +61,8 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "speechTimeout": "auto",
         "language": "en-US",
         "hints": None,
+        "partialResultCallback": None,
+        "partialResultCallbackMethod": "POST",
         "actionOnEmptyResult": False,
     },
     "Dial": ACTION
@@ -171,6 +173,8 @@ RULES: dict[tuple[str, str], tuple[list[tuple[str, object]], list[str]]] = {
     ("Gather", "speechTimeout"): ([("auto", "auto"), ("3", 3)], ["", "0", "601", "soon"]),
     ("Gather", "language"): ([("de-DE", "de-DE")], ["?"]),
     ("Gather", "hints"): ([("yes, no", "yes, no")], ["", "x" * 4001]),
+    ("Gather", "partialResultCallback"): (URLS, NOT_URLS),
+    ("Gather", "partialResultCallbackMethod"): (METHODS, ["HEAD"]),
     ("Gather", "actionOnEmptyResult"): (BOOLEANS, NOT_BOOLEANS),
     ("Dial", "action"): (URLS, NOT_URLS),
     ("Dial", "method"): (METHODS, ["HEAD"]),
@@ -478,7 +482,16 @@ URL_RULES = {
     rule
     for rule in RULES
     if rule[1]
-    in {"action", "confirmSound", "dialMusic", "waitSound", "waitUrl", "statusCallback", "recordingStatusCallback"}
+    in {
+        "action",
+        "confirmSound",
+        "dialMusic",
+        "waitSound",
+        "waitUrl",
+        "statusCallback",
+        "recordingStatusCallback",
+        "partialResultCallback",
+    }
 }
 
 CONTENTS: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from voyloml.attribute_types import Boolean, Integer, IntegerOr, Keys, Language, Text, Tones, Url, Words
-from voyloml.declared.common import LOOP, PROMPTS, SAY_CHARS, action
+from voyloml.declared.common import LOOP, METHOD, PROMPTS, SAY_CHARS, action
 from voyloml.schema import Attribute, Content, ElementSpec, Parameter
 
 PLAY = ElementSpec(
@@ -67,6 +67,8 @@ GATHER = ElementSpec(
         Attribute("speechTimeout", IntegerOr(1, 600, ("auto",)), "auto", "seconds of silence that end speech"),
         Attribute("language", Language(), "en-US", "language of the recogniser"),
         Attribute("hints", Text(SAY_CHARS), None, "words and phrases the recogniser should expect"),
+        Attribute("partialResultCallback", Url(), None, "URL told what is understood while the caller speaks"),
+        Attribute("partialResultCallbackMethod", METHOD, "POST", "how it is requested"),
         Attribute("actionOnEmptyResult", Boolean(), False, "requests the action also when there was no input"),
     ),
     parameters=(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from voyloml import told
-from voyloml.capabilities import AUDIBLE_SECONDS, Recorded, RecordingOrder, Utterance
+from voyloml.capabilities import AUDIBLE_SECONDS, PartialOrder, Recorded, RecordingOrder, Utterance
 from voyloml.control import KEPT_KEYS, Delivery, PlayDigits, PlayFile, PromptItem, RefusalReason, Silence, Speak
+from voyloml.simulate.partials import SimulatedPartials, Tell
 from voyloml.simulate.script import World
 from voyloml.simulate.timeline import Moment, Timeline, What
 
@@ -111,7 +112,8 @@ class Phone:
         self._playing: Playing | None = None
         self._changes = asyncio.Event()
         self._recordings = 0
-        self.tell: Callable[[str, Mapping[str, str]], None] = lambda url, form: None
+        self.partials: list[SimulatedPartials] = []
+        self.tell: Tell = lambda url, form, method="POST": None
         """Has a status callback told; the simulation sets it."""
 
     @property
@@ -187,13 +189,17 @@ class Phone:
         self.note(What.DOES, f"says “{text}” ({seconds:.1f} s)", {"says": text})
         said = Utterance(text, confidence) if text else None
         self.speech.append((self.now, self.now + seconds, said))
+        for partials in self.partials:
+            partials.says(text, seconds)
         self.changed()
 
-    def listen(self, *, language: str, hints: str | None, end_silence: float) -> SimulatedListening:
+    def listen(
+        self, *, language: str, hints: str | None, end_silence: float, partials: PartialOrder | None = None
+    ) -> SimulatedListening:
         """A recogniser that understands what the script says."""
         expected = "" if hints is None else f", expecting {hints}"
         self.note(What.CALL, f"listens in {language}{expected}", {"language": language, "hints": hints})
-        return SimulatedListening(self, end_silence)
+        return SimulatedListening(self, end_silence, partials)
 
     async def record(self, order: RecordingOrder) -> SimulatedRecording:
         """Begins a recording."""
@@ -237,8 +243,11 @@ class Phone:
 class SimulatedListening:
     """Hears what the caller says from now on."""
 
-    def __init__(self, phone: Phone, end_silence: float) -> None:
+    def __init__(self, phone: Phone, end_silence: float, partials: PartialOrder | None) -> None:
         self._phone = phone
+        self._partials = None if partials is None else SimulatedPartials(phone.tell, partials)
+        if self._partials is not None:
+            phone.partials.append(self._partials)
         self._end_silence = end_silence
         self._from = phone.now
         self._next = len(phone.speech)
@@ -268,12 +277,18 @@ class SimulatedListening:
                     break
             if len(self._phone.speech) <= self._next:
                 break
+        if self._partials is not None:
+            self._partials.forget()
         if not said:
             return None
         return Utterance(" ".join(one.text for one in said), min(one.confidence for one in said))
 
     def stop(self) -> None:
-        """Nothing to do."""
+        """Tells no partial results any more."""
+        if self._partials is not None:
+            self._partials.stop()
+            if self._partials in self._phone.partials:
+                self._phone.partials.remove(self._partials)
 
 
 class SimulatedRecording:

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Final, Literal
-from urllib.parse import urlencode
 
+from voyloml.callback import callback_request
 from voyloml.control import ApplicationScript, CallFacts
 from voyloml.exchange import HttpFailure, HttpReply, HttpRequest
 from voyloml.execution import RunResult
 from voyloml.interpreter import Interpreter
 from voyloml.limits import DEFAULT_LIMITS, LanguageLimits
-from voyloml.signature import HEADER, sign
 from voyloml.simulate.application import (
     BASE_URL,
     NOT_FOUND,
@@ -46,8 +45,6 @@ from voyloml.simulate.timeline import Timeline, What
 from voyloml.variables import Scalar
 from voyloml.virtual_time import run_in_virtual_time
 
-CALLBACK_SECONDS: Final = 10.0
-CALLBACK_BYTES: Final = 4096
 CALL_SECONDS: Final = 14_400.0
 """A call lasts no longer, as the limit `call_seconds` has it."""
 _USUAL = frozenset({
@@ -270,8 +267,8 @@ class Simulation:
         self.call.note(What.ASKS, f"{line} → {reply.status}", {**data, "status": reply.status})
         return reply
 
-    def _tell(self, url: str, form: Mapping[str, str]) -> None:
-        """A status callback: one POST, in the order of the events, and nothing is made of the answer."""
+    def _tell(self, url: str, form: Mapping[str, str], method: str = "POST") -> None:
+        """A status callback: one request, in the order of the events, and nothing is made of the answer."""
         facts, before = self._facts(self.call), self._telling
         named = {
             "CallSid": facts.call_sid,
@@ -280,11 +277,8 @@ class Simulation:
             "WorkspaceId": facts.workspace_id,
             **form,
         }
-        body = urlencode(named).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if self._setting.signing_secret is not None:
-            headers[HEADER] = sign(self._setting.signing_secret, body, int(asyncio.get_running_loop().time()))
-        request = HttpRequest("POST", url, headers, body, CALLBACK_SECONDS, CALLBACK_SECONDS, CALLBACK_BYTES)
+        now = int(asyncio.get_running_loop().time())
+        request = callback_request(url, named, self._setting.signing_secret, now, method)
 
         async def ask() -> None:
             if before is not None:

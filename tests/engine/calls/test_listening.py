@@ -17,6 +17,7 @@ from tests.support.flow import Flow
 from tests.support.phone import Phone, PhoneCall, a_phone
 from tests.support.tones import seconds_of
 from tests.support.voice import spoken
+from voyloml import verify_signature
 from voyloml.reference.gather_table import GATHER_ROWS
 
 HINTS = "billing, technical support, opening hours"
@@ -87,11 +88,13 @@ class Caller:
         self._engine = engine
         self._phone = phone
         self._flow = flow
+        self.secret = ""
 
     async def runs(self, number: str, attributes: str, does: tuple[tuple[float, str], ...]) -> tuple[str, float, float]:
         """The result, when it came, and for how long the prompt was heard."""
         self._flow.documents[f"/{number}"] = document(attributes)
         application = await self._engine.application(actionUrl=self._flow.url(f"/{number}"))
+        self.secret = application["signingSecret"]
         await self._engine.number(f"+1{number}", application)
         call = self._phone.call(f"+1{number}", self._engine.sip, from_=f"+1999{number[3:]}")
         await call.hears(PROMPT_HERTZ, at_least=0.05)
@@ -158,6 +161,30 @@ class TestResult:
             assert asked.form["InputType"] == "speech"
             assert 0 < float(asked.form["Confidence"]) <= 1
 
+    async def test_partial_results_are_told_while_the_caller_speaks(self, tmp_path: Path, phone: Phone) -> None:
+        attributes = f'{_SPEECH} partialResultCallback="/partial?a=1" partialResultCallbackMethod="GET"'
+        did = ((0.3, "technical support"), (2.3, "four two seven one nine"))
+        async with running_engine(tmp_path) as engine, Flow({"/got": HANG_UP, "/nothing": HANG_UP}) as flow:
+            for _, what in did:
+                spoken(what)
+            await engine.process.hearing.recogniser.start()
+            caller = Caller(engine, phone, flow)
+            result, _, _ = await caller.runs("5550100", attributes, did)
+            asked = [one for one in flow.asked if one.path == "/partial"]
+            paths = [one.path for one in flow.asked]
+        assert result == "SpeechResult=technical support four two seven one nine"
+        forms = [one.form for one in asked]
+        assert [form["SequenceNumber"] for form in forms] == [str(number) for number in range(len(forms))]
+        stable, unstable = ([form[f"{kind}SpeechResult"] for form in forms] for kind in ("Stable", "Unstable"))
+        assert stable == sorted(stable)
+        assert "technical support" in stable
+        assert any(text.startswith("four two") for text in unstable), unstable
+        assert forms[-1]["Stability"] == "1"
+        assert (forms[0]["CallStatus"], forms[0]["Step"], forms[0]["From"]) == ("in-progress", "gather", "+19990100")
+        assert paths.index("/partial") < paths.index("/got")
+        assert {(one.method, one.body, one.form["a"]) for one in asked} == {("GET", b"", "1")}
+        assert all(verify_signature(caller.secret, b"", one.headers["Voylo-Signature"]) for one in asked)
+
     async def test_an_engine_without_a_recogniser_says_so_in_the_log(self, tmp_path: Path, phone: Phone) -> None:
         async with (
             running_engine(tmp_path, speech={"stt": "none"}) as engine,
@@ -182,12 +209,27 @@ class TestResult:
             speech = {"stt": "http", "stt_url": str(server.make_url("/inference")), "stt_key": "sesame"}
             async with running_engine(tmp_path, speech=speech) as engine:
                 result, _, _ = await Caller(engine, phone, flow).runs("5550100", _SPEECH, ((0.3, "billing"),))
-        assert result == "SpeechResult=I would like to pay"
-        ((form, key),) = posted
-        assert (form["language"], form["prompt"], key) == ("en", HINTS, "Bearer sesame")
-        file = form["file"]
-        assert isinstance(file, web.FileField)
-        assert file.content_type == "audio/wav"
+                assert result == "SpeechResult=I would like to pay"
+                ((form, key),) = posted
+                assert (form["language"], form["prompt"], key) == ("en", HINTS, "Bearer sesame")
+                file = form["file"]
+                assert isinstance(file, web.FileField)
+                assert file.content_type == "audio/wav"
+                await self.parts_are_told_and_nobody_waits_for_it(Caller(engine, phone, flow), flow)
+
+    async def parts_are_told_and_nobody_waits_for_it(self, caller: Caller, flow: Flow) -> None:
+        async def never(_: web.Request) -> web.Response:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        flow.documents["/partial"] = never
+        attributes = f'{_SPEECH} partialResultCallback="/partial"'
+        result, took, _ = await caller.runs("5550101", attributes, ((0.3, "billing"), (2.0, "billing")))
+        assert result == "SpeechResult=I would like to pay I would like to pay"
+        assert took < 6
+        (told,) = [one for one in flow.asked if one.path == "/partial"]
+        assert (told.method, told.form["SequenceNumber"]) == ("POST", "0")
+        assert (told.form["StableSpeechResult"], told.form["UnstableSpeechResult"]) == ("I would like to pay", "")
 
 
 async def logged(engine: TestEngine, kind: str) -> str:

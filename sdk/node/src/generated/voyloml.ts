@@ -57,6 +57,10 @@ export interface GatherOptions {
   language?: string;
   /** Words and phrases the recogniser should expect. Must be 1 to 4000 characters */
   hints?: string;
+  /** URL told what is understood while the caller speaks. Must be an http or https URL, absolute or relative */
+  partialResultCallback?: string;
+  /** How it is requested. Must be POST or GET. Default: "POST" */
+  partialResultCallbackMethod?: "POST" | "GET";
   /** Requests the action also when there was no input. Must be true or false. Default: false */
   actionOnEmptyResult?: boolean;
 }
@@ -365,6 +369,22 @@ const GATHER: ElementSpec = {
       name: "hints",
       of: { type: "text", most: 4000, least: 1 },
       meaning: "words and phrases the recogniser should expect",
+    },
+    {
+      name: "partialResultCallback",
+      of: {
+        type: "url",
+        schemes: ["http", "https"],
+        relative: true,
+        empty: false,
+        words: [],
+      },
+      meaning: "URL told what is understood while the caller speaks",
+    },
+    {
+      name: "partialResultCallbackMethod",
+      of: { type: "choice", words: ["POST", "GET"], spellings: ["post", "get"] },
+      meaning: "how it is requested",
     },
     {
       name: "actionOnEmptyResult",

@@ -82,6 +82,16 @@ GATHER = ElementSpec(
         AttributeSpec("language", Language(), "language of the recogniser"),
         AttributeSpec("hints", Text(most=4000, least=1), "words and phrases the recogniser should expect"),
         AttributeSpec(
+            "partialResultCallback",
+            Url(schemes=("http", "https"), relative=True, empty=False, words=()),
+            "URL told what is understood while the caller speaks",
+        ),
+        AttributeSpec(
+            "partialResultCallbackMethod",
+            Choice(words=("POST", "GET"), spellings=(("post", "POST"), ("get", "GET"))),
+            "how it is requested",
+        ),
+        AttributeSpec(
             "actionOnEmptyResult", Boolean(true=(), false=()), "requests the action also when there was no input"
         ),
     ),
@@ -828,6 +838,8 @@ class VoyloResponse(Builder):
         speech_timeout: int | Literal["auto"] | None = None,
         language: str | None = None,
         hints: str | None = None,
+        partial_result_callback: str | None = None,
+        partial_result_callback_method: Literal["POST", "GET"] | None = None,
         action_on_empty_result: bool | None = None,
     ) -> Gather:
         """Collects keys or speech while prompts play.
@@ -847,6 +859,9 @@ class VoyloResponse(Builder):
         speech_timeout: Seconds of silence that end speech. Must be 'auto' or 1 to 600. Default: 'auto'
         language: Language of the recogniser. Must be a language tag such as en-US. Default: 'en-US'
         hints: Words and phrases the recogniser should expect. Must be 1 to 4000 characters
+        partial_result_callback: URL told what is understood while the caller speaks. Must be an http or https
+            URL, absolute or relative
+        partial_result_callback_method: How it is requested. Must be POST or GET. Default: 'POST'
         action_on_empty_result: Requests the action also when there was no input. Must be true or false.
             Default: False
         """
@@ -866,6 +881,8 @@ class VoyloResponse(Builder):
                 "speechTimeout": speech_timeout,
                 "language": language,
                 "hints": hints,
+                "partialResultCallback": partial_result_callback,
+                "partialResultCallbackMethod": partial_result_callback_method,
                 "actionOnEmptyResult": action_on_empty_result,
             },
         )

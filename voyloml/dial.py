@@ -110,13 +110,15 @@ def whole_seconds(seconds: float) -> str:
 def nobody_answered(targets: Sequence[DialTarget], reasons: Sequence[Unreached]) -> DialResult:
     """The end of a Dial whose parties were all tried, each with its reason, and none of whom was reached.
 
-    `busy` if all were, else `no-answer` if any rang, else `failed`; cause and code are those of the last party that
-    has this to say for itself.
+    One party alone gives its own status (contract §14.3). Of several: `busy` if all were, else `no-answer` if any rang,
+    else `failed`; cause and code are those of the last party that has this to say for itself.
     """
     if not reasons:
         return DialResult(NOBODY.status, "", NOBODY.cause)
     status: DialStatus = "failed"
-    if all(reason.status == "busy" for reason in reasons):
+    if len(targets) == 1:
+        status = reasons[0].status
+    elif all(reason.status == "busy" for reason in reasons):
         status = "busy"
     elif any(reason.rang for reason in reasons):
         status = "no-answer"

@@ -14,6 +14,7 @@ let domain = "";
 let session = null;
 let ready = false;
 let stale = false;
+let renewal;
 let muted = false;
 
 function tell(event, detail = {}) {
@@ -71,7 +72,8 @@ async function connect() {
     const registerer = new Registerer(agent);
     registerer.stateChange.addListener((state) => registered(state === RegistererState.Registered));
     await registerer.register({ requestDelegate: { onReject: ({ message }) => refused(message.statusCode) } });
-    setTimeout(renew, RENEW_SECONDS * 1000);
+    clearTimeout(renewal); // that of a connection that was lost
+    renewal = setTimeout(renew, RENEW_SECONDS * 1000);
   } catch (error) {
     fail(error.message);
     setTimeout(connect, RETRY_SECONDS * 1000);

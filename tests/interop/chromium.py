@@ -34,6 +34,8 @@ FLAGS = (
     # Candidates with the address, not a name for multicast DNS, and loopback among them. A page that was left is over.
     "--disable-features=WebRtcHideLocalIpsWithMdns,BackForwardCache",
     "--allow-loopback-in-peer-connection",
+    # wss with a certificate of an authority of the test's own.
+    "--ignore-certificate-errors",
     "--remote-debugging-port=0",
 )
 START_SECONDS = 30.0

@@ -1,4 +1,5 @@
-"""Pages in Chromium that are an agent's phone: the example of docs/browsers.md, and one that has put `phone.js` in.
+"""Pages in Chromium that are an agent's phone: the example of docs/browsers.md over ws, and one that has put `phone.js`
+in over wss.
 
 Held with Chromium 156 and SIP.js 0.21.2.
 """
@@ -17,6 +18,7 @@ from tests.engine.calls.test_outbound_trunks import NUMBER, TO, number
 from tests.interop.chromium import Tab, chromium, page_server
 from tests.interop.conftest import missing
 from tests.support.callee import Callee, a_callee
+from tests.support.certificates import make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.phone import Phone, PhoneCall, a_phone
 from tests.support.tones import level, sine, wav
@@ -51,7 +53,9 @@ async def house(program: Callable[[str], str], tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("chromium")
     microphone = folder / "voice.wav"
     microphone.write_bytes(wav(sine(BROWSER, 1.0, rate=48000), 48000))
-    settings = {"sip": {"ws": "127.0.0.1:0"}, "media": {"codecs": ["opus", "PCMU"]}}
+    made = make_certificates(folder / "tls")
+    sip = {"ws": "127.0.0.1:0", "wss": "127.0.0.1:0", "tls_cert": str(made.certificate), "tls_key": str(made.key)}
+    settings = {"sip": sip, "media": {"codecs": ["opus", "PCMU"]}}
     async with (
         chromium(program("chromium"), folder / "browser", microphone) as tab,
         running_engine(folder / "data", **settings) as engine,
@@ -114,8 +118,13 @@ HOST_PAGE = """<!doctype html>
 <script src="{engine}/v1/phone.js"></script>
 <script>
   const told = [];
-  window.phone = Voylo.init({{ sessionToken: "{token}", mode: "inline", target: "#place" }});
-  for (const name of ["ready", "ringing", "answered", "ended", "error"]) Voylo.on(name, (of) => told.push([name, of]));
+  function init(options) {{
+    told.length = 0;
+    window.phone = Voylo.init({{ sessionToken: "{token}", ...options }});
+    for (const name of ["ready", "ringing", "answered", "ended", "error"])
+      Voylo.on(name, (of) => told.push([name, of]));
+  }}
+  init({{ mode: "inline", target: "#place" }});
   async function until(name, count) {{
     for (let tries = 0; tries < 500 && told.filter(([one]) => one === name).length < count; tries += 1)
       await new Promise((done) => setTimeout(done, 20));
@@ -125,11 +134,25 @@ HOST_PAGE = """<!doctype html>
 """
 
 
+HOUR = 3_600_000
+"""For which credentials hold, in ms."""
+
+EXCHANGES = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/exchange')).length"
+FLOATING = """(() => {
+  const { position, display, right, bottom } = getComputedStyle(document.querySelector("body > iframe"));
+  return [position, display, right, bottom];
+})()"""
+
+
 async def test_the_phone_in_a_customers_page(house: House, tmp_path: Path) -> None:
     engine, carrier, tab = house.engine, house.carrier, house.tab
     carrier.calls.clear()
     opened = await engine.post("/v1/agent-widget/session", {"agentEmail": "anna@example.com"}, 200)
     at = engine.process.bound.http.rstrip("/")
+    bearer = {"Authorization": f"Bearer {opened['token']}"}
+    bought = await engine.client.post("/v1/agent-widget/exchange", headers=bearer)
+    host, port = engine.process.user_agent.bound["wss"][0]
+    assert bought.json()["wsUri"] == f"wss://{host}:{port}"
     page = tmp_path / "page.html"
     page.write_text(HOST_PAGE.format(engine=at, token=opened["token"]))
     async with page_server(page, {}) as url:
@@ -142,20 +165,29 @@ async def test_the_phone_in_a_customers_page(house: House, tmp_path: Path) -> No
         rung = await carrier.call()
         assert await tab.run(f"ear.hears({TELEPHONE}, 5)", origin=at) == 5
         await rung.hears(BROWSER)
+        assert await tab.run(f"ear.later({HOUR})", origin=at) == [0.75 * HOUR]
+        assert await tab.run(EXCHANGES, origin=at) == 1, "not in a call"
         await tab.run("Voylo.toggleMute()")
         await rung.until(lambda: level(rung.heard[-1600:], BROWSER) < 0.5)
         await tab.run("Voylo.hangup()")
         await rung.hung_up()
-        assert (await tab.run("until('ended', 1)"))[3:] == [["ended", outbound]]
+        assert (await tab.run("until('ready', 2)"))[3:] == [["ended", outbound], ["ready", {}]]
+        await tab.run("ear.lose()", origin=at)
+        assert (await tab.run("until('error', 1)"))[5:] == [["error", {"message": "The connection is lost"}]]
+        assert await tab.run("ear.later(5000)", origin=at) == [5000]
+        assert (await tab.run("until('ready', 3)"))[6:] == [["ready", {}]]
+        assert await tab.run(f"ear.later({HOUR})", origin=at) == [0.75 * HOUR], "once, whatever was lost before"
+        assert (await tab.run("until('ready', 4)"))[7:] == [["ready", {}]]
+        assert await tab.run(EXCHANGES, origin=at) == 4
 
         call = house.call()
         inbound = {"direction": "inbound", "number": "berta"}
-        assert (await tab.run("until('ringing', 2)"))[4:] == [["ringing", inbound]]
+        assert (await tab.run("until('ringing', 2)"))[8:] == [["ringing", inbound]]
         await tab.run("phone.answer()")
         await call.answered()
         await call.hears(BROWSER)
         call.outgoing.hangup()
-        assert (await tab.run("until('ended', 2)"))[5:] == [["answered", inbound], ["ended", inbound]]
+        assert (await tab.run("until('ended', 2)"))[9:] == [["answered", inbound], ["ended", inbound]]
 
         declined = house.call()
         await tab.run("until('ringing', 3)")
@@ -167,3 +199,18 @@ async def test_the_phone_in_a_customers_page(house: House, tmp_path: Path) -> No
         await tab.run("phone.destroy()")
         await (await carrier.call()).hung_up()
         assert await tab.run("document.querySelectorAll('iframe').length") == 0
+
+        carrier.calls.clear()
+        await tab.run("init({})")
+        assert await tab.run("until('ready', 1)") == [["ready", {}]]
+        assert await tab.run(FLOATING) == ["fixed", "block", "16px", "16px"]
+        await tab.run("Voylo.hide()")
+        assert (await tab.run(FLOATING))[1] == "none"
+        await tab.run(f"Voylo.dial({TO!r})")
+        assert (await tab.run("until('answered', 1)"))[1:] == [["ringing", outbound], ["answered", outbound]]
+        rung = await carrier.call()
+        await rung.hears(BROWSER)
+        await tab.run("Voylo.show()")
+        assert (await tab.run(FLOATING))[1] == "block"
+        rung.incoming.hangup()
+        assert (await tab.run("until('ended', 1)"))[3:] == [["ended", outbound]]

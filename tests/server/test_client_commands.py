@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -32,7 +33,9 @@ def access(engine: TestEngine) -> dict[str, str]:
 @pytest.fixture
 async def engine(tmp_path: Path):
     async with running_engine(tmp_path) as started:
+        assert gc.get_freeze_count() > 100_000, "collections in calls pass over what was there at the start"
         yield started
+    assert gc.get_freeze_count() == 0, "one that is over leaves nothing uncollected to its process"
 
 
 async def test_a_call_is_placed_listed_and_explained(engine: TestEngine) -> None:

@@ -80,7 +80,7 @@ DIAL_ROWS: Final = (
     _row(_ONE, "", "answers at 4 s, hangs up after 10 s", {A: answers(4, hangs_up_after=10)},
          "completed normal 10", 14, others={"DialTo": A, "DialCallSid": "cl_leg1", "DialSipCode": "200"}),
     _row(_ONE, "", "is busy", {A: busy()}, "busy busy 0", 0.5, others={"DialTo": A, "DialSipCode": "486"}),
-    _row(_ONE, "", "declines after 3 s", {A: declines()}, "no-answer rejected 0", 3, others={"DialSipCode": "603"}),
+    _row(_ONE, "", "declines after 3 s", {A: declines()}, "failed rejected 0", 3, others={"DialSipCode": "603"}),
     _row(_ONE, 'timeout="20"', "never answers", {A: never_answers()}, "no-answer no_answer 0", 20,
          others={"DialSipCode": "487"}),
     _row(_ONE, "", "does not exist", {A: unreachable()}, "failed unallocated_number 0", 0.5),

@@ -23,7 +23,12 @@ from voyloml.simulate.script import ConferenceScript, PartyScript, QueueScript, 
 from voyloml.simulate.streams import SimulatedStream
 from voyloml.simulate.timeline import Timeline, What
 
-_CAUSES = {404: "unallocated_number", 486: "busy", 600: "busy", 408: "no_answer", 480: "no_answer", 603: "rejected"}
+_CAUSES = {
+    **dict.fromkeys((486, 600), "busy"),
+    **dict.fromkeys((408, 480), "no_answer"),
+    **dict.fromkeys((603, 607, 608), "rejected"),
+    **dict.fromkeys((404, 410, 484, 604), "unallocated_number"),
+}
 
 
 class SimulatedCall(Phone):
@@ -157,10 +162,13 @@ class SimulatedParty:
             await after(script.fails_after)
             self._note(f"gives {script.code}")
             self._over.set()
-            status: Literal["busy", "no-answer", "failed"] = "no-answer" if script.rings else "failed"
-            if script.code == 486:
+            cause = _cause(script.code)
+            status: Literal["busy", "no-answer", "failed"] = "failed"
+            if cause == "busy":
                 status = "busy"
-            return Unreached(status, _cause(script.code), script.code, rang=script.rings)
+            elif cause == "no_answer":
+                status = "no-answer"
+            return Unreached(status, cause, script.code, rang=script.rings)
         await asyncio.sleep(script.answers_after)
         self._answered = True
         self._note("answers")

@@ -125,23 +125,31 @@ class TestBridge:
             await call.hears(880)
 
 
-class TestRinging:
-    async def test_busy(self, engine: TestEngine, phone: Phone) -> None:
-        async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
-            callee.on_call = lambda call: call.incoming.reject(486)
-            await calling(engine, phone, flow)
-            form = (await flow.wait_for("/done")).form
-            assert (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"]) == ("busy", "486", "busy")
+REFUSALS = [
+    *((code, "busy", "busy") for code in (486, 600)),
+    *((code, "no-answer", "no_answer") for code in (408, 480)),
+    *((code, "failed", "rejected") for code in (603, 607, 608)),
+    *((code, "failed", "unallocated_number") for code in (404, 410, 484, 604)),
+    *((code, "failed", "rejected") for code in (403, 488)),
+    *((code, "failed", "network_error") for code in (500, 503, 606)),
+]
 
-    @pytest.mark.parametrize(
-        ("code", "cause"), [(404, "unallocated_number"), (603, "rejected"), (503, "network_error")]
-    )
-    async def test_a_refusal_is_told_as_it_came(self, engine: TestEngine, phone: Phone, code: int, cause: str) -> None:
-        async with callees(1) as (callee,), Flow(dial(callee.uri)) as flow:
-            callee.on_call = lambda call: call.incoming.reject(code)
+
+class TestRinging:
+    async def test_each_refusal_is_told_as_it_came(self, engine: TestEngine, phone: Phone) -> None:
+        """Every row of contract §14.3 in one call: the action of each Dial is the next one."""
+        async with callees(1) as (callee,), Flow({}) as flow:
+            steps = [f"/after-{code}" for code, _, _ in REFUSALS]
+            for path, action in zip(["/start", *steps[:-1]], steps, strict=True):
+                flow.documents[path] = f'<Response><Dial action="{action}">{callee.uri}</Dial></Response>'
+            flow.documents[steps[-1]] = DONE
+            codes = iter([code for code, _, _ in REFUSALS])
+            callee.on_call = lambda call: call.incoming.reject(next(codes))
             await calling(engine, phone, flow)
-            form = (await flow.wait_for("/done")).form
-            assert (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"]) == ("failed", str(code), cause)
+            for code, status, cause in REFUSALS:
+                form = (await flow.wait_for(f"/after-{code}")).form
+                told = (form["DialStatus"], form["DialSipCode"], form["DialHangupCause"])
+                assert told == (status, str(code), cause)
 
     async def test_no_answer_is_cancelled_after_the_timeout(self, engine: TestEngine, phone: Phone) -> None:
         async with callees(1) as (callee,), Flow(dial(callee.uri, 'timeout="1"')) as flow:

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.billing.money import parse_money
 from engine.billing.prices import CountryPrices, Kyc, PlanPrice, PriceBook
 from engine.calls.metered import MeterTiming
+from engine.store.config import record_change
+from engine.store.tables import numbers
 from sip import Credentials
 from tests.api.client import error
 from tests.support.callee import Callee, callees
@@ -230,7 +234,32 @@ async def test_a_rented_number_takes_as_many_calls_as_it_has_channels_from_its_c
     first.outgoing.hangup()
     record = await engine.ended_call()
     assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("busy", "channel_limit", 486)
+    await forget_calls(engine)
+    # while nobody pays for it
+    await set_status(engine, "suspended")
+    try:
+        assert (await phone.call(RENTED, engine.sip).rejected()).status == 403
+        record = await engine.ended_call()
+        assert (record["outcome"], record["hangupCause"], record["sipCode"]) == ("rejected", "rejected", 403)
+        silent = "This number cannot call out: it is not active, or outbound is switched off"
+        answer = await engine.client.post("/v1/calls", json=body)
+        assert (answer.status_code, answer.json()) == (403, error(403, "Forbidden", silent))
+    finally:
+        await set_status(engine, "active")
     assert (await engine.client.patch(path, json={"channels": 10})).status_code == 200
+
+
+async def set_status(engine: TestEngine, status: str) -> None:
+    """What the calendar does to a rented number."""
+
+    async def work(connection: AsyncConnection) -> None:
+        row = numbers.c.e164 == RENTED
+        await connection.execute(update(numbers).where(row).values(status=status))
+        number_id = (await connection.execute(select(numbers.c.id).where(row))).scalar_one()
+        await record_change(connection, "number", number_id)
+
+    await engine.process.store.write(work)
+    await engine.process.directory.refresh()
 
 
 async def test_a_rented_number_takes_calls_for_nothing_and_calls_out_at_its_rate(

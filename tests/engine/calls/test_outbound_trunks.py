@@ -195,12 +195,17 @@ CODES = [
     (480, 480, "no_answer", "no_answer"),
     (603, 603, "rejected", "rejected"),
     (607, 607, "rejected", "rejected"),
+    (608, 608, "rejected", "rejected"),
     (404, 404, "failed", "unallocated_number"),
+    (410, 410, "failed", "unallocated_number"),
+    (484, 484, "failed", "unallocated_number"),
     (604, 604, "failed", "unallocated_number"),
     (403, 403, "failed", "rejected"),
+    (488, 488, "failed", "rejected"),
     (407, 503, "failed", "rejected"),
     (500, 503, "failed", "network_error"),
     (503, 503, "failed", "network_error"),
+    (606, 606, "failed", "network_error"),
 ]
 
 

@@ -25,6 +25,10 @@ DATAGRAM_BYTES = 65535
 BATCH = 32
 """Datagrams taken in one turn of the event loop, so that a flood on one socket leaves room for everything else."""
 
+PAUSE_SECONDS = 0.004
+"""Between two batches while datagrams keep coming. Several messages handled one after the other cost a quarter less
+than each by itself, as their code stays in the processor's caches."""
+
 Receiver = Callable[[bytes, Endpoint, Endpoint], None]
 
 
@@ -68,18 +72,37 @@ class UdpListener:
         self._socket.close()
 
     def _readable(self) -> None:
-        for _ in range(BATCH):
+        """The first datagram after a rest is taken at once; what comes within PAUSE_SECONDS is taken together."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._take()
+
+    def _take(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        taken = self._read_batch()
+        if self._socket.fileno() < 0:
+            return  # what was just received made somebody close us
+        if taken == BATCH:
+            self._loop.call_soon(self._take)
+        elif taken:
+            self._loop.call_later(PAUSE_SECONDS, self._take)
+        else:
+            self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def _read_batch(self) -> int:
+        for taken in range(BATCH):
             if self._socket.fileno() < 0:
-                return  # what was just received made somebody close us
+                return taken
             try:
                 length, address = self._socket.recvfrom_into(self._buffer)
             except (BlockingIOError, InterruptedError):
-                return
+                return taken
             except OSError:
                 # an ICMP error about an earlier datagram: the socket is as good as before
                 self.counters.receive_errors += 1
-                return
+                continue
             self._receive(bytes(self._view[:length]), Endpoint("udp", address[0], address[1]), self.local)
+        return BATCH
 
 
 def _bind(host: str, port: int) -> socket.socket:

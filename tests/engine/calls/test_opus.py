@@ -42,8 +42,8 @@ async def test_both_sides_hear_exactly_the_other_and_its_keys(
         rung.answer(CALLEE)
         await call.hears(CALLEE)
         await rung.hears(CALLER)
-        assert level(call.heard[-3200:], CALLEE) > 0.95
-        assert level(rung.heard[-3200:], CALLER) > 0.95
+        assert level(call.heard[-3200:], CALLEE) > 0.9
+        assert level(rung.heard[-3200:], CALLER) > 0.9
         await call.press("4A#")
         await rung.until(lambda: rung.keys == "4A#")
         assert rung.session

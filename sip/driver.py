@@ -95,7 +95,7 @@ class Driver:
             log.exception("datagram from %s dropped", source)
         finally:
             self._driving = False
-        self._schedule_pump()
+        self._pump()
 
     def wake(self) -> None:
         """A call was acted upon outside of the core's own doings: send and deliver soon, but not inside that very

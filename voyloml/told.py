@@ -46,7 +46,8 @@ def of_stream(sid: str, event: str, now: datetime, name: str | None, error: str 
 def of_conference(
     sid: str, room: str, event: str, now: datetime, participants: int, more: Mapping[str, str]
 ) -> dict[str, str]:
-    """`join`, `leave`, `start` or `end`; `participants` are in the room then. Events of one URL are numbered too."""
+    """`join`, `leave`, `start`, `end`, `participant-speech-start` or `participant-speech-stop`; `participants` are in
+    the room then. Events of one URL are numbered too."""
     return {
         "ConferenceSid": sid,
         "ConferenceName": room,

@@ -148,7 +148,7 @@ TWIML: Final[tuple[TwimlElement, ...]] = (
         TwimlAttribute("waitMethod", with_="waitUrl"),
         TwimlAttribute("record", "record-from-start is true"),
         TwimlAttribute("statusCallback"),
-        TwimlAttribute("statusCallbackEvent", "start, end, join and leave; all of them by default"),
+        TwimlAttribute("statusCallbackEvent", "start, end, join, leave and speaker; all but speaker by default"),
         TwimlAttribute("statusCallbackMethod", "POST always", with_="statusCallback"),
         TwimlAttribute("recordingStatusCallback", "the action carries RecordingUrl"),
         *(TwimlAttribute(name, with_="recordingStatusCallback")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from engine.calls.conference_recording import ConferenceRecording
+from engine.calls.speakers import Speakers, SpeechEvent
 from engine.calls.status_callback import StatusCallbacks
 from engine.ids import new_conference_id
 from media import MediaPlane, Room, entry_tone, exit_tone
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Prompt = Callable[[Sequence[PromptItem]], Prompting]
 
 _ENTRY_BEEPS: Final = frozenset({"true", "onEnter"})
+_SPEECH_WAITING: Final = 50
+"""Requests to one URL that may wait for those before them; more of who speaks is left out."""
+
 _EXIT_BEEPS: Final = frozenset({"true", "onExit"})
 
 
@@ -136,6 +140,7 @@ class LiveConference:
         self._members: list[Member] = []
         self._listeners: dict[tuple[str, str], _Listener] = {}
         self._started_at: float | None = None
+        self._speakers = Speakers(room, self._members, self._tell_speech)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -182,6 +187,7 @@ class LiveConference:
     def _remove(self, member: Member) -> None:
         self._members.remove(member)
         member.go()
+        self._speakers.left(member)
         self._tell("leave", member, {})
 
     def _end(self, by: Member) -> None:
@@ -192,6 +198,7 @@ class LiveConference:
         seconds = 0.0 if began is None else asyncio.get_running_loop().time() - began
         self._tell("end", by, {"ConferenceDuration": str(round(seconds))})
         self._on_end()
+        self._speakers.close()
         self._room.close()
         self.over.set()
 
@@ -199,12 +206,22 @@ class LiveConference:
         url = member.order.status_callback
         if url is not None:
             # The same document runs for every caller as a rule; what it wants to know it is told once.
-            self._listeners.setdefault((url, member.call.application.id), _Listener(member, url))
+            listener = self._listeners.setdefault((url, member.call.application.id), _Listener(member, url))
+            if listener.hears_speech:
+                self._speakers.watch()
 
     def _tell(self, event: str, about: Member, more: dict[str, str]) -> None:
-        form = told.of_conference(self.sid, self._name, event, about.call.now(), len(self._members), more)
+        form = self._form(event, about, more)
         for listener in self._listeners.values():
             listener.tell(self._callbacks, event, about, form)
+
+    def _tell_speech(self, event: SpeechEvent, about: Member, level: float) -> None:
+        form = self._form(event, about, {"SpeechLevel": f"{level:.1f}"})
+        for listener in self._listeners.values():
+            listener.tell_speech(self._callbacks, about, form)
+
+    def _form(self, event: str, about: Member, more: dict[str, str]) -> dict[str, str]:
+        return told.of_conference(self.sid, self._name, event, about.call.now(), len(self._members), more)
 
 
 class _Listener:
@@ -213,17 +230,40 @@ class _Listener:
     def __init__(self, member: Member, url: str) -> None:
         self._member = member
         self._url = url
-        self._count = 0
+        self._count = self._waiting = 0
         self._last: asyncio.Task[None] | None = None
+        self._speech_logged = False
+
+    @property
+    def hears_speech(self) -> bool:
+        return "speaker" in self._member.order.status_events
 
     def tell(self, callbacks: StatusCallbacks, event: str, about: Member, form: dict[str, str]) -> None:
-        if event not in self._member.order.status_events:
+        if event in self._member.order.status_events:
+            self._request(callbacks, about, form, logged=True)
+
+    def tell_speech(self, callbacks: StatusCallbacks, about: Member, form: dict[str, str]) -> None:
+        if not self.hears_speech:
             return
+        if self._waiting >= _SPEECH_WAITING:
+            # The number that is missing tells of it.
+            self._count += 1
+            return
+        # The log of a call is bounded: a long conversation must not take the place of everything else.
+        self._request(callbacks, about, form, logged=not self._speech_logged)
+        self._speech_logged = True
+
+    def _request(self, callbacks: StatusCallbacks, about: Member, form: dict[str, str], *, logged: bool) -> None:
         numbered = {**form, "SequenceNumber": str(self._count)}
         self._count += 1
+        self._waiting += 1
         self._last = callbacks.tell(
-            self._member.call, "conference", self._url, numbered, about=about.call, after=self._last
+            self._member.call, "conference", self._url, numbered, about=about.call, after=self._last, logged=logged
         )
+        self._last.add_done_callback(self._done)
+
+    def _done(self, _request: asyncio.Task[None]) -> None:
+        self._waiting -= 1
 
 
 def _flag(value: bool) -> str:

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(not DOCUMENTS, reason="test data not found: ../s
 NOT_OFFERED = {
     "application__": "<Parameter> is not allowed in ",
     "client__client-3": "<Client> has no attribute 'statusCallback'; it is TwiML",
-    "conference__conference-4": "statusCallbackEvent must be one or more of start end join leave, separated by spaces; "
-    "not offered are mute hold",
+    "conference__conference-4": "statusCallbackEvent must be one or more of start end join leave speaker, separated by "
+    "spaces; not offered are mute hold",
     "connect__connect-2": "<Room> is not an element of VoyloML; it is TwiML",
     "connect__conversation__": "<Conversation> is not an element of VoyloML; it is TwiML",
     "connect__virtualagent": "<VirtualAgent> is not an element of VoyloML; it is TwiML",

@@ -245,7 +245,10 @@ RULES: dict[tuple[str, str], tuple[list[tuple[str, object]], list[str]]] = {
     ("Conference", "action"): (URLS, NOT_URLS),
     ("Conference", "method"): (METHODS, [""]),
     ("Conference", "statusCallback"): (URLS, NOT_URLS),
-    ("Conference", "statusCallbackEvent"): ([("leave start", ("start", "leave"))], ["", "mute"]),
+    ("Conference", "statusCallbackEvent"): (
+        [("leave start", ("start", "leave")), ("speaker", ("speaker",))],
+        ["", "mute"],
+    ),
     ("Hangup", "reason"): ([("busy", "busy"), ("rejected", "rejected")], ["", "tired"]),
     ("Reject", "reason"): ([("busy", "busy"), ("rejected", "rejected")], ["", "tired"]),
     ("Redirect", "method"): (METHODS, ["", "DELETE"]),

@@ -44,7 +44,7 @@ CONFERENCE = ElementSpec(
         status_callback("URL told what happens in the room"),
         Attribute(
             "statusCallbackEvent",
-            Words(("start", "end", "join", "leave")),
+            Words(("start", "end", "join", "leave", "speaker")),
             ("start", "end", "join", "leave"),
             "what it is told",
         ),

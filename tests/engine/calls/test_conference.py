@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -220,6 +221,43 @@ class TestWhatIsTold:
         events = [asked.form for asked in lobby.asked if asked.path == "/events"]
         assert [form["StatusCallbackEvent"] for form in events] == ["start", "end"]
         assert events[1]["ConferenceDuration"] == "1"
+
+    async def test_who_speaks_and_how_loud_is_told_but_not_of_who_is_muted(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        told = 'statusCallback="/events" statusCallbackEvent="leave speaker"'
+        async with Lobby(events="") as lobby:
+            await lobby.open(engine)
+            anna = await lobby.caller(phone, engine, conference(told))
+            carl = await lobby.caller(phone, engine, conference('muted="true"'), CARL)
+            bert = await lobby.caller(phone, engine, conference())
+            await carl.hears(of=TONES)
+            bert.call.say(BERT, 0.8)
+            await carl.hears(BERT, of=TONES)
+            await lobby.wait_for("/events", StatusCallbackEvent="participant-speech-stop")
+            anna.call.say(ANNA)
+            numbers = {call["from"]: call["publicId"] for call in await engine.calls()}
+            await lobby.wait_for(
+                "/events", StatusCallbackEvent="participant-speech-start", CallSid=numbers[anna.number]
+            )
+            anna.hang_up()
+            await lobby.wait_for("/events", StatusCallbackEvent="leave")
+            events = [asked.form for asked in lobby.asked if asked.path == "/events"]
+            record = (await engine.client.get(f"/v1/calls/{numbers[anna.number]}/events")).json()
+        start, stop = "participant-speech-start", "participant-speech-stop"
+        about = [(form["StatusCallbackEvent"], form["CallSid"]) for form in events]
+        first, second = numbers[bert.number], numbers[anna.number]
+        assert about == [(start, first), (stop, first), (start, second), (stop, second), ("leave", second)]
+        assert [form["SequenceNumber"] for form in events] == list("01234")
+        assert [form["Participants"] for form in events] == list("33322")
+        began, ended, *_ = (float(form["SpeechLevel"]) for form in events[:4])
+        # A sine at 0.3 of full scale: the mean size of its samples is 0.191 of it.
+        assert -24 <= began <= ended
+        assert -15 <= ended <= -14
+        assert "SpeechLevel" not in events[4]
+        lasted = datetime.fromisoformat(events[1]["Timestamp"]) - datetime.fromisoformat(events[0]["Timestamp"])
+        assert 1.5 <= lasted.total_seconds() <= 5, "0.8 s of it, and a second of silence"
+        assert len([entry for entry in record if entry["type"] == "conference_callback"]) == 2, "of speech the first"
 
 
 class TestRecording:

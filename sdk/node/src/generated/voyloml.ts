@@ -173,9 +173,10 @@ export interface ConferenceOptions {
   /** URL told what happens in the room. Must be an http or https URL, absolute or relative */
   statusCallback?: string;
   /**
-   * What it is told. Must be one or more of start end join leave, separated by spaces. Default: "start end join leave"
+   * What it is told. Must be one or more of start end join leave speaker, separated by spaces. Default: "start end join
+   * leave"
    */
-  statusCallbackEvent?: "start" | "end" | "join" | "leave" | readonly ("start" | "end" | "join" | "leave")[];
+  statusCallbackEvent?: "start" | "end" | "join" | "leave" | "speaker" | readonly ("start" | "end" | "join" | "leave" | "speaker")[];
 }
 
 /** Attributes of `<Hangup>`. */
@@ -734,7 +735,7 @@ const CONFERENCE: ElementSpec = {
     },
     {
       name: "statusCallbackEvent",
-      of: { type: "words", words: ["start", "end", "join", "leave"] },
+      of: { type: "words", words: ["start", "end", "join", "leave", "speaker"] },
       meaning: "what it is told",
     },
   ],

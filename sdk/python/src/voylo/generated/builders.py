@@ -274,7 +274,9 @@ CONFERENCE = ElementSpec(
             Url(schemes=("http", "https"), relative=True, empty=False, words=()),
             "URL told what happens in the room",
         ),
-        AttributeSpec("statusCallbackEvent", Words(words=("start", "end", "join", "leave")), "what it is told"),
+        AttributeSpec(
+            "statusCallbackEvent", Words(words=("start", "end", "join", "leave", "speaker")), "what it is told"
+        ),
     ),
     content=ContentSpec(Text(most=128, least=1), "the name of a room"),
 )
@@ -569,8 +571,8 @@ class Dial(Builder):
         action: str | None = None,
         method: Literal["POST", "GET"] | None = None,
         status_callback: str | None = None,
-        status_callback_event: Literal["start", "end", "join", "leave"]
-        | Sequence[Literal["start", "end", "join", "leave"]]
+        status_callback_event: Literal["start", "end", "join", "leave", "speaker"]
+        | Sequence[Literal["start", "end", "join", "leave", "speaker"]]
         | None = None,
     ) -> Dial:
         """Mixes all callers who are in the room of that name.
@@ -595,8 +597,8 @@ class Dial(Builder):
         method: How the action is requested; with GET the parameters are in the query. Must be POST or GET.
             Default: 'POST'
         status_callback: URL told what happens in the room. Must be an http or https URL, absolute or relative
-        status_callback_event: What it is told. Must be one or more of start end join leave, separated by
-            spaces. Default: 'start end join leave'
+        status_callback_event: What it is told. Must be one or more of start end join leave speaker, separated
+            by spaces. Default: 'start end join leave'
         """
         self._add(
             CONFERENCE,
@@ -1090,8 +1092,8 @@ class VoyloResponse(Builder):
         action: str | None = None,
         method: Literal["POST", "GET"] | None = None,
         status_callback: str | None = None,
-        status_callback_event: Literal["start", "end", "join", "leave"]
-        | Sequence[Literal["start", "end", "join", "leave"]]
+        status_callback_event: Literal["start", "end", "join", "leave", "speaker"]
+        | Sequence[Literal["start", "end", "join", "leave", "speaker"]]
         | None = None,
     ) -> VoyloResponse:
         """Mixes all callers who are in the room of that name.
@@ -1116,8 +1118,8 @@ class VoyloResponse(Builder):
         method: How the action is requested; with GET the parameters are in the query. Must be POST or GET.
             Default: 'POST'
         status_callback: URL told what happens in the room. Must be an http or https URL, absolute or relative
-        status_callback_event: What it is told. Must be one or more of start end join leave, separated by
-            spaces. Default: 'start end join leave'
+        status_callback_event: What it is told. Must be one or more of start end join leave speaker, separated
+            by spaces. Default: 'start end join leave'
         """
         self._add(
             CONFERENCE,

@@ -1,7 +1,14 @@
-// Put into the page before its own scripts: keeps its peer connection, and listens to what comes of it. What waits for
-// half an hour and more waits until it is let.
+// Put into the page before its own scripts: keeps its connections, and listens to what comes of them. What waits for half
+// an hour and more, or for what follows a loss, waits until it is let.
 (() => {
   const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  let socket = null;
+  window.WebSocket = class extends window.WebSocket {
+    constructor(...given) {
+      super(...given);
+      socket = this;
+    }
+  };
   const Real = window.RTCPeerConnection;
   let connection = null;
   window.RTCPeerConnection = function (...given) {
@@ -12,21 +19,31 @@
 
   const [wait, forget] = [window.setTimeout.bind(window), window.clearTimeout.bind(window)];
   const waiting = new Map();
+  const LONG = 30 * 60 * 1000;
+  const SHORT = 4000;
+  let patience = LONG;
+  let number = 0;
   window.setTimeout = (done, ms, ...given) => {
-    if (ms < 30 * 60 * 1000) return wait(done, ms, ...given);
-    const number = -1 - waiting.size;
-    waiting.set(number, done);
+    if (ms < patience) return wait(done, ms, ...given);
+    number -= 1;
+    waiting.set(number, { done, ms });
     return number;
   };
   window.clearTimeout = (number) => waiting.delete(number) || forget(number);
 
   window.ear = {
-    // Lets the time pass; returns how many were waiting.
-    later() {
-      const due = [...waiting.values()];
-      waiting.clear();
-      for (const done of due) done();
-      return due.length;
+    // Lets the time pass for what waits for no more than so many ms; returns for how long each has waited.
+    later(most) {
+      patience = LONG;
+      const due = [...waiting].filter(([, { ms }]) => ms <= most);
+      for (const [one] of due) waiting.delete(one);
+      for (const [, { done }] of due) done();
+      return due.map(([, { ms }]) => ms);
+    },
+    // Loses the connection to the server.
+    lose() {
+      patience = SHORT;
+      socket.close();
     },
     // Resolves with the text of #state as soon as it is the one expected, or with what it is after ten seconds.
     async until(text) {

@@ -70,7 +70,7 @@ class HttpRecogniser:
         except TimeoutError:
             raise RecogniserUnavailable(f"the recogniser did not answer within {SECONDS:g} s") from None
 
-    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+    async def guess(self, samples: Samples, *, part: int, language: str, hints: str | None) -> str | None:
         """The server is asked about what is over only."""
         return None
 

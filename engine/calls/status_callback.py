@@ -42,23 +42,26 @@ class StatusCallbacks:
         """
         request = _request(call, about or call, url, form, method)
         task = asyncio.create_task(
-            self._tell(call, kind if logged else None, request, after), name=f"callback {call.new.public_id}"
+            self._tell(call, kind if logged else None, url, request, after), name=f"callback {call.new.public_id}"
         )
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def _tell(self, call: Call, kind: str | None, request: HttpRequest, after: asyncio.Task[None] | None) -> None:
+    async def _tell(
+        self, call: Call, kind: str | None, url: str, request: HttpRequest, after: asyncio.Task[None] | None
+    ) -> None:
+        # The URL as it was given: with GET what the callback tells is in the request's, and does not belong in a log.
         if after is not None:
             await asyncio.wait({after})
         try:
             reply = await self._exchange(request)
         except HttpFailure as failure:
             if kind is not None:
-                call.log(f"{kind}_callback_failed", {"url": request.url, "error": failure.message})
+                call.log(f"{kind}_callback_failed", {"url": url, "error": failure.message})
             return
         if kind is not None:
-            call.log(f"{kind}_callback", {"url": request.url, "status": reply.status})
+            call.log(f"{kind}_callback", {"url": url, "status": reply.status})
 
 
 def _request(call: Call, about: Call, url: str, form: Mapping[str, str], method: str) -> HttpRequest:

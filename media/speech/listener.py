@@ -176,9 +176,9 @@ class SpeechListener:
             tell("" if understood is None else understood.text)
         return understood
 
-    async def _guess(self, samples: Samples) -> str | None:
+    async def _guess(self, samples: Samples, part: int) -> str | None:
         try:
-            return await self._recogniser.guess(samples, language=self._language, hints=self._hints)
+            return await self._recogniser.guess(samples, part=part, language=self._language, hints=self._hints)
         except RecogniserUnavailable:
             # Said when the part is over and not recognised.
             return None

@@ -2,7 +2,8 @@
 at the present one.
 
 A guess is the recogniser's of the part from its beginning, made again as the part grows, the less often the longer it
-is, so that all guesses together cost a few times the part. One is under way at a time.
+is and the longer the recogniser takes, so that all guesses together cost a few times the part. One is under way at a
+time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ STEP_SECONDS: Final = 0.7
 STEP_SHARE: Final = 0.25
 """By how much a part must have grown for the next guess: in seconds, and as a share of it, whichever is more."""
 
-_Guess = Callable[[Samples], Awaitable[str | None]]
+IDLE_SHARE: Final = 3
+"""Times as long as the last guess took nobody guesses, so that the recogniser is free for others."""
+
+_Guess = Callable[[Samples, int], Awaitable[str | None]]
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,10 @@ class Partial:
 
 
 class PartialResults:
-    """The partial results of one listener. `tell` gets each that differs from the one before."""
+    """The partial results of one listener. `tell` gets each that differs from the one before.
+
+    `guess` is asked with the samples of a part so far, and the number of the part.
+    """
 
     def __init__(self, guess: _Guess, tell: Callable[[Partial], None]) -> None:
         self._guess = guess
@@ -48,6 +56,7 @@ class PartialResults:
         self._parts: list[str | None] = []
         self._before: list[str] = []
         self._told = ("", "")
+        self._part = next(_numbers)
         self._next = FIRST_SECONDS
         self._guessing: asyncio.Task[None] | None = None
         self._stopped = False
@@ -87,11 +96,14 @@ class PartialResults:
         if self._guessing is not None:
             self._guessing.cancel()
             self._guessing = None
-        self._next, self._before = FIRST_SECONDS, []
+        self._part, self._next, self._before = next(_numbers), FIRST_SECONDS, []
 
     async def _guess_at(self, samples: Samples) -> None:
-        text = await self._guess(samples)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        text = await self._guess(samples, self._part)
         self._guessing = None
+        self._next = max(self._next, len(samples) / RATE + IDLE_SHARE * (clock() - began))
         words = (text or "").split()
         if words:
             pairs = zip(words, self._before, strict=False)

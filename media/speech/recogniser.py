@@ -66,10 +66,10 @@ class Recogniser(Protocol):
     async def recognise(self, samples: Samples, *, language: str, hints: str | None) -> Understood:
         """What `(n,) int16` samples at 8 kHz say. Raises RecogniserUnavailable."""
 
-    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+    async def guess(self, samples: Samples, *, part: int, language: str, hints: str | None) -> str | None:
         """What an utterance that goes on says so far; None where nobody has time for it or it cannot be told.
 
-        Raises RecogniserUnavailable.
+        `samples` are all of it, and `part` a number of its own while it grows. Raises RecogniserUnavailable.
         """
 
     async def close(self) -> None:
@@ -93,7 +93,7 @@ class NoRecogniser:
         """Raises RecogniserUnavailable."""
         raise RecogniserUnavailable("no recogniser is configured (speech.stt)")
 
-    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+    async def guess(self, samples: Samples, *, part: int, language: str, hints: str | None) -> str | None:
         """Nothing is guessed."""
         return None
 
@@ -131,22 +131,22 @@ class WorkerRecogniser:
             raise RecogniserUnavailable(refusal)
         return await self._ask(samples[: round(MAX_SECONDS * _RATE)].tobytes(), hints)
 
-    async def guess(self, samples: Samples, *, language: str, hints: str | None) -> str | None:
+    async def guess(self, samples: Samples, *, part: int, language: str, hints: str | None) -> str | None:
         """See `Recogniser`. Whole utterances go first: a guess is made by a child that nobody else waits for."""
         if self.refusal(language) is not None or min(self._waiting):
             return None
-        return (await self._ask(samples[: round(MAX_SECONDS * _RATE)].tobytes(), hints, so_far=True)).text
+        return (await self._ask(samples[: round(MAX_SECONDS * _RATE)].tobytes(), hints, part=part)).text
 
     async def close(self) -> None:
         """Ends the child processes."""
         for worker in self._workers:
             await worker.close()
 
-    async def _ask(self, body: bytes, hints: str | None, *, so_far: bool = False) -> Understood:
+    async def _ask(self, body: bytes, hints: str | None, *, part: int | None = None) -> Understood:
         free = min(range(len(self._workers)), key=self._waiting.__getitem__)
         self._waiting[free] += 1
         try:
-            reply = await self._workers[free].request({**self._request, "hints": hints, "so_far": so_far}, body)
+            reply = await self._workers[free].request({**self._request, "hints": hints, "part": part}, body)
         except (Refused, WorkerError) as error:
             raise RecogniserUnavailable(f"not recognised: {error}") from None
         finally:

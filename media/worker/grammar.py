@@ -52,7 +52,7 @@ _decoder = Decoder(lm=None, loglevel="FATAL", wip=_WORD_PENALTY)
 def handle(request: Header, body: bytes) -> tuple[Header, Body]:
     """Recognise an utterance.
 
-    Request: `hints` of the Gather or None, `so_far` true where the utterance goes on; its body the samples, int16 at
+    Request: `hints` of the Gather or None, `part` a number where the utterance goes on; its body the samples, int16 at
     8 kHz in the machine's byte order. Reply: `text`, empty where nothing was understood, `confidence` 0 to 1, `unknown`
     the hints that cannot be heard. Of an utterance that goes on `text` is what it most likely began with, without
     confidence.
@@ -61,7 +61,7 @@ def handle(request: Header, body: bytes) -> tuple[Header, Body]:
     grammar = _use_grammar(hints)
     _decoder.start_utt()
     _decoder.process_raw(widened(_trimmed(np.frombuffer(body, np.int16))).tobytes(), no_search=False, full_utt=True)
-    if request.get("so_far"):
+    if request.get("part") is not None:
         begun = _decoder.hyp()
         _decoder.end_utt()
         return {"text": begun.hypstr if begun is not None else "", "confidence": 0.0, "unknown": []}, b""

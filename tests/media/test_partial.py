@@ -22,11 +22,13 @@ class Script:
 
     def __init__(self, *guesses: str | None) -> None:
         self.asked: list[float] = []
+        self.parts: list[int] = []
         self.told: list[Partial] = []
         self._guesses = list(guesses)
         self.results = PartialResults(self._guess, self.told.append)
 
-    async def _guess(self, samples: NDArray[np.int16]) -> str | None:
+    async def _guess(self, samples: NDArray[np.int16], part: int) -> str | None:
+        self.parts.append(part)
         self.asked.append(len(samples) / 8000)
         return self._guesses.pop(0)
 
@@ -43,6 +45,7 @@ async def test_guesses_are_made_as_a_part_grows_and_say_how_stable_they_are() ->
     script.results.begin()
     await script.says(0.5, 1.0, 1.3, 1.8, 2.6, 10.0, 11.0, 12.0)
     assert script.asked == [1.0, 1.8, 2.6, 10.0]
+    assert len(set(script.parts)) == 1
     assert script.told == [
         Partial("", "pay", 0.0),
         Partial("", "pay my", 0.5),
@@ -62,6 +65,7 @@ async def test_what_a_pause_has_ended_is_stable_once_it_is_recognised() -> None:
     understood("technical support")
     await script.says(1.0, 2.0)
     script.results.part_over()("")
+    assert [script.parts.index(part) for part in script.parts] == [0, 1, 1]
     assert script.told == [
         Partial("", "technical", 0.0),
         Partial("technical support", "", 1.0),
@@ -104,12 +108,12 @@ async def test_the_embedded_recogniser_guesses_how_a_phrase_goes_on_when_nobody_
     recogniser = grammar_recogniser()
     said = spoken("four two seven one nine")
     try:
-        begun = await recogniser.guess(said[: len(said) * 2 // 3], language="en-US", hints=None)
+        begun = await recogniser.guess(said[: len(said) * 2 // 3], part=0, language="en-US", hints=None)
         assert (begun or "").split()[:2] == ["four", "two"]
         busy = [asyncio.create_task(recogniser.recognise(said, language="en-US", hints=None)) for _ in range(2)]
         await asyncio.sleep(0)
-        assert await recogniser.guess(said, language="en-US", hints=None) is None
+        assert await recogniser.guess(said, part=1, language="en-US", hints=None) is None
         assert [one.text for one in await asyncio.gather(*busy)] == ["four two seven one nine"] * 2
-        assert await recogniser.guess(said, language="de-DE", hints=None) is None
+        assert await recogniser.guess(said, part=1, language="de-DE", hints=None) is None
     finally:
         await recogniser.close()

@@ -158,6 +158,13 @@ class TestVosk:
             )
             assert said.text == "opening hours"
             assert said.confidence > 0.5
+            digits = on_a_line(spoken("four two seven one nine"))
+            guesses = [
+                await recogniser.guess(digits[:end], part=1, language="en-US", hints="billing, opening hours")
+                for end in (len(digits) // 2, len(digits) * 3 // 4, len(digits))
+            ]
+            assert guesses[2] == "four two seven one nine"
+            assert all(guess is not None and guesses[2].startswith(guess) for guess in guesses)
         finally:
             await recogniser.close()
 

@@ -172,6 +172,10 @@ class TestResult:
             result, _, _ = await caller.runs("5550100", attributes, did)
             asked = [one for one in flow.asked if one.path == "/partial"]
             paths = [one.path for one in flow.asked]
+            url = f"/v1/calls/{(await engine.ended_call())['publicId']}/events"
+            log = (await engine.client.get(url)).text
+        assert "/partial?a=1" in log
+        assert not any(word in log for word in ("technical support", "technical+support", "four"))
         assert result == "SpeechResult=technical support four two seven one nine"
         forms = [one.form for one in asked]
         assert [form["SequenceNumber"] for form in forms] == [str(number) for number in range(len(forms))]

@@ -156,7 +156,7 @@ class OutboundHttp:
             raise
         except TimeoutError as error:
             kind: FailureKind = "connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "timeout"
-            raise HttpFailure(kind, f"no complete answer within {request.total_timeout:g} s") from None
+            raise HttpFailure(kind, f"no complete answer within {request.total_timeout:.3g} s") from None
         except aiohttp.ClientConnectorDNSError as error:
             raise HttpFailure("dns", f"{url.host} does not resolve: {error.os_error}") from None
         except aiohttp.ClientConnectorError as error:

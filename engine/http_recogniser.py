@@ -7,7 +7,6 @@ may have `confidence`.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import math
@@ -16,12 +15,9 @@ from typing import Final
 
 import aiohttp
 
-from engine.http import USER_AGENT
+from engine.speech_server import NoAnswer, SpeechServer
 from media import RecogniserUnavailable, Understood
 from media.resample import Samples
-
-SECONDS: Final = 10.0
-"""How long one utterance may take."""
 
 MAX_BYTES: Final = 65_536
 CONFIDENCE: Final = 0.5
@@ -37,9 +33,7 @@ class HttpRecogniser:
     pause = math.inf
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        self._url = url
-        self._headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {key}"} if key else {})
-        self._session: aiohttp.ClientSession | None = None
+        self._server = SpeechServer("recogniser", url, key, max_bytes=MAX_BYTES)
 
     async def start(self) -> None:
         """Nothing to do: connections are opened when they are needed."""
@@ -50,8 +44,6 @@ class HttpRecogniser:
 
     async def recognise(self, samples: Samples, *, language: str, hints: str | None) -> Understood:
         """What the server makes of the samples. Raises RecogniserUnavailable."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS))
         form = aiohttp.FormData()
         form.add_field("file", _wav(samples), filename="utterance.wav", content_type="audio/wav")
         form.add_field("language", language.partition("-")[0].lower())
@@ -59,16 +51,9 @@ class HttpRecogniser:
         if hints:
             form.add_field("prompt", hints)
         try:
-            async with self._session.post(
-                self._url, data=form, headers=self._headers, allow_redirects=False
-            ) as response:
-                if response.status != 200:
-                    raise RecogniserUnavailable(f"the recogniser answered with status {response.status}")
-                return _understood(await _body(response))
-        except (aiohttp.ClientError, OSError) as error:
-            raise RecogniserUnavailable(f"the recogniser cannot be reached: {type(error).__name__}") from None
-        except TimeoutError:
-            raise RecogniserUnavailable(f"the recogniser did not answer within {SECONDS:g} s") from None
+            return _understood(await self._server.post(form))
+        except NoAnswer as error:
+            raise RecogniserUnavailable(str(error)) from None
 
     async def guess(self, samples: Samples, *, part: int, language: str, hints: str | None) -> str | None:
         """The server is asked about what is over only."""
@@ -76,19 +61,7 @@ class HttpRecogniser:
 
     async def close(self) -> None:
         """Closes the connections."""
-        if self._session is not None:
-            await self._session.close()
-            # aiohttp closes its sockets in the next round of the loop
-            await asyncio.sleep(0)
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for part in response.content.iter_any():
-        body += part
-        if len(body) > MAX_BYTES:
-            raise RecogniserUnavailable(f"the recogniser's answer has more than {MAX_BYTES} octets")
-    return bytes(body)
+        await self._server.close()
 
 
 def _understood(body: bytes) -> Understood:

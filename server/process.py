@@ -232,7 +232,7 @@ class EngineProcess:
         self._exit.push_async_callback(self.stream_client.close)
         self.decoder = room_settings.audio_decoder(config)
         self._exit.push_async_callback(self.decoder.close)
-        self.speech = room_settings.speech_engine(config)
+        self.speech = room_settings.speech_engine(config, self.decoder, room_settings.speech_cache(config))
         self._exit.push_async_callback(self.speech.close)
         recogniser = room_settings.recogniser(config)
         self._exit.push_async_callback(recogniser.close)

@@ -13,6 +13,7 @@ from engine.calls import LegSettings, StreamServices
 from engine.delivery_sender import SenderSettings
 from engine.http import OutboundHttpConfig
 from engine.http_recogniser import HttpRecogniser
+from engine.http_speech import HttpSpeech
 from engine.limits import Limits
 from engine.model import NumberSip, SipOutbound, SipTransport
 from engine.websocket import WebSocketClient
@@ -163,11 +164,22 @@ def audio_decoder(config: Config) -> AudioDecoder:
     return AudioDecoder(AudioLimits(file_bytes=config.limits.audio_bytes))
 
 
-def speech_engine(config: Config) -> SpeechEngine:
-    """The engine that speaks `<Say>`."""
-    if config.speech.tts == "none":
+def speech_engine(config: Config, decoder: AudioDecoder, folder: Path | None) -> SpeechEngine:
+    """The engine that speaks `<Say>`. `folder` is where it keeps what it said over a restart."""
+    speech = config.speech
+    if speech.tts == "none":
         return NoSpeech()
-    return EmbeddedSpeech(speech_cache(config))
+    if speech.tts == "http":
+        assert speech.tts_url is not None
+        return HttpSpeech(
+            speech.tts_url,
+            decoder,
+            voice=speech.tts_voice,
+            key=speech.tts_key.get_secret_value() if speech.tts_key else None,
+            model=speech.tts_model,
+            folder=folder,
+        )
+    return EmbeddedSpeech(folder)
 
 
 def recogniser(config: Config) -> Recogniser:

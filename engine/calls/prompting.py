@@ -36,10 +36,17 @@ class PromptSources:
         if isinstance(item, PlayFile):
             yield await self.files.get(item.url)
             return
-        how = item.delivery
-        manner = Manner(how.rate, how.pitch, how.decibels, how.runs_on)
-        async for piece in self.speech.synthesise(item.text, item.voice, item.language, manner):
+        async for piece in self.speech.synthesise(item.text, item.voice, item.language, _manner(item)):
             yield piece
+
+    def remark(self, item: PlayFile | Speak) -> str | None:
+        """What of an item's delivery is not carried out."""
+        return self.speech.leaves_out(_manner(item)) if isinstance(item, Speak) else None
+
+
+def _manner(item: Speak) -> Manner:
+    how = item.delivery
+    return Manner(how.rate, how.pitch, how.decibels, how.runs_on)
 
 
 class _Source:
@@ -89,6 +96,7 @@ class LegPrompting:
         self._group = session.new_group()
         self._last: Playback | None = None
         self._looked = 0
+        self._remarked: set[str] = set()
         self._sources = sources
         self._ahead: dict[int, _Source | PromptAudio] = {}
         self._task = asyncio.create_task(self._run())
@@ -158,6 +166,10 @@ class LegPrompting:
     async def _play_source(self, item: PlayFile | Speak, source: _Source | PromptAudio) -> None:
         pieces: list[PromptAudio] = []
         single = isinstance(item, PlayFile)
+        remark = self._sources.remark(item)
+        if remark is not None and remark not in self._remarked:
+            self._remarked.add(remark)
+            self._log("say_remark", {"warning": remark})
         try:
             if isinstance(source, PromptAudio):
                 await self._session.prepare(source)

@@ -5,10 +5,11 @@ long text is heard from its first sentence; `store` keeps rendered pieces on dis
 """
 
 from media.speech.activity import ActivityDetectors
-from media.speech.embedded import EmbeddedSpeech, SpeechLimits
+from media.speech.embedded import EmbeddedSpeech
 from media.speech.interface import Manner, NoSpeech, SpeechEngine, SpeechUnavailable, Voice
 from media.speech.listener import SpeechListener
 from media.speech.partial import Partial
+from media.speech.piecewise import SpeechLimits, SpokenPieces
 from media.speech.recogniser import (
     NoRecogniser,
     Recogniser,
@@ -31,6 +32,7 @@ __all__ = [
     "SpeechLimits",
     "SpeechListener",
     "SpeechUnavailable",
+    "SpokenPieces",
     "Understood",
     "Voice",
     "grammar_recogniser",

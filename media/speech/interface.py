@@ -57,6 +57,9 @@ class SpeechEngine(Protocol):
         before the first piece or between two.
         """
 
+    def leaves_out(self, manner: Manner) -> str | None:
+        """What of a manner this engine does not carry out, for the call's log; None when it carries out all."""
+
     async def start(self) -> None:
         """Make the first text as quick as later ones; optional. Raises SpeechUnavailable when nothing can be spoken."""
 
@@ -78,6 +81,10 @@ class NoSpeech:
     ) -> AsyncIterator[PromptAudio]:
         """No sound: the first step raises SpeechUnavailable."""
         return _refusal("no speech engine is configured (speech.tts)")
+
+    def leaves_out(self, manner: Manner) -> str | None:
+        """Nothing is spoken at all, which is said elsewhere."""
+        return None
 
     async def start(self) -> None:
         """Nothing to do."""

@@ -32,6 +32,7 @@ from server.config.values import (
     read_seconds,
     read_secret,
     read_switch,
+    read_text,
     read_token,
     read_whole_number,
     read_word,
@@ -302,8 +303,21 @@ class SecuritySection(_Section):
 class SpeechSection(_Section):
     """Speech engines (contract §10.4, §10.5)."""
 
-    tts: Annotated[Literal["embedded", "none"], _Word] = Field(
-        default="embedded", description="Engine that speaks <Say>: embedded, or none, which skips <Say> with a warning."
+    tts: Annotated[Literal["embedded", "http", "none"], _Word] = Field(
+        default="embedded",
+        description="Engine that speaks <Say>: embedded, http, or none, which skips <Say> with a warning.",
+    )
+    tts_url: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="Where the http engine posts each sentence, as JSON (docs/speech.md)."
+    )
+    tts_key: Annotated[SecretStr | None, BeforeValidator(read_secret)] = Field(
+        default=None, description="Bearer token for speech.tts_url."
+    )
+    tts_model: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
+        default=None, description="Model that the http engine asks for; unset leaves it to the server."
+    )
+    tts_voice: Annotated[str, BeforeValidator(read_text)] = Field(
+        default="alloy", description="Voice that the http engine asks for where <Say> names none."
     )
     stt: Annotated[Literal["embedded", "http", "none"], _Word] = Field(
         default="embedded",
@@ -323,9 +337,10 @@ class SpeechSection(_Section):
     )
 
     @model_validator(mode="after")
-    def _has_an_address(self) -> Self:
-        if self.stt == "http" and (self.stt_url is None or not self.stt_url.startswith(("http://", "https://"))):
-            _refuse([("speech.stt_url", "must be an http or https URL, because speech.stt is http")])
+    def _has_addresses(self) -> Self:
+        for name, engine, url in (("tts", self.tts, self.tts_url), ("stt", self.stt, self.stt_url)):
+            if engine == "http" and (url is None or not url.startswith(("http://", "https://"))):
+                _refuse([(f"speech.{name}_url", f"must be an http or https URL, because speech.{name} is http")])
         return self
 
 

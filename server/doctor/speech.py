@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import asyncio
 
-from media.speech import ActivityDetectors, EmbeddedSpeech, RecogniserUnavailable, SpeechUnavailable
+from media.speech import ActivityDetectors, RecogniserUnavailable, SpeechUnavailable
 from server.config import Config
 from server.doctor.finding import Finding, fail, ok
-from server.room_settings import recogniser
+from server.room_settings import audio_decoder, recogniser, speech_engine
 
 _WORD = "Hello"
 _LANGUAGE = "en-US"
 # The first word starts a worker process; a machine that needs longer could not answer a call either.
 _SPEAK_SECONDS = 20.0
 _LISTEN_SECONDS = 20.0
-_TURN_OFF = 'reinstall voylo-engine with pip, or set speech.tts to "none"'
+_CHANGES = {
+    "embedded": 'reinstall voylo-engine with pip, or set speech.tts to "none"',
+    "http": 'see to the server at speech.tts_url, speech.tts_key and speech.tts_model, or set speech.tts to "embedded"',
+}
 
 
 async def check_speech(config: Config) -> Finding:
     """Synthesise a word. Without a folder nothing is kept, so the engine itself has to work."""
     if config.speech.tts == "none":
         return ok("speech", "text to speech is switched off by speech.tts: <Say> is skipped")
+    change = _CHANGES[config.speech.tts]
     seconds = 0.0
-    engine = EmbeddedSpeech()
+    decoder = audio_decoder(config)
+    engine = speech_engine(config, decoder, folder=None)
     try:
         async with asyncio.timeout(_SPEAK_SECONDS):
             async for audio in engine.synthesise(_WORD, language=_LANGUAGE):
                 seconds += audio.seconds
     except TimeoutError:
-        return fail("speech", f"text to speech gave nothing within {_SPEAK_SECONDS:g} s", _TURN_OFF)
+        return fail("speech", f"text to speech gave nothing within {_SPEAK_SECONDS:g} s", change)
     except (SpeechUnavailable, OSError) as error:
-        return fail("speech", f"text to speech does not work: {error}", _TURN_OFF)
+        return fail("speech", f"text to speech ({engine.name}) does not work: {error}", change)
     finally:
         await engine.close()
+        await decoder.close()
     if seconds == 0:
-        return fail("speech", f"text to speech gave no audio for {_WORD!r}", _TURN_OFF)
-    return ok("speech", f"text to speech works: {_WORD!r} became {seconds:.1f} s of audio")
+        return fail("speech", f"text to speech ({engine.name}) gave no audio for {_WORD!r}", change)
+    return ok("speech", f"text to speech works ({engine.name}): {_WORD!r} became {seconds:.1f} s of audio")
 
 
 async def check_recogniser(config: Config) -> Finding:

@@ -135,6 +135,12 @@ async def test_an_answer_with_a_secret_is_stored_encrypted(api: Api) -> None:
 
 async def test_a_duplicate_waits_so_long_and_no_longer(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.idempotency.DUPLICATE_SECONDS", 0.05)
+    under_way = RequestKey("POST", "/v1/applications", KEY["Idempotency-Key"], "")
+    async with api.engine.idempotent._keys.held(api.engine.workspace_id, under_way):
+        answer = await api.post("/v1/applications", {"name": "Menu"}, headers=KEY)
+    message = "A request with this Idempotency-Key is being carried out"
+    assert tuple(answer) == (409, error(409, "Conflict", message))
+    assert answer.headers["retry-after"] == "1"
     requests = IdempotentRequests(api.engine.store, api.engine.secrets, 24, api.engine.clock)
     key = RequestKey("POST", "/v1/applications", "k", "a" * 64)
     goes_on = asyncio.Event()

@@ -31,6 +31,25 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         yield Api(engine)
 
 
+DRAFT: dict[str, Any] = {
+    "country": "AE",
+    "areaCode": "4",
+    "channels": 2,
+    "status": "draft",
+    "monthlyPrice": "30.0000",
+    "currency": "USD",
+    "kyc": {"fields": {}, "documents": [], "missing": ["companyName", "passport"]},
+    "note": None,
+    "numberId": None,
+    "e164": None,
+    "periodStart": None,
+    "periodEnd": None,
+    "releasedAt": None,
+    "createdAt": "2026-06-23T10:31:00.000Z",
+    "updatedAt": "2026-06-23T10:31:00.000Z",
+}
+
+
 def passport(data: bytes = PDF, **members: Any) -> dict[str, Any]:
     document = {
         "name": "passport",
@@ -98,11 +117,19 @@ async def test_a_rental_goes_from_payment_over_the_review_to_a_live_number(api: 
     await pay_in(api, MONTH)
     answer = await order(api, areaCode="4")
     rental = answer.body
-    assert answer.status == 201
-    assert (rental["status"], rental["monthlyPrice"], rental["areaCode"]) == ("draft", "30.0000", "4")
-    assert rental["kyc"]["missing"] == ["companyName", "passport"]
-    assert await balance(api) == "0.0000"
     path = f"/v1/rentals/{rental['id']}"
+    assert tuple(answer) == (201, DRAFT | {"id": rental["id"]})
+    assert tuple(await api.get(path)) == (200, rental)
+    reviewed = rental | {
+        "accountId": (await api.get("/v1/billing")).body["accountId"],
+        "workspaceId": api.engine.workspace_id,
+    }
+    listed = await api.get("/v1/admin/rentals?status=draft", key=ADMIN_TOKEN)
+    assert listed.body == {
+        "data": [reviewed],
+        "pagination": {"page": 1, "limit": 10, "totalItems": 1, "totalPages": 1},
+    }
+    assert await balance(api) == "0.0000"
     # only the fields: still a draft
     half = await api.put(f"{path}/kyc", {"fields": KYC["fields"]})
     assert (half.status, half.body["status"], half.body["kyc"]["missing"]) == (200, "draft", ["passport"])

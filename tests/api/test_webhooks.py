@@ -282,9 +282,12 @@ async def test_the_log_of_a_finished_url(api: Api) -> None:
     (item,) = listed["data"]
     assert item == pending(item["id"], item["eventId"], "call.failed")
     assert listed["pagination"] == {"page": 1, "limit": 20, "totalItems": 1, "totalPages": 1}
-    detail = (await api.get(f"{path}/{item['id']}")).body
-    assert (detail["callId"], detail["targetUrl"]) == (call.id, "https://flows.example/finished")
-    assert detail["payload"]["event"] == "call.failed"
+    answer = await api.get(f"{path}/{item['id']}")
+    payload = answer.body["payload"]
+    detail = {"callId": call.id, "targetUrl": "https://flows.example/finished", "requestHeaders": {}}
+    assert tuple(answer) == (200, item | detail | {"payload": payload, "responseBody": None})
+    told = (payload["event"], payload["event_id"], payload["call_id"])
+    assert told == ("call.failed", item["eventId"], call.id)
     assert tuple(await api.post(f"{path}/{item['id']}/resend")) == (204, None)
     assert tuple(await api.get(f"{path}/{UNKNOWN}")) == (404, NO_DELIVERY)
     await api.patch(f"/v1/applications/{application['id']}", {"finishedUrl": None})

@@ -15,8 +15,8 @@ import pytest
 from media.prompt import PromptAudio
 from media.speech import EmbeddedSpeech, Manner, NoSpeech, SpeechEngine, SpeechLimits, SpeechUnavailable, Voice
 from media.speech.interface import choose_voice
+from media.worker.loudness import trim
 from media.worker.process import WorkerProcess, WorkerSpec
-from media.worker.speech import trim
 from tests.media.sounds import Samples, rms
 
 SENTENCES = [

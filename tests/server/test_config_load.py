@@ -228,7 +228,12 @@ level = "loud"
                 2,
                 "database.url: must begin with one of sqlite+aiosqlite://, postgresql+asyncpg://",
             ),
-            ("[speech]\ntts = 'festival'", 2, "speech.tts: must be one of embedded or none, not 'festival'"),
+            ("[speech]\ntts = 'festival'", 2, "speech.tts: must be one of embedded, http or none, not 'festival'"),
+            (
+                "[speech]\ntts = 'http'",
+                1,
+                "speech.tts_url: must be an http or https URL, because speech.tts is http",
+            ),
             ("[storage]\ndata_dir = ''", 2, "storage.data_dir: must be a path, not an empty text"),
             (
                 "[storage]\n\ndata_dir = '/a?b'",

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from sqlalchemy.exc import OperationalError
 
 from media.prompt import PromptAudio
@@ -22,6 +24,7 @@ from media.speech import SpeechUnavailable
 from server.config import Config, reference, values
 from server.doctor import codecs, examine, host, keys, speech, storage
 from server.doctor.finding import Finding
+from tests.support.tones import sine, wav
 
 
 def config(**sections: dict[str, object]) -> Config:
@@ -163,6 +166,7 @@ class TestSpeech:
     class Engine:
         """Says what the test wants."""
 
+        name = "of the test"
         closed = 0
 
         def __init__(self, *pieces: object) -> None:
@@ -182,7 +186,7 @@ class TestSpeech:
     async def look(self, monkeypatch: pytest.MonkeyPatch, *pieces: object) -> Finding:
         engine = self.Engine(*pieces)
         before = self.Engine.closed
-        monkeypatch.setattr(speech, "EmbeddedSpeech", lambda: engine)
+        monkeypatch.setattr(speech, "speech_engine", lambda *_, **__: engine)
         found = await speech.check_speech(Config())
         assert self.Engine.closed == before + 1
         return found
@@ -191,6 +195,21 @@ class TestSpeech:
         found = await speech.check_speech(Config())
         assert found.status == "ok"
         assert "'Hello' became 0." in found.what
+
+    async def test_a_server_of_speech_is_asked_for_a_word(self) -> None:
+        async def speak(_: web.Request) -> web.Response:
+            return web.Response(body=wav(sine(440.0, 0.5)))
+
+        app = web.Application()
+        app.router.add_post("/", speak)
+        async with TestServer(app) as server:
+            setting = config(speech={"tts": "http", "tts_url": str(server.make_url("/"))})
+            found = await speech.check_speech(setting)
+        assert (found.status, found.what) == ("ok", "text to speech works (http): 'Hello' became 0.5 s of audio")
+        failed = await speech.check_speech(setting)
+        assert failed.status == "fail"
+        assert "the speech server cannot be reached" in failed.what
+        assert "speech.tts_url" in (failed.change or "")
 
     async def test_all_pieces_are_heard(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await self.look(monkeypatch, "a", "b")).what.endswith("became 1.0 s of audio")
@@ -222,7 +241,7 @@ class TestSpeech:
         assert "was not asked" in (await speech.check_recogniser(elsewhere)).what
 
     async def test_speech_that_is_switched_off_is_not_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(speech, "EmbeddedSpeech", None)
+        monkeypatch.setattr(speech, "speech_engine", None)
         assert (await speech.check_speech(config(speech={"tts": "none"}))).status == "ok"
 
 

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from tests.api.client import error
 from tests.support.engine import LOOPBACK
 from tests.support.phone import a_phone
 from tests.support.process import API_KEY, WORKSPACE, VoyloProcess, voylo_serve
@@ -85,7 +86,8 @@ async def test_sigterm_refuses_new_calls_waits_then_hangs_up_and_writes_the_reco
             async with engine.client() as client:
                 order = {"from": NUMBER, "to": "+201091447677", "applicationId": application}
                 refused = await client.post("/v1/calls", json=order)
-            assert (refused.status_code, refused.json()["message"]) == (503, "The engine is stopping")
+            stopping = error(503, "Service Unavailable", "The engine is stopping")
+            assert (refused.status_code, refused.json()) == (503, stopping)
             assert refused.headers["Retry-After"] == "2", "whole seconds"
             await call.hung_up()
             assert await engine.process.wait() == 0

@@ -34,13 +34,14 @@ class Flow:
 
     documents: dict[str, str | Handler]
     asked: list[Asked] = field(default_factory=list)
+    host: str = "127.0.0.1"
 
     async def __aenter__(self) -> Flow:
         app = web.Application(client_max_size=1 << 20)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self.host, 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
         self._changed = asyncio.Event()
@@ -51,7 +52,7 @@ class Flow:
 
     def url(self, path: str) -> str:
         """The absolute URL of a path."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://{self.host}:{self.port}{path}"
 
     def steps(self) -> list[str]:
         """The paths asked for documents, in order."""

@@ -175,15 +175,16 @@ class TestResult:
             url = f"/v1/calls/{(await engine.ended_call())['publicId']}/events"
             log = (await engine.client.get(url)).text
         assert "/partial?a=1" in log
-        assert not any(word in log for word in ("technical support", "technical+support", "four"))
-        assert result == "SpeechResult=technical support four two seven one nine"
+        assert not any(word in log for word in ("support", "four", "SpeechResult"))
+        # The very beginning may be lost on a loaded machine, and guesses be few.
+        assert result.endswith("support four two seven one nine"), result
         forms = [one.form for one in asked]
         assert [form["SequenceNumber"] for form in forms] == [str(number) for number in range(len(forms))]
         stable, unstable = ([form[f"{kind}SpeechResult"] for form in forms] for kind in ("Stable", "Unstable"))
         assert stable == sorted(stable)
-        assert "technical support" in stable
-        assert any(text.startswith("four two") for text in unstable), unstable
-        assert forms[-1]["Stability"] == "1"
+        assert {"technical support", "support"} & set(stable), stable
+        assert any(text.startswith("four") for text in unstable), unstable
+        assert {form["Stability"] for form in forms if not form["UnstableSpeechResult"]} == {"1"}
         assert (forms[0]["CallStatus"], forms[0]["Step"], forms[0]["From"]) == ("in-progress", "gather", "+19990100")
         assert paths.index("/partial") < paths.index("/got")
         assert {(one.method, one.body, one.form["a"]) for one in asked} == {("GET", b"", "1")}

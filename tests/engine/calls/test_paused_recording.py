@@ -143,3 +143,23 @@ async def test_a_pause_is_no_silence_that_ends_a_message_and_its_ends_are_trimme
     assert level(audio, SECRET) < 0.0005
     assert 0.85 <= seconds_of(audio, CALLER) <= 1.1
     assert kept[0] <= len(audio) / 8000 <= kept[1], "silence at the ends is trimmed, in the middle it is the pause"
+
+
+async def test_the_length_of_a_message_counts_through_a_pause_that_it_ends_in(engine: TestEngine, phone: Phone) -> None:
+    record = '<Record maxLength="2" timeout="0" trim="do-not-trim" action="/recorded"/>'
+    async with Flow({"/": f"<Response>{record}</Response>", "/recorded": "<Response/>"}) as flow:
+        await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
+        call = phone.call(NUMBER, engine.sip)
+        await call.hears(BEEP, at_least=0.3)
+        await asyncio.sleep(0.3)
+        await says(call, CALLER, 0.6)
+        (pending,) = await engine.calls()
+        assert await control(engine, pending["publicId"], "pause") == (204, None)
+        call.say(SECRET)
+        asked = await flow.wait_for("/recorded")
+        audio = samples_of(await fetch(asked.form["RecordingUrl"]))
+        await engine.ended_call()
+    assert (asked.form["Digits"], asked.form["RecordingDuration"]) == ("", "2")
+    assert 1.8 <= len(audio) / 8000 <= 2.4
+    assert level(audio, SECRET) < 0.0005
+    assert 0.5 <= seconds_of(audio, CALLER) <= 0.65

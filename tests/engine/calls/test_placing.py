@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,16 @@ class TestRefusals:
         often = "More than 10 calls a second in this workspace"
         assert waits.json() == error(429, "Too Many Requests", often)
         assert waits.headers["retry-after"] == "1"
+
+    async def test_no_more_calls_than_the_workspace_may_have_at_once(
+        self, engine: TestEngine, phone: Callee, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outgoing = engine.process.outgoing
+        monkeypatch.setattr(outgoing, "_limits", replace(outgoing._limits, concurrent_calls=2))
+        body = await order(engine, phone, "<Response><Hangup/></Response>")
+        for _ in range(2):
+            await place(engine, body)
+        await refused(engine, body, error(429, "Too Many Requests", "2 calls of this workspace are running"))
 
 
 class TestIdempotency:

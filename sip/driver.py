@@ -49,6 +49,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._driving = False  # inside the core or its events: what they cause is taken care of before we return
+        self._gathering = False
         self._pump_scheduled = False
 
     def start(self, sockets: Sockets, look_ups: LookUps) -> None:
@@ -95,7 +96,17 @@ class Driver:
             log.exception("datagram from %s dropped", source)
         finally:
             self._driving = False
-        self._pump()
+        if not self._gathering:
+            self._pump()
+
+    def gather(self, take: Callable[[], int]) -> int:
+        """Call `take`, which gives messages to `receive`, and send and deliver what all of them cause afterwards."""
+        self._gathering = True
+        try:
+            return take()
+        finally:
+            self._gathering = False
+            self._pump()
 
     def wake(self) -> None:
         """A call was acted upon outside of the core's own doings: send and deliver soon, but not inside that very

@@ -127,7 +127,8 @@ class UserAgent:
 
     async def start(self) -> None:
         """Bind every listener; raises OSError that names the address when one cannot be bound, with none left open."""
-        sockets = Sockets(self.config, self._driver.receive, self._driver.connection_lost, self._driver.fail_later)
+        driver = self._driver
+        sockets = Sockets(self.config, driver.receive, driver.gather, driver.connection_lost, driver.fail_later)
         await sockets.open()
         self._sockets = sockets
         sender = self._core.sender

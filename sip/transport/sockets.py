@@ -13,21 +13,22 @@ from sip.transport.connection import Connection, Connections, Receiver, StreamCo
 from sip.transport.listener import Listener
 from sip.transport.streams import Connector
 from sip.transport.tls import client_context, server_context
-from sip.transport.udp import UdpCounters, UdpListener
+from sip.transport.udp import Gather, UdpCounters, UdpListener
 from sip.transport.websocket import WebSocketConnection
 
 
 class Sockets:
     """Create it inside a running event loop, `open` it, `close` it in the end.
 
-    `receive` takes each message, `on_lost` the two ends of a connection that has ended, `on_failure` a datagram that
-    waited for a connection which cannot be had.
+    `receive` takes each message, `gather` calls what gives it several datagrams at once, `on_lost` the two ends of a
+    connection that has ended, `on_failure` a datagram that waited for a connection which cannot be had.
     """
 
     def __init__(
         self,
         config: UserAgentConfig,
         receive: Receiver,
+        gather: Gather,
         on_lost: Callable[[Endpoint, Endpoint], None],
         on_failure: Callable[[Datagram, str], None],
     ) -> None:
@@ -35,6 +36,7 @@ class Sockets:
         self.connections = Connections(asyncio.get_running_loop(), on_lost)
         self._config = config
         self._receive = receive
+        self._gather = gather
         self._udp: dict[Endpoint, UdpListener] = {}
         self._streams: list[Listener] = []
         self._connector = Connector(self.connections, config.limits, receive, self._outgoing_context, on_failure)
@@ -49,7 +51,7 @@ class Sockets:
         """Bind every listener; raises OSError that names the address when one cannot be bound, with none left open."""
         try:
             for host, port in self._config.udp:
-                listener = UdpListener(self.connections.loop, host, port, self._receive)
+                listener = UdpListener(self.connections.loop, host, port, self._receive, self._gather)
                 self._udp[listener.local] = listener
                 self.listening.append(listener.local)
             self._open_streams()

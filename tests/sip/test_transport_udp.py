@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from sip.endpoint import Endpoint
-from sip.transport.udp import BATCH, UdpListener
+from sip.transport.udp import BATCH, GATHER_SECONDS, MANY, UdpListener
 
 
 class Received:
@@ -102,3 +102,73 @@ async def test_being_closed_by_what_arrives_ends_the_batch() -> None:
             peer.sendto(b"x", (listener.local.host, listener.local.port))
         await done.wait()
     assert seen == [b"x"]
+
+
+class Gathering:
+    """Notes what was received outside of `gather`, and what in each call of it."""
+
+    def __init__(self) -> None:
+        self.single: list[int] = []
+        self.gathered: list[list[int]] = []
+        self._inside = False
+
+    def receive(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
+        (self.gathered[-1] if self._inside else self.single).append(int(data))
+
+    def gather(self, take: Callable[[], int]) -> int:
+        self.gathered.append([])
+        self._inside = True
+        try:
+            return take()
+        finally:
+            self._inside = False
+
+    @property
+    def all(self) -> list[int]:
+        return self.single + [number for together in self.gathered for number in together]
+
+
+async def test_few_datagrams_are_taken_at_once_and_many_together_in_their_order() -> None:
+    gathering = Gathering()
+    listener = UdpListener(asyncio.get_running_loop(), "127.0.0.1", 0, gathering.receive, gathering.gather)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect((listener.local.host, listener.local.port))
+        for number in range(MANY - 1):
+            peer.send(b"%d" % number)
+        while len(gathering.single) < MANY - 1:
+            await asyncio.sleep(0)
+        assert gathering.gathered == []
+        for number in range(MANY - 1, 200):
+            peer.send(b"%d" % number)
+            await asyncio.sleep(0.0002)
+        while len(gathering.all) < 200:
+            await asyncio.sleep(0.001)
+        assert gathering.all == list(range(200))
+        assert max(map(len, gathering.gathered)) >= MANY
+        await asyncio.sleep(3 * GATHER_SECONDS)
+        before = len(gathering.single)
+        peer.send(b"200")
+        while len(gathering.single) == before:
+            await asyncio.sleep(0)
+        assert gathering.single[-1] == 200
+    listener.close()
+
+
+async def test_a_listener_may_be_closed_by_what_it_has_gathered() -> None:
+    closed: list[int] = []
+
+    def receive(data: bytes, source: Endpoint, local: Endpoint) -> None:
+        if int(data) == MANY + 1:
+            listener.close()
+            closed.append(int(data))
+
+    listener = UdpListener(asyncio.get_running_loop(), "127.0.0.1", 0, receive)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect((listener.local.host, listener.local.port))
+        for number in range(MANY):
+            peer.send(b"%d" % number)
+        await asyncio.sleep(GATHER_SECONDS / 2)
+        for number in range(MANY, 2 * MANY):
+            peer.send(b"%d" % number)
+        await asyncio.sleep(3 * GATHER_SECONDS)
+    assert closed == [MANY + 1]

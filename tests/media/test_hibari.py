@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from media.speech import HibariSpeech, SpeechUnavailable
+from media.speech import HibariSpeech, Manner, SpeechUnavailable
 from tests.media.sounds import rms
 from tests.media.test_speech import SENTENCES, said, tone_of_voice
 
@@ -48,6 +48,13 @@ async def test_speed_pitch_and_level_are_carried_out(speech: HibariSpeech) -> No
     assert rms(quiet.samples) == pytest.approx(rms(plain.samples) - 12, abs=0.5)
 
 
+async def test_the_same_text_is_the_same_sound_each_time(speech: HibariSpeech) -> None:
+    one, two = [await speech._render("Good morning.", speech.voices()[0], Manner()) for _ in range(2)]
+    assert one is not None
+    assert two is not None
+    assert np.array_equal(one, two)
+
+
 async def test_other_languages_and_picos_voices_are_the_embedded_engines(speech: HibariSpeech, tmp_path: Path) -> None:
     made = speech.statistics.requests
     (german,) = await said(speech, "Guten Tag.", "de-DE")
@@ -61,6 +68,9 @@ async def test_other_languages_and_picos_voices_are_the_embedded_engines(speech:
 async def test_what_no_voice_can_read_does_not_stop_the_engine(speech: HibariSpeech) -> None:
     with pytest.raises(SpeechUnavailable, match="can speak nothing"):
         await said(speech, "😀 " * 20)
+    with pytest.raises(SpeechUnavailable, match="cannot be spoken"):
+        # Longer than the preparation of texts leaves a number.
+        await speech._render(",".join(["111"] * 20), speech.voices()[0], Manner())
     for text in ("[x](/y/)", "a" * 300, "1" * 300, "\x00<usesig>"):
         assert await said(speech, text)
     assert speech.statistics.children == 1

@@ -59,7 +59,7 @@ class HttpSpeech:
     async def start(self) -> None:
         """Nothing to do: connections are opened when they are needed."""
 
-    async def synthesise(
+    def synthesise(
         self, text: str, voice: str | None = None, language: str = "en-US", manner: Manner = NATURAL
     ) -> AsyncIterator[PromptAudio]:
         """The sound of `text` at 8 kHz, piece after piece; the server is asked for the second while the first is heard.
@@ -67,8 +67,7 @@ class HttpSpeech:
         `voice` goes to the server as it is. Raises SpeechUnavailable (see `SpeechEngine`).
         """
         chosen = Voice(voice or self._voice, language, gender="")
-        async for audio in self._pieces.speak(text, chosen, replace(manner, pitch=1.0)):
-            yield audio
+        return self._pieces.speak(text, chosen, replace(manner, pitch=1.0))
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from media.speech import (
         ActivityDetectors,
         EmbeddedSpeech,
+        HibariSpeech,
         Manner,
         NoRecogniser,
         NoSpeech,
@@ -102,6 +103,7 @@ _HOMES = {
     "media.speech": (
         "ActivityDetectors",
         "EmbeddedSpeech",
+        "HibariSpeech",
         "Manner",
         "NoRecogniser",
         "NoSpeech",
@@ -138,6 +140,7 @@ __all__ = [
     "EmbeddedSpeech",
     "FarEnd",
     "FirstPacket",
+    "HibariSpeech",
     "IceCredentials",
     "ItemEnded",
     "L16Audio",

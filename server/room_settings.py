@@ -22,6 +22,7 @@ from media import (
     AudioDecoder,
     AudioLimits,
     EmbeddedSpeech,
+    HibariSpeech,
     MediaConfig,
     NoRecogniser,
     NoSpeech,
@@ -179,7 +180,7 @@ def speech_engine(config: Config, decoder: AudioDecoder, folder: Path | None) ->
             model=speech.tts_model,
             folder=folder,
         )
-    return EmbeddedSpeech(folder)
+    return HibariSpeech(folder) if speech.tts == "hibari" else EmbeddedSpeech(folder)
 
 
 def recogniser(config: Config) -> Recogniser:

@@ -6,6 +6,7 @@ long text is heard from its first sentence; `store` keeps rendered pieces on dis
 
 from media.speech.activity import ActivityDetectors
 from media.speech.embedded import EmbeddedSpeech
+from media.speech.hibari import HibariSpeech
 from media.speech.interface import Manner, NoSpeech, SpeechEngine, SpeechUnavailable, Voice
 from media.speech.listener import SpeechListener
 from media.speech.partial import Partial
@@ -22,6 +23,7 @@ from media.speech.recogniser import (
 __all__ = [
     "ActivityDetectors",
     "EmbeddedSpeech",
+    "HibariSpeech",
     "Manner",
     "NoRecogniser",
     "NoSpeech",

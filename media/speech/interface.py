@@ -53,8 +53,8 @@ class SpeechEngine(Protocol):
     ) -> AsyncIterator[PromptAudio]:
         """The sound of `text`, piece after piece as they get ready; played back to back they are the whole.
 
-        What of `manner` an engine cannot do it leaves. Nothing for a text without words. Raises SpeechUnavailable,
-        before the first piece or between two.
+        What of `manner` an engine cannot do it leaves. Nothing for a text without words. Raises SpeechUnavailable, at
+        once, before the first piece or between two.
         """
 
     def leaves_out(self, manner: Manner) -> str | None:
@@ -109,9 +109,8 @@ def choose_voice(voices: Sequence[Voice], voice: str | None, language: str) -> V
     A name no voice has counts as none, since documents written for other engines name theirs (contract §10.4: `voice`
     and `language` are passed through). Raises SpeechUnavailable when no voice speaks the language.
     """
-    wanted = _tag(voice or "")
     for candidate in voices:
-        if _tag(candidate.id) == wanted:
+        if same_voice(candidate, voice):
             return candidate
     spoken = _tag(language)
     for tag in (spoken, _NEAREST.get(spoken)):
@@ -124,6 +123,11 @@ def choose_voice(voices: Sequence[Voice], voice: str | None, language: str) -> V
             return candidate
     known = ", ".join(candidate.language for candidate in voices)
     raise SpeechUnavailable(f"no voice speaks {language[:40]!r}; there are voices for {known}")
+
+
+def same_voice(voice: Voice, name: str | None) -> bool:
+    """Whether a document means this voice by `name`."""
+    return _tag(voice.id) == _tag(name or "")
 
 
 def _tag(name: str) -> str:

@@ -31,6 +31,7 @@ from server.config.values import (
     read_required_bind,
     read_seconds,
     read_secret,
+    read_speech_engine,
     read_switch,
     read_text,
     read_token,
@@ -303,9 +304,12 @@ class SecuritySection(_Section):
 class SpeechSection(_Section):
     """Speech engines (contract §10.4, §10.5)."""
 
-    tts: Annotated[Literal["embedded", "http", "none"], _Word] = Field(
+    tts: Annotated[Literal["embedded", "hibari", "http", "none"], BeforeValidator(read_speech_engine)] = Field(
         default="embedded",
-        description="Engine that speaks <Say>: embedded, http, or none, which skips <Say> with a warning.",
+        description=(
+            "Engine that speaks <Say>: embedded, hibari (a better voice for English; needs voylo-engine[hibari]), "
+            "http, or none, which skips <Say> with a warning."
+        ),
     )
     tts_url: Annotated[str | None, BeforeValidator(read_optional_text)] = Field(
         default=None, description="Where the http engine posts each sentence, as JSON (docs/speech.md)."

@@ -266,6 +266,14 @@ def read_word(value: object) -> str:
     return read_text(value).lower()
 
 
+def read_speech_engine(value: object) -> str:
+    """Return the name of an engine that speaks; refuse one whose package is not installed."""
+    word = read_word(value)
+    if word == "hibari" and find_spec("hibari") is None:
+        raise ValueError("must have its package: run `pip install 'voylo-engine[hibari]'`")
+    return word
+
+
 def read_secret(value: object) -> SecretStr | None:
     """Return a secret as it was given, or None for an empty text. No message of this function shows the value."""
     if isinstance(value, SecretStr):

@@ -16,6 +16,7 @@ _SPEAK_SECONDS = 20.0
 _LISTEN_SECONDS = 20.0
 _CHANGES = {
     "embedded": 'reinstall voylo-engine with pip, or set speech.tts to "none"',
+    "hibari": 'pip install --force-reinstall hibari-tts, or set speech.tts to "embedded"',
     "http": 'see to the server at speech.tts_url, speech.tts_key and speech.tts_model, or set speech.tts to "embedded"',
 }
 

@@ -228,7 +228,11 @@ level = "loud"
                 2,
                 "database.url: must begin with one of sqlite+aiosqlite://, postgresql+asyncpg://",
             ),
-            ("[speech]\ntts = 'festival'", 2, "speech.tts: must be one of embedded, http or none, not 'festival'"),
+            (
+                "[speech]\ntts = 'festival'",
+                2,
+                "speech.tts: must be one of embedded, hibari, http or none, not 'festival'",
+            ),
             (
                 "[speech]\ntts = 'http'",
                 1,

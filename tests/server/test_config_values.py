@@ -313,10 +313,13 @@ class TestTextsAndSecrets:
         monkeypatch.setattr(values, "find_spec", lambda _: object())
         assert values.read_database_url(url) == url
 
-    def test_a_driver_must_be_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_driver_and_a_speech_engine_must_be_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(values, "find_spec", lambda _: None)
         with pytest.raises(ValueError, match="pip install asyncpg"):
             values.read_database_url("postgresql+asyncpg://u:p@h/d")
+        with pytest.raises(ValueError, match=r"pip install 'voylo-engine\[hibari\]'"):
+            values.read_speech_engine("hibari")
+        assert values.read_speech_engine(" HTTP ") == "http"
 
     @pytest.mark.parametrize("rest", ["", "/", "/:memory:", "/file:x?mode=memory", "x.db", "/?timeout=5"])
     def test_refuses_an_sqlite_database_that_is_no_file(self, rest: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlencode
 
 from voyloml.documents import USER_AGENT, with_query
 from voyloml.exchange import HttpRequest
+from voyloml.form import encode_form
 from voyloml.signature import HEADER, sign
 
 CALLBACK_SECONDS: Final = 10.0
@@ -20,7 +20,7 @@ def callback_request(
 ) -> HttpRequest:
     """The request that tells `form`, with GET in the query; signed over its body at `now` in unix seconds, as every
     request of ours is (contract §11.2)."""
-    encoded = urlencode(form, errors="replace")
+    encoded = encode_form(form.items())
     body = encoded.encode() if method == "POST" else b""
     headers = {"User-Agent": USER_AGENT}
     if method == "POST":

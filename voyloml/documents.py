@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from voyloml import signature
 from voyloml.attribute_types import is_absolute
@@ -19,6 +19,7 @@ from voyloml.control import ApplicationScript, CallFacts
 from voyloml.document import Document
 from voyloml.errors import Code, DocumentError
 from voyloml.exchange import HttpExchange, HttpFailure, HttpReply, HttpRequest
+from voyloml.form import encode_form
 from voyloml.limits import LanguageLimits
 from voyloml.parser import parse_document
 from voyloml.variables import as_text, substitute
@@ -129,7 +130,7 @@ class Documents:
 
         `parameters` are those of the verb. Raises DocumentUnavailable.
         """
-        form = urlencode(self.form(step, parameters), errors="replace")
+        form = encode_form(self.form(step, parameters))
         attempts = 1 + self._limits.action_retries
         for attempt in range(1, attempts + 1):
             began = asyncio.get_running_loop().time()

@@ -16,7 +16,9 @@ TESTS = Path(__file__).parent
 
 REAL_TIME = (
     "interop/",
-    "engine/",
+    "engine/calls/",
+    "engine/store/",
+    "engine/test_",
     "server/",
     "media/test_",
     "sdk/test_control",

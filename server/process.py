@@ -93,10 +93,10 @@ BYE_SECONDS = 2.0
 DEFAULT_SIP_PORT = 5060
 CLOSE_SECONDS = 10.0
 
-COLLECTION_THRESHOLDS = (10_000, 2, 400)
-"""Of Python's garbage collector. A call that is up keeps about a thousand objects: with the usual 700 every call
-causes a collection or two, which look at all that is alive and find next to nothing. The second generation is collected
-before it has so many objects that all requests wait for it, the third, which is everything, as seldom as can be."""
+COLLECTION_THRESHOLDS = (2_000, 1, 2_000)
+"""Of Python's garbage collector. The memory of a call is free when it ends, without it, so that there is next to nothing
+to find; what counts is that no collection looks at much, for everything waits meanwhile. The third generation, which
+is all that is alive, is collected as seldom as can be."""
 
 
 @dataclass(frozen=True, slots=True)

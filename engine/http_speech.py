@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from engine.speech_server import NoAnswer, SpeechServer
 from media import AudioDecoder, AudioError, Manner, PromptAudio, SpeechLimits, SpeechUnavailable, SpokenPieces, Voice
+from media.loudness import delivered
 from media.resample import Samples
 from media.speech.interface import NATURAL
-from media.worker.loudness import delivered
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Octets of the sound of one piece: 240 characters spoken slowly, in stereo at 48 kHz."""

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
+
+from engine.leg_media import LegMedia
 
 Network = IPv4Network | IPv6Network
 
@@ -409,32 +411,6 @@ class RoutingAttempt:
     setup_ms: int | None
     sip_code: int | None
     result: AttemptResult
-
-
-@dataclass(frozen=True, slots=True)
-class LegMedia:
-    """How the audio of one leg of a call went; `leg` is the public id of one that the call dialled, None is its own.
-
-    `mos` estimates how well this side heard the far end, `remote_mos` how well the far end heard this one (E-model,
-    ITU-T G.107). What only the far end's RTCP can tell is None without it.
-    """
-
-    leg: str | None
-    packets_in: int
-    packets_out: int
-    lost: int
-    late: int
-    jitter_ms: float
-    concealed_ms: int
-    round_trip_ms: float | None
-    mos: float | None
-    remote_lost: int | None
-    remote_jitter_ms: float | None
-    remote_mos: float | None
-
-    def members(self) -> dict[str, Any]:
-        """Its fields by name: what the store and an event keep. `dataclasses.asdict` takes ten times as long."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

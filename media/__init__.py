@@ -117,7 +117,6 @@ _HOMES = {
         "SpokenPieces",
         "Understood",
         "Voice",
-        "Voice",
         "grammar_recogniser",
         "vosk_recogniser",
     ),

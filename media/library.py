@@ -103,11 +103,15 @@ class PromptLibrary(Generic[T]):
 
     def held(self, key: str) -> PromptAudio | None:
         """A prompt that is fresh and in memory; None where it would have to be waited for, or has failed."""
+        entry = self._fresh(key)
+        return None if entry is None or entry.failure is not None or entry.stored is None else entry.stored.audio
+
+    def _fresh(self, key: str) -> _Entry[T] | None:
         entry = self._entries.get(key)
-        if entry is None or entry.stored is None or entry.failure is not None or self._clock() >= entry.fresh_until:
+        if entry is None or self._clock() >= entry.fresh_until:
             return None
         self._entries.move_to_end(key)
-        return entry.stored.audio
+        return entry
 
     async def renew(self, key: str, produce: Renew[T]) -> PromptAudio:
         """As `get`, for prompts that can be revalidated: `produce` is given what is held, however old, or None.
@@ -115,15 +119,15 @@ class PromptLibrary(Generic[T]):
         It may return that again, when its tag turned out to be still good. The production goes on while at least one
         caller waits for it, and is cancelled with the last.
         """
-        entry = self._entries.get(key)
-        if entry is not None and self._clock() < entry.fresh_until:
-            self._entries.move_to_end(key)
-            if entry.failure is not None:
-                raise entry.failure.with_traceback(None)
-            assert entry.stored is not None
-            return entry.stored.audio
+        fresh = self._fresh(key)
+        if fresh is not None:
+            if fresh.failure is not None:
+                raise fresh.failure.with_traceback(None)
+            assert fresh.stored is not None
+            return fresh.stored.audio
         flight = self._flights.get(key)
         if flight is None:
+            entry = self._entries.get(key)
             task = asyncio.create_task(self._produce(key, produce, entry.stored if entry is not None else None))
             flight = self._flights[key] = _Flight(task)
             task.add_done_callback(lambda _: self._land(key, flight))

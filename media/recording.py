@@ -89,6 +89,11 @@ class SessionRecording:
         """Whether it could not be written, and was given up."""
         return self._failed
 
+    @property
+    def paused(self) -> bool:
+        """Whether what comes is left out."""
+        return self._paused
+
     def pause(self, *, keep_time: bool = False) -> None:
         """Leaves out what is received from now on; with `keep_time` silence of the same length stands for it. A pause
         is no silence that ends the recording."""

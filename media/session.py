@@ -33,7 +33,7 @@ from media.kernel.core import MediaCore
 from media.kernel.keys import Keyring, SrtpError
 from media.kernel.libopus import OpusMemory, OpusSending
 from media.kernel.lodging import Address, AddressTaken, Lodging
-from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask
+from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask, tell_nobody
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import OPUS, StreamError, StreamParameters, sent_from, start_arguments
 from media.kernel.tape import TapeReader, Tapes
@@ -426,7 +426,7 @@ class MediaSession:
         self._opus.release()
         statistics = read_session(self._row, self.generation)
         self._lodging.end()
-        self._lodging.on_seat = self._on_event = _tell_nobody
+        self._lodging.on_seat = self._on_event = tell_nobody
         self._on_closed(self)
         self._closing.set_result(statistics)
 
@@ -507,7 +507,3 @@ def _resolve(future: "asyncio.Future[bool]", value: bool) -> None:
     # Whoever waited may have been cancelled, and its future with it.
     if not future.done():
         future.set_result(value)
-
-
-def _tell_nobody(_what: object) -> None:
-    """Takes what is told of a session that has ended."""

@@ -48,6 +48,11 @@ class TwoWayRecording:
         """Whether it could not be written, and was given up."""
         return self._failed.is_set()
 
+    @property
+    def paused(self) -> bool:
+        """Whether what comes is left out."""
+        return self._paused
+
     def pause(self, *, keep_time: bool = False) -> None:
         """Leaves out what comes from now on on both channels; with `keep_time` silence of the same length stands for
         it."""

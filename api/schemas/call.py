@@ -20,6 +20,7 @@ from api.schemas.fields import (
     UuidOut,
     whole,
 )
+from api.schemas.leg_media import LegMedia
 from api.schemas.recording import RecordingOut
 from api.schemas.voyloml import Variables
 from engine.calls.placing import callee
@@ -179,21 +180,12 @@ class AttemptOut(Output):
     result: AttemptResult
 
 
-class LegMediaOut(Output):
+class LegMediaOut(LegMedia, Output):
     """How the audio of one leg of a call went."""
 
-    leg: str | None = Field(description="Public id of a leg that the call dialled; null: the leg of the call itself")
-    packets_in: int
-    packets_out: int
-    lost: int = Field(description="Packets of the far end that never came")
-    late: int = Field(description="Packets of the far end that came after their time")
-    jitter_ms: float
-    concealed_ms: int = Field(description="Milliseconds made up in place of what did not come")
-    round_trip_ms: float | None
-    mos: float | None = Field(description="Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107)")
-    remote_lost: int | None = Field(description="Packets of ours that the far end missed; null without its RTCP")
-    remote_jitter_ms: float | None
-    remote_mos: float | None = Field(description="Estimate of how well the far end heard us; null without its RTCP")
+
+_MEDIA_MEMBERS = tuple((name, field.alias or name) for name, field in LegMediaOut.model_fields.items())
+"""Each name, and as it is written: the record of a call is made without a model in between."""
 
 
 class CallRecord(Output):
@@ -293,5 +285,5 @@ def call_json(call: Call, recordings: Sequence[RecordingOut] = (), recording_url
         "cost": money(call.cost),
         "currency": call.currency,
         "createdAt": timestamp(call.created_at),
-        "media": [LegMediaOut.model_validate(leg).model_dump(by_alias=True) for leg in call.media],
+        "media": [{shown: getattr(leg, name) for name, shown in _MEDIA_MEMBERS} for leg in call.media],
     }

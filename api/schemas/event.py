@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import Timestamp, UuidOut
+from api.schemas.leg_media import LegMedia
 from engine.billing.rental_states import RentalStatus
 from engine.model import (
     AnsweredBy,
@@ -46,21 +47,8 @@ class EventAttempt(Payload):
     result: AttemptResult
 
 
-class EventMedia(Payload):
-    """How the audio of one leg of a call went; null is what only the far end's RTCP tells."""
-
-    leg: str | None = Field(description="Public id of a leg that the call dialled; null: the leg of the call itself")
-    packets_in: int
-    packets_out: int
-    lost: int
-    late: int
-    jitter_ms: float
-    concealed_ms: int
-    round_trip_ms: float | None
-    mos: float | None = Field(description="Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107)")
-    remote_lost: int | None
-    remote_jitter_ms: float | None
-    remote_mos: float | None
+class EventMedia(LegMedia, Payload):
+    """How the audio of one leg of a call went."""
 
 
 class Event(Payload):

@@ -33,12 +33,12 @@ from engine.calls.recording import CallRecordings
 from engine.calls.status_callback import StatusCallbacks
 from engine.calls.streaming import CallStreams, StreamServices
 from engine.errors import EngineError, Unavailable
+from engine.leg_media import LegMedia
 from engine.model import (
     AnsweredBy,
     Application,
     CallOutcome,
     EventType,
-    LegMedia,
     NewCall,
     Number,
     RecordingMode,

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 Prompt = Callable[[Sequence[PromptItem]], Prompting]
 
 _ENTRY_BEEPS: Final = frozenset({"true", "onEnter"})
+_EXIT_BEEPS: Final = frozenset({"true", "onExit"})
+
 _SPEECH_WAITING: Final = 50
 """Requests to one URL that may wait for those before them; more of who speaks is left out."""
-
-_EXIT_BEEPS: Final = frozenset({"true", "onExit"})
 
 
 class ConferenceRooms:

@@ -222,8 +222,8 @@ class Dialling:
     ) -> DialledParty:
         """The party of a call that no application runs, not rung yet; telephones are called through `number`, agents
         see the caller's `name`."""
-        party = self._dialled_party(target, number, shown, (), name)
-        self._parties.append(party)
+        party = self._party(target, number, shown, (), name)
+        self._keep([party])
         return party
 
     def parties(
@@ -234,12 +234,19 @@ class Dialling:
         parties: list[AnyParty] = [
             self._queued(target)
             if target.kind == "queue"
-            else self._dialled_party(target, number, caller_id, headers, metered=True)
+            else self._party(target, number, caller_id, headers, metered=True)
             for target in targets
         ]
-        self._parties += parties
+        self._keep(parties)
         self._dialled = parties
         return parties
+
+    def _keep(self, parties: Sequence[AnyParty]) -> None:
+        """Parties to be ended with the call, into whose record their audio comes."""
+        self._parties += parties
+        for party in parties:
+            if isinstance(party, DialledParty):
+                party.on_audio_over = partial(self._call.dialled_audio_over, party.sid)
 
     def ringback(self, *, real: bool) -> NoSound | Ringback | RealRinging:
         """A tone for a caller who is answered; the caller's phone makes its own before (180 has been sent). With `real`
@@ -282,7 +289,7 @@ class Dialling:
         shown = caller_id if caller_id is not None else self._call.number.e164
         raise DialRefused("caller_id_not_allowed", f"the caller ID {shown} {problem}")
 
-    def _dialled_party(
+    def _party(
         self,
         target: DialTarget,
         number: Number | None,
@@ -291,21 +298,6 @@ class Dialling:
         name: str | None = None,
         *,
         metered: bool = False,
-    ) -> DialledParty:
-        """A party whose audio comes into the record of the call."""
-        party = self._party(target, number, caller_id, headers, name, metered=metered)
-        party.on_audio_over = partial(self._call.dialled_audio_over, party.sid)
-        return party
-
-    def _party(
-        self,
-        target: DialTarget,
-        number: Number | None,
-        caller_id: str | None,
-        headers: Sequence[str],
-        name: str | None,
-        *,
-        metered: bool,
     ) -> DialledParty:
         calling = self._calling
         sent = self._headers((*headers, *target.headers))

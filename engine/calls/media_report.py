@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.model import LegMedia
+from engine.leg_media import LegMedia
 from media import SessionStatistics
 
 

@@ -53,13 +53,12 @@ class _Source:
     """One file or text being fetched or synthesised ahead of its turn."""
 
     def __init__(self, sources: PromptSources, item: PlayFile | Speak) -> None:
-        self.item = item
         self._ready: asyncio.Queue[PromptAudio | None] = asyncio.Queue()
-        self._task = asyncio.create_task(self._fill(sources))
+        self._task = asyncio.create_task(self._fill(sources, item))
 
-    async def _fill(self, sources: PromptSources) -> None:
+    async def _fill(self, sources: PromptSources, item: PlayFile | Speak) -> None:
         try:
-            async for piece in sources.pieces(self.item):
+            async for piece in sources.pieces(item):
                 self._ready.put_nowait(piece)
         finally:
             self._ready.put_nowait(None)

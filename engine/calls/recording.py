@@ -61,7 +61,6 @@ class KeptRecording:
         self._audio = audio
         self._finish = finish
         self._status_callback = status_callback
-        self._paused = False
         self._stopping: asyncio.Task[Recorded | None] | None = None
 
     @property
@@ -77,17 +76,15 @@ class KeptRecording:
     @property
     def paused(self) -> bool:
         """Whether what is said is left out of it."""
-        return self._paused
+        return self._audio.paused
 
     def pause(self, *, keep_time: bool) -> None:
         """Leaves out what is said from now on; with `keep_time` silence of the same length stands for it."""
         self._audio.pause(keep_time=keep_time)
-        self._paused = True
 
     def resume(self) -> None:
         """Goes on after `pause`."""
         self._audio.resume()
-        self._paused = False
 
     async def stop(self) -> Recorded | None:
         """Ends the recording; the same result each time, which cancelling the wait does not lose."""

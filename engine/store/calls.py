@@ -14,12 +14,12 @@ from typing import Any, Final, cast
 from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.leg_media import LegMedia
 from engine.model import (
     AttemptResult,
     Call,
     CallLogEntry,
     Direction,
-    LegMedia,
     Outcome,
     Page,
     RoutingAttempt,

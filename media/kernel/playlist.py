@@ -81,8 +81,8 @@ def result_of(reason: int, octets: int) -> PlaybackResult:
     return PlaybackResult("finished" if reason == c.REASON_FINISHED else "stopped", None, played)
 
 
-def _tell_nobody(_playback: Playback, _result: PlaybackResult) -> None:
-    """Takes the end of what is queued on a session that is over."""
+def tell_nobody(*_what: object) -> None:
+    """Takes whatever is told of a session that is over."""
 
 
 class Playlist:
@@ -220,4 +220,4 @@ class Playlist:
             playback.end(result_of(c.REASON_STOPPED, played.get(playback.identity, 0)))
         self._playing.clear()
         self._waiting.clear()
-        self._on_ended = _tell_nobody
+        self._on_ended = tell_nobody

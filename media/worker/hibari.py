@@ -10,10 +10,10 @@ import re
 import numpy as np
 from hibari import SAMPLE_RATE, Hibari
 
+from media.loudness import bent, delivered
 from media.resample import Signal, quantise, resample
 from media.worker.errors import Refused
 from media.worker.frames import Body, Header
-from media.worker.loudness import bent, delivered
 
 # hibari speaks at -27 dBFS; this brings it to about Pico's level. Few peaks are bent.
 _GAIN = np.float32(2.8)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from py_nanotts import NanoTTS
 
+from media.loudness import delivered, tamed
 from media.resample import quantise, resample
 from media.worker.errors import Refused
 from media.worker.frames import Body, Header
-from media.worker.loudness import delivered, tamed
 
 _PICO_RATE = 16_000
 # At its own level Pico clips inside; at half of it no voice reaches full scale, and speech is around -16 dBFS.

@@ -125,7 +125,7 @@ class UdpListener:
             except OSError:
                 # an ICMP error about an earlier datagram: the socket is as good as before
                 self.counters.receive_errors += 1
-                continue
+                return taken
             self._receive(bytes(self._view[:length]), Endpoint("udp", address[0], address[1]), self.local)
         return BATCH
 

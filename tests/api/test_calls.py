@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.model import CallOutcome, LegMedia, NewCall, RoutingAttempt
+from engine.leg_media import LegMedia
+from engine.model import CallOutcome, NewCall, RoutingAttempt
 from tests.api.client import Api, error, invalid
 from tests.engine.opened import START, a_call
 

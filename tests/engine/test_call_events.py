@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from engine.call_events import event_payload, state_change
-from engine.model import Call, CallLogEntry, LegMedia, RoutingAttempt, money, timestamp
+from engine.leg_media import LegMedia
+from engine.model import Call, CallLogEntry, RoutingAttempt, money, timestamp
 from tests.engine.opened import START
 
 PENDING = Call(

@@ -19,7 +19,8 @@ from sqlalchemy import text
 from engine import outbox as outbox_module
 from engine import records as records_module
 from engine.errors import Conflict, NotFound, Unavailable, ValidationFailed
-from engine.model import CallOutcome, LegMedia, RoutingAttempt
+from engine.leg_media import LegMedia
+from engine.model import CallOutcome, RoutingAttempt
 from engine.records import CallFilter, CallRecords
 from engine.store import Store
 from tests.engine.opened import START, Opened, a_call, database_url, opened

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from media.loudness import trim
 from media.prompt import PromptAudio
 from media.speech import EmbeddedSpeech, Manner, NoSpeech, SpeechEngine, SpeechLimits, SpeechUnavailable, Voice
 from media.speech.interface import choose_voice
-from media.worker.loudness import trim
 from media.worker.process import WorkerProcess, WorkerSpec
 from tests.media.sounds import Samples, rms
 

@@ -307,21 +307,26 @@ export interface EventAttempt {
     | "skipped_disabled";
 }
 
-/** How the audio of one leg of a call went; null is what only the far end's RTCP tells. */
+/** How the audio of one leg of a call went. */
 export interface EventMedia {
   /** Public id of a leg that the call dialled; null: the leg of the call itself */
   leg: string | null;
   packets_in: number;
   packets_out: number;
+  /** Packets of the far end that never came */
   lost: number;
+  /** Packets of the far end that came after their time */
   late: number;
   jitter_ms: number;
+  /** Milliseconds made up in place of what did not come */
   concealed_ms: number;
   round_trip_ms: number | null;
   /** Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107) */
   mos: number | null;
+  /** Packets of ours that the far end missed; null without its RTCP */
   remote_lost: number | null;
   remote_jitter_ms: number | null;
+  /** Estimate of how well the far end heard us; null without its RTCP */
   remote_mos: number | null;
 }
 

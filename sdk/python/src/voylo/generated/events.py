@@ -335,22 +335,27 @@ class EventAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventMedia:
-    """How the audio of one leg of a call went; null is what only the far end's RTCP tells."""
+    """How the audio of one leg of a call went."""
 
     leg: str | None
     """Public id of a leg that the call dialled; null: the leg of the call itself."""
     packets_in: int
     packets_out: int
     lost: int
+    """Packets of the far end that never came."""
     late: int
+    """Packets of the far end that came after their time."""
     jitter_ms: float
     concealed_ms: int
+    """Milliseconds made up in place of what did not come."""
     round_trip_ms: float | None
     mos: float | None
     """Estimate of how well we heard the far end, 1 to 4.4 (ITU-T G.107)."""
     remote_lost: int | None
+    """Packets of ours that the far end missed; null without its RTCP."""
     remote_jitter_ms: float | None
     remote_mos: float | None
+    """Estimate of how well the far end heard us; null without its RTCP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

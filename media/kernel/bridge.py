@@ -38,15 +38,19 @@ def stop_hearing(sessions: "list[SessionRow]", row: SessionRow) -> None:
 def start_hearing(sessions: "list[SessionRow]", row: SessionRow, slot: int, generation: int, far: int) -> bool:
     """Let a session hear another one from now on, and nobody else. False where there is no such session.
 
-    One that is `far` is served by another thread, and told by a command of its own that it is heard.
+    One that is `far` is served by another thread, and told by a command of its own that it is heard. That thread may
+    not have opened it yet, in which case it is heard as soon as it has.
     """
     stop_hearing(sessions, row)
     source = sessions[slot]
-    if source.generation != generation or source.state in (c.FREE, c.CLOSING):
+    if source.generation > generation:
+        return False
+    if far == 0 and (source.generation < generation or source.state in (c.FREE, c.CLOSING)):
         return False
     row.hears = slot
     row.hears_generation = generation
-    row.hears_frame = load_acquire(source.heard_count, 0)
+    # What a far one has said so far may still be what the one before it in its row had said.
+    row.hears_frame = 0 if far else load_acquire(source.heard_count, 0)
     row.hears_codec = -1
     row.hears_far = far
     if far == 0:
@@ -69,7 +73,7 @@ def fill_heard(sessions: "list[SessionRow]", row: SessionRow, core: CoreRow, tar
     """Write at an address the next 160 octets of whom the session hears; silence where there is nothing new."""
     source = sessions[row.hears]
     if source.generation != row.hears_generation or source.state != c.STARTED:
-        if source.generation != row.hears_generation:
+        if source.generation > row.hears_generation:
             row.hears = -1
         fill_octets(target, silence_of(row.send_codec), c.TICK_SAMPLES)
         return

@@ -186,3 +186,30 @@ def test_the_end_of_the_hearer_gives_the_other_free(bridge: Bridge) -> None:
 def test_a_session_that_is_gone_cannot_be_heard(bridge: Bridge) -> None:
     bridge.desk.command(bridge.c.COMMAND_HEAR, 1, bridge.generations[1], 0, 99)
     assert bridge.desk.sessions[1]["hears"] == -1
+
+
+def test_one_that_its_thread_has_not_opened_yet_is_heard_once_it_has(bridge: Bridge) -> None:
+    desk, c = bridge.desk, bridge.c
+    # The row has been somebody's before, who said much.
+    bridge.hear()
+    bridge.speak(frames(20))
+    bridge.sent()
+    desk.command(c.COMMAND_CLOSE, 0, bridge.generations[0])
+    coming = 7
+    desk.command(c.COMMAND_HEAR, 1, bridge.generations[1], 0, coming, 1)
+    bridge.tick()
+    assert set(bridge.sent()[-1].payload) == {0xFF}
+    desk.generation = coming - 1
+    desk.open(0)
+    desk.start(0)
+    desk.command(c.COMMAND_HEARD, 0, coming, 1)
+    bridge.sequence = 0
+    bridge.speak(frames(20))
+    heard = b"".join(packet.payload for packet in bridge.sent())
+    assert frames(10).tobytes() in heard
+    # Gone again, and for good.
+    desk.command(c.COMMAND_CLOSE, 0, coming)
+    desk.open(0)
+    desk.start(0)
+    bridge.tick()
+    assert desk.sessions[1]["hears"] == -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from engine.calls.pacing import Pacing
 from server.process import running
 from tests.api.client import error, invalid
 from tests.support.callee import Callee, CalleeCall, a_callee
@@ -251,6 +253,8 @@ class TestRefusals:
     ) -> None:
         outgoing = engine.process.outgoing
         monkeypatch.setattr(outgoing, "_limits", replace(outgoing._limits, concurrent_calls=2))
+        # The calls of the test before count for another second.
+        monkeypatch.setattr(outgoing, "_pacing", Pacing(outgoing._limits.calls_per_second, time.monotonic))
         body = await order(engine, phone, "<Response><Hangup/></Response>")
         for _ in range(2):
             await place(engine, body)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from media.kernel.ports import PortsExhausted
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
     from media.kernel.stream import SPOKEN_CODECS, StreamError, StreamParameters
+    from media.kernel.uring import try_uring
     from media.library import PromptLibrary, Stored
     from media.live import RING_SECONDS, LiveSource
     from media.machine import detect
@@ -84,6 +85,7 @@ _HOMES = {
     "media.kernel.ports": ("PortsExhausted",),
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("SPOKEN_CODECS", "StreamError", "StreamParameters"),
+    "media.kernel.uring": ("try_uring",),
     "media.library": ("PromptLibrary", "Stored"),
     "media.machine": ("detect",),
     "media.live": ("RING_SECONDS", "LiveSource"),
@@ -193,6 +195,7 @@ __all__ = [
     "grammar_recogniser",
     "our_certificate",
     "ringback",
+    "try_uring",
     "vosk_recogniser",
 ]
 

@@ -43,7 +43,8 @@ class MediaConfig:
     """What an operator may set: `media.rtp_ports` (inclusive), `media.timeout_seconds`, and how far it may grow.
 
     `capacity` is the number of sessions at a time, `realtime` whether to ask for real-time priority, `threads`
-    (`media.threads`) how many kernel threads share the sessions.
+    (`media.threads`) how many kernel threads share the sessions, `uring` (`media.io_uring`) whether to ask for a ring
+    for their datagrams.
     """
 
     rtp_ports: tuple[int, int] = (10000, 10999)
@@ -51,6 +52,7 @@ class MediaConfig:
     capacity: int = 4096
     realtime: bool = True
     threads: int = 1
+    uring: bool = True
 
 
 class MediaPlane:
@@ -73,6 +75,7 @@ class MediaPlane:
             MediaCore(
                 config.capacity,
                 realtime=config.realtime,
+                uring=config.uring,
                 on_event=self._take_event,
                 on_frame=self._take_frame,
                 on_failure=self._fail,
@@ -102,12 +105,22 @@ class MediaPlane:
         for core in self._cores:
             await core.start()
         self._running = True
-        _log.info("media kernel runs, threads %d, priority %s", len(self._cores), self.realtime)
+        _log.info(
+            "media kernel runs, threads %d, priority %s, datagrams %s",
+            len(self._cores),
+            self.realtime,
+            self.datagrams,
+        )
 
     @property
     def realtime(self) -> str:
         """What the kernel's threads were granted: "SCHED_FIFO 10", "nice -10", "none: <reason>", or "off"."""
         return self._cores[0].realtime
+
+    @property
+    def datagrams(self) -> str:
+        """How the kernel's threads take and send datagrams: by "io_uring", or "one by one: <reason>"."""
+        return self._cores[0].datagrams
 
     @property
     def running(self) -> bool:

@@ -242,7 +242,7 @@ class EngineProcess:
         self.plane = MediaPlane(room_settings.media_config(config))
         await self.plane.start()
         self._exit.push_async_callback(self.plane.close)
-        logger.info("media.started", priority=self.plane.realtime)
+        logger.info("media.started", priority=self.plane.realtime, datagrams=self.plane.datagrams)
         if config.sip.ws is not None or config.sip.wss is not None:
             from engine.calls.browser_audio import prepare_for_browsers
 

@@ -116,12 +116,13 @@ def _listening(bind: Bind | None) -> tuple[tuple[str, int], ...]:
 
 
 def media_config(config: Config) -> MediaConfig:
-    """RTP ports, the time-out of silence, and the threads."""
+    """RTP ports, the time-out of silence, the threads, and how they take datagrams."""
     ports = config.media.rtp_ports
     return MediaConfig(
         rtp_ports=(ports.low, ports.high),
         timeout_seconds=config.media.timeout_seconds,
         threads=config.media.threads,
+        uring=config.media.io_uring,
     )
 
 

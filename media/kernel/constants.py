@@ -51,9 +51,18 @@ PTIME_MAX_MS = 60
 # socket's buffer: a flood on one port costs the others a bounded time.
 BATCH = 16
 BATCHES_PER_TICK = 4
-DATAGRAM_BYTES = 2048
+# Asked for together where there is io_uring (behind the places of a batch), and packets that wait to be handed over.
+ASKED = 64
+MESSAGES = BATCH + ASKED
+OUTBOX = 128
+# An odd number of cache lines, so that the first lines of many do not compete for the same places of the cache.
+DATAGRAM_BYTES = 2048 + 64
+OUTBOX_BYTES = 1024 + 64
+HEADER_BYTES = 64
 CONTROL_BYTES = 64
 PACKET_BYTES = 1024
+# Words of struct mmsghdr on 64-bit Linux.
+MESSAGE_LENGTH = 7
 
 RTP_HEADER_BYTES = 12
 RTP_SEQUENCE_AT = 2

@@ -21,6 +21,7 @@ from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocat
 from media.kernel.loop import run
 from media.kernel.priority import ask_for_realtime
 from media.kernel.ring import push_rows, take_frames, take_rows
+from media.kernel.uring import open_uring
 from media.kernel.warm import fill_cache, warm_up
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class MediaCore:
         capacity: int,
         *,
         realtime: bool,
+        uring: bool = True,
         on_event: Callable[[list[int]], None],
         on_frame: Callable[[int, int, int, int, Samples], None],
         on_failure: Callable[[BaseException | None], None],
@@ -76,6 +78,7 @@ class MediaCore:
         self.index = index
         self.first_slot = index * capacity
         self.realtime = "not started"
+        self.datagrams = "not started"
         self.sessions: Any = memory.sessions
         self._sockets: Any = memory.sockets
         self._rooms: Any = memory.rooms
@@ -83,6 +86,7 @@ class MediaCore:
         self.row: Any = self._cores[0]
         self._groups = np.zeros((c.GROUPS, capacity), np.int64)
         self._wants_realtime = realtime
+        self._wants_uring = uring
         self._on_event = on_event
         self._on_frame = on_frame
         self._on_failure = on_failure
@@ -124,11 +128,14 @@ class MediaCore:
 
     def _run(self) -> None:
         failure: BaseException | None = None
+        ring, datagrams = open_uring() if self._wants_uring else (None, "one by one: as configured")
         try:
             # Before the priority is raised: the first time on a machine this compiles for a while.
             warm_up()
             realtime = ask_for_realtime() if self._wants_realtime else "off"
-            self._post(self._set_realtime, realtime)
+            self._post(self._set_granted, realtime, datagrams)
+            if ring is not None:
+                ring.attach(self.row)
             run(
                 self.sessions,
                 self._sockets,
@@ -140,6 +147,9 @@ class MediaCore:
             )
         except BaseException as error:  # whatever ends this thread has to be told to the other one
             failure = error
+        self.row["uring_on"] = 0
+        if ring is not None:
+            ring.close()
         self._post(self._finish, failure)
 
     def _post(self, callback: Callable[..., None], *arguments: Any) -> None:
@@ -148,8 +158,9 @@ class MediaCore:
         except RuntimeError:
             _log.debug("the event loop was closed before the media thread")
 
-    def _set_realtime(self, realtime: str) -> None:
+    def _set_granted(self, realtime: str, datagrams: str) -> None:
         self.realtime = realtime
+        self.datagrams = datagrams
 
     def _finish(self, failure: BaseException | None) -> None:
         self._failure = failure

@@ -365,15 +365,29 @@ class CoreRow:
     wake_value: Annotated[Words, (1,)]
     # An int of C's in the lower half.
     srtp_length: Annotated[Words, (1,)]
-    headers: Annotated[Words, (c.BATCH, 8)]
-    vectors: Annotated[Words, (c.BATCH, 2)]
-    names: Annotated[Words, (c.BATCH, 4)]
-    controls: Annotated[Words, (c.BATCH, c.CONTROL_BYTES // 8)]
+    # The ring of io_uring: whether there is one, where its parts lie, and what has been asked for and not handed over.
+    uring_on: int
+    uring_fd: int
+    uring_requests: int
+    uring_mask: int
+    uring_tail: int
+    uring_submission_tail: int
+    uring_completion_head: int
+    uring_completion_tail: int
+    uring_answers: int
+    uring_answer_mask: int
+    uring_queued: int
+    uring_sends: int
+    headers: Annotated[Words, (c.MESSAGES, c.HEADER_BYTES // 8)]
+    vectors: Annotated[Words, (c.MESSAGES, 2)]
+    names: Annotated[Words, (c.MESSAGES, 4)]
+    controls: Annotated[Words, (c.MESSAGES, c.CONTROL_BYTES // 8)]
     packet: Annotated[Octets, (c.PACKET_BYTES,)]
     frame: Annotated[Octets, (c.TICK_SAMPLES,)]
     samples: Annotated[Samples, (c.TICK_SAMPLES,)]
     speech: Annotated[Samples, (c.OPUS_SAMPLES,)]
-    datagrams: Annotated[Octets, (c.BATCH * c.DATAGRAM_BYTES,)]
+    datagrams: Annotated[Octets, (c.MESSAGES * c.DATAGRAM_BYTES,)]
+    outbox: Annotated[Octets, (c.OUTBOX * c.OUTBOX_BYTES,)]
     protected: Annotated[Octets, (c.DATAGRAM_BYTES,)]
 
     # Written by asyncio as well: the head of events and taps, the tail of commands and the commands themselves.
@@ -439,6 +453,7 @@ FRAME_AT = _place(CoreRow, "frame")
 SAMPLES_AT = _place(CoreRow, "samples")
 SPEECH_AT = _place(CoreRow, "speech")
 DATAGRAMS_AT = _place(CoreRow, "datagrams")
+OUTBOX_AT = _place(CoreRow, "outbox")
 PROTECTED_AT = _place(CoreRow, "protected")
 SRTP_LENGTH_AT = _place(CoreRow, "srtp_length")
 COMMANDS_AT = _place(CoreRow, "commands")

@@ -35,7 +35,13 @@ from media.kernel.native import (
     wait_for_wake,
 )
 from media.kernel.player import report_items
-from media.kernel.receive import prepare_receiving, receive_reports, receive_tick
+from media.kernel.receive import (
+    ask_for_datagrams,
+    prepare_receiving,
+    receive_asked,
+    receive_reports,
+    receive_tick,
+)
 from media.kernel.record import clear_taped, publish_taped, tape_received, tell_tape
 from media.kernel.reports import schedule_report, send_report
 from media.kernel.ring import post, post_frame
@@ -43,6 +49,7 @@ from media.kernel.rooms import speak
 from media.kernel.srtp import forget_previous
 from media.kernel.telephone_events import give_up_event
 from media.kernel.transmit import send_tick, timestamp_at
+from media.kernel.uring import submit
 
 # Frames played at once to a listener after a stall; more than the jitter buffer holds would be silence.
 _CATCH_UP_FRAMES = 25
@@ -149,7 +156,11 @@ def _serve_group(
     group = core.subtick % c.GROUPS
     tick = core.subtick // c.GROUPS
     # From the last to the first: one that leaves is replaced by one that has been served.
-    for place in range(core.group_sizes[group] - 1, -1, -1):
+    last = core.group_sizes[group] - 1
+    for place in range(last, -1, -1):
+        message = c.BATCH + (last - place) % c.ASKED
+        if core.uring_on and message == c.BATCH:
+            ask_for_datagrams(sessions, sockets, core, groups[group], place)
         _look_ahead(sessions, groups, group, place, base, row_bytes)
         slot = groups[group, place]
         row = sessions[slot]
@@ -158,9 +169,13 @@ def _serve_group(
                 detach(sessions, core, groups, slot)
             continue
         sock = sockets[row.socket]
-        receive_tick(sessions, row, sock, core)
+        if core.uring_on:
+            receive_asked(sessions, row, sock, core, message)
+        else:
+            receive_tick(sessions, row, sock, core)
         if row.state == c.STARTED:
             advance_session(sessions, rooms, row, sock, core, tick)
+    submit(sessions, core)
 
 
 @compiled

@@ -64,6 +64,7 @@ read = c_function("read", _word(_int, _word, _word))
 write = c_function("write", _word(_int, _word, _word))
 copy_octets = c_function("memcpy", _word(_word, _word, _word))
 fill_octets = c_function("memset", _word(_word, _int, _word))
+system_call = c_function("syscall", _word(_word, _word, _word, _word, _word, _word, _word))
 
 
 if JIT_DISABLED:
@@ -82,6 +83,22 @@ if JIT_DISABLED:
 
     def prefetch(address: int) -> None:
         """Bring the cache line of an address near; uncompiled, there is no hurry."""
+
+    def load_word(address: int) -> int:
+        """Read the word at an address."""
+        return ctypes.c_int64.from_address(int(address)).value
+
+    def store_word(address: int, value: int) -> None:
+        """Write the word at an address."""
+        ctypes.c_int64.from_address(int(address)).value = int(value)
+
+    def load_half(address: int) -> int:
+        """Read an unsigned half of a word that the system publishes."""
+        return ctypes.c_uint32.from_address(int(address)).value
+
+    def publish_half(address: int, value: int) -> None:
+        """Write an unsigned half of a word after everything written before it."""
+        ctypes.c_uint32.from_address(int(address)).value = int(value)
 
 else:
     _errno_location = types.ExternalFunction("__errno_location", _word())
@@ -124,6 +141,51 @@ else:
             return context.get_dummy_value()
 
         return types.void(words, index, value), generate
+
+    def _pointer(builder: Any, address: Any, bits: int) -> Any:
+        return builder.inttoptr(address, ir.IntType(bits).as_pointer())
+
+    @intrinsic
+    def load_word(_typing: Any, address: Any) -> Any:
+        """Read the word at an address."""
+
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.load(_pointer(builder, arguments[0], 64))
+
+        return types.int64(address), generate
+
+    @intrinsic
+    def store_word(_typing: Any, address: Any, value: Any) -> Any:
+        """Write the word at an address."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word = context.cast(builder, arguments[1], signature.args[1], types.int64)
+            builder.store(word, _pointer(builder, arguments[0], 64))
+            return context.get_dummy_value()
+
+        return types.void(address, value), generate
+
+    @intrinsic
+    def load_half(_typing: Any, address: Any) -> Any:
+        """Read an unsigned half of a word that the system publishes; what it wrote before is visible afterwards."""
+
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            half = builder.load_atomic(_pointer(builder, arguments[0], 32), "acquire", 4)
+            return builder.zext(half, ir.IntType(64))
+
+        return types.int64(address), generate
+
+    @intrinsic
+    def publish_half(_typing: Any, address: Any, value: Any) -> Any:
+        """Write an unsigned half of a word after everything written before it."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word = context.cast(builder, arguments[1], signature.args[1], types.int64)
+            half = builder.trunc(word, ir.IntType(32))
+            builder.store_atomic(half, _pointer(builder, arguments[0], 32), "release", 4)
+            return context.get_dummy_value()
+
+        return types.void(address, value), generate
 
     @intrinsic
     def prefetch(_typing: Any, address: Any) -> Any:

@@ -18,6 +18,7 @@ from media.kernel.g711 import LINEAR_TO_ULAW, ULAW_TO_LINEAR
 from media.kernel.layout import DATAGRAMS_AT, JB_PAYLOADS_AT, PACKET_AT, SAMPLES_AT, SPEECH_AT, CoreRow, SessionRow
 from media.kernel.libopus import opus_address
 from media.kernel.native import copy_octets
+from media.kernel.octets import octet
 
 # A length of speech that libopus can make up: whole 2.5 ms.
 _UNIT = c.CLOCK_RATE // 400
@@ -111,7 +112,7 @@ def encode_packet(row: SessionRow, core: CoreRow) -> int:
     if row.kept_packet:
         copy_octets(core.address + PACKET_AT + c.RTP_HEADER_BYTES, row.kept_packet, c.KEPT_BYTES)
         count = c.RTP_HEADER_BYTES + c.KEPT_OCTETS
-        return int(core.packet[count]) | int(core.packet[count + 1]) << 8
+        return octet(core.packet, count) | octet(core.packet, count + 1) << 8
     for sample in range(c.TICK_SAMPLES):
         core.samples[sample] = ULAW_TO_LINEAR[core.packet[c.RTP_HEADER_BYTES + sample]]
     target = core.address + PACKET_AT + c.RTP_HEADER_BYTES

@@ -5,6 +5,7 @@ Anything malformed, foreign or not negotiated is counted and dropped, and never 
 """
 
 from media.kernel import constants as c
+from media.kernel.arrays import Words
 from media.kernel.compiled import compiled
 from media.kernel.jitter import put_packet
 from media.kernel.latch import AF_INET, accept_source, same_address
@@ -35,12 +36,12 @@ from media.kernel.rtp import PAYLOAD_AT, PAYLOAD_LENGTH, PAYLOAD_TYPE, SEQUENCE,
 from media.kernel.sharing import follow_routes, owner_of, owner_of_report
 from media.kernel.srtp import unprotect
 from media.kernel.telephone_events import receive_event
+from media.kernel.uring import ask_for_datagram, submit
 
-# Words of struct mmsghdr on 64-bit Linux.
+# Words of struct mmsghdr on 64-bit Linux, beside `MESSAGE_LENGTH`.
 _NAME_LENGTH = 1
 _CONTROL_LENGTH = 5
 _FLAGS = 6
-_LENGTH = 7
 
 _NAME_BYTES = 28
 _SOL_SOCKET = 1
@@ -55,7 +56,7 @@ _NEWEST_NS = c.NANOSECONDS
 @compiled
 def prepare_receiving(core: CoreRow) -> None:
     """Point the message headers at the scratch memory, once per core."""
-    for message in range(c.BATCH):
+    for message in range(c.MESSAGES):
         header = core.headers[message]
         header[0] = core.address + NAMES_AT + message * 32
         header[_NAME_LENGTH] = _NAME_BYTES
@@ -68,8 +69,8 @@ def prepare_receiving(core: CoreRow) -> None:
 
 
 @compiled
-def _count_failure(core: CoreRow) -> None:
-    if errno() not in (EAGAIN, EINTR):
+def _count_failure(core: CoreRow, number: int) -> None:
+    if number not in (EAGAIN, EINTR):
         core.receive_errors += 1
 
 
@@ -80,7 +81,7 @@ def receive_batch(core: CoreRow, fd: int) -> int:
     count = recvmmsg(fd, core.address + HEADERS_AT, c.BATCH, MSG_DONTWAIT, 0)
     if count >= 0:
         return count
-    _count_failure(core)
+    _count_failure(core, errno())
     return 0
 
 
@@ -242,7 +243,7 @@ def _is_for(
         slot = owner_of(sessions, sock, core, row.socket, word0, word1, word2)
     else:
         at = message * c.DATAGRAM_BYTES
-        length = core.headers[message, _LENGTH]
+        length = core.headers[message, c.MESSAGE_LENGTH]
         slot = owner_of_report(sessions, sock, core, row.socket, core.datagrams, at, length, word0, word1, word2)
     core.contested = 1 if sock.seat >= 0 and sock.seat != slot else 0
     if slot < 0:
@@ -263,7 +264,7 @@ def _hand_on(
 ) -> None:
     """Give a message of the batch to the session it is for."""
     at = message * c.DATAGRAM_BYTES
-    length = core.headers[message, _LENGTH]
+    length = core.headers[message, c.MESSAGE_LENGTH]
     if core.headers[message, _FLAGS] & MSG_TRUNC:
         _drop(row, core, c.DROP_MALFORMED)
     elif is_rtp:
@@ -308,29 +309,67 @@ def _empty(
 
 
 @compiled
-def receive_tick(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
-    """Take what has arrived on the session's RTP socket; on one that is shared, for all of them, once in a sub-tick.
+def _empty_shared(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
+    if sock.emptied != core.subtick + 1:
+        sock.emptied = core.subtick + 1
+        batches = c.BATCHES_PER_TICK + sock.lodgers // c.BATCH
+        _empty(sessions, row, sock, core, sock.rtp_fd, c.YES, batches)
+
+
+@compiled
+def _take_first(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, message: int) -> None:
+    """Use the first datagram of a tick, or note why there is none, and take what is behind it.
 
     A packet that came on time says when the next of its stream can come at the earliest. Where that is still ahead,
     the socket is not asked again, which would cost half as much as the packet did; a stranger's or a doubled packet
     behind it waits for the next tick.
     """
-    if sock.lodgers > 1:
-        if sock.emptied != core.subtick + 1:
-            sock.emptied = core.subtick + 1
-            batches = c.BATCHES_PER_TICK + sock.lodgers // c.BATCH
-            _empty(sessions, row, sock, core, sock.rtp_fd, c.YES, batches)
-        return
-    core.syscalls += 1
     row.next_due = 0
-    length = recvmsg(sock.rtp_fd, core.address + HEADERS_AT, MSG_DONTWAIT)
+    length = core.headers[message, c.MESSAGE_LENGTH]
     if length < 0:
-        _count_failure(core)
+        _count_failure(core, -length)
         return
-    core.headers[0, _LENGTH] = length
-    _take_message(sessions, row, sock, core, 0, c.YES)
+    _take_message(sessions, row, sock, core, message, c.YES)
     if core.now >= row.next_due:
         _empty(sessions, row, sock, core, sock.rtp_fd, c.YES, c.BATCHES_PER_TICK)
+
+
+@compiled
+def receive_tick(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow) -> None:
+    """Take what has arrived on the session's RTP socket; on one that is shared, for all of them, once in a sub-tick."""
+    if sock.lodgers > 1:
+        _empty_shared(sessions, row, sock, core)
+        return
+    core.syscalls += 1
+    length = recvmsg(sock.rtp_fd, core.address + HEADERS_AT, MSG_DONTWAIT)
+    core.headers[0, c.MESSAGE_LENGTH] = length if length >= 0 else -errno()
+    _take_first(sessions, row, sock, core, 0)
+
+
+@compiled
+def receive_asked(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, message: int) -> None:
+    """Do as `receive_tick` does, where `ask_for_datagrams` has asked for the first one, to lie at a place."""
+    if sock.lodgers > 1:
+        _empty_shared(sessions, row, sock, core)
+    else:
+        _take_first(sessions, row, sock, core, message)
+
+
+@compiled
+def ask_for_datagrams(
+    sessions: "list[SessionRow]", sockets: "list[SocketRow]", core: CoreRow, slots: Words, last: int
+) -> None:
+    """Ask the sockets of some sessions of a list, from one down, for the next datagram of each, and send what waits.
+
+    A shared socket is not asked: it is emptied, in one go for all.
+    """
+    for message in range(c.BATCH, c.BATCH + min(last + 1, c.ASKED)):
+        row = sessions[slots[last - message + c.BATCH]]
+        sock = sockets[row.socket]
+        core.headers[message, c.MESSAGE_LENGTH] = -EAGAIN
+        if row.state != c.CLOSING and sock.lodgers == 1:
+            ask_for_datagram(core, sock.rtp_fd, message)
+    submit(sessions, core)
 
 
 @compiled

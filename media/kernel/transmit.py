@@ -21,6 +21,7 @@ from media.kernel.ring import post_frame
 from media.kernel.rooms import fill_mix
 from media.kernel.rtp import write_rtp_header
 from media.kernel.srtp import protect
+from media.kernel.uring import send_later
 
 _FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 
@@ -32,7 +33,7 @@ def timestamp_at(row: SessionRow, tick: int) -> int:
 
 
 @compiled
-def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -> None:
+def _send_packet(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -> None:
     row.sequence = (row.sequence + 1) & 0xFFFF
     row.marker_due = 0
     octets = length - c.RTP_HEADER_BYTES
@@ -42,6 +43,12 @@ def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -
             row.send_errors += 1
             core.send_errors += 1
             return
+    if core.uring_on:
+        row.packets_sent += 1
+        row.octets_sent += octets
+        core.packets_out += 1
+        send_later(sessions, row, core, sock.rtp_fd, length, octets)
+        return
     core.syscalls += 1
     sent = sendto(sock.rtp_fd, core.address + PACKET_AT, length, _FLAGS, row.address + REMOTE_AT, row.remote_length)
     if sent < 0:
@@ -55,7 +62,7 @@ def _send_packet(row: SessionRow, sock: SocketRow, core: CoreRow, length: int) -
 
 
 @compiled
-def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int) -> None:
+def _send_frames(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int) -> None:
     """Send what has gathered in packets of the negotiated length; `timestamp` is that of the newest frame."""
     first = timestamp - row.pending_samples
     row.pending_samples += c.TICK_SAMPLES
@@ -66,7 +73,7 @@ def _send_frames(row: SessionRow, sock: SocketRow, core: CoreRow, timestamp: int
         )
         copy_octets(core.address + PACKET_AT + c.RTP_HEADER_BYTES, row.address + OUTGOING_AT + at, row.packet_samples)
         at += row.packet_samples
-        _send_packet(row, sock, core, c.RTP_HEADER_BYTES + row.packet_samples)
+        _send_packet(sessions, row, sock, core, c.RTP_HEADER_BYTES + row.packet_samples)
     row.pending_samples -= at
     # Forwards in place: the rest is moved towards the start, and is shorter than one packet.
     for octet in range(row.pending_samples if at else 0):
@@ -120,7 +127,7 @@ def send_tick(
         elif write_digits(row, core, timestamp):
             row.pending_samples = 0
             _tap_sent(row, core, tick, c.NONE)
-            _send_packet(row, sock, core, EVENT_PACKET_BYTES)
+            _send_packet(sessions, row, sock, core, EVENT_PACKET_BYTES)
             return
     if row.sending == 0:
         row.marker_due = 1
@@ -134,9 +141,9 @@ def send_tick(
         write_rtp_header(core.packet, row.send_payload_type, row.marker_due, row.sequence, timestamp, row.ssrc)
         octets = encode_packet(row, core) if row.opus_encoder else c.TICK_SAMPLES
         if octets:
-            _send_packet(row, sock, core, c.RTP_HEADER_BYTES + octets)
+            _send_packet(sessions, row, sock, core, c.RTP_HEADER_BYTES + octets)
         else:
             row.send_errors += 1
             core.send_errors += 1
     else:
-        _send_frames(row, sock, core, timestamp)
+        _send_frames(sessions, row, sock, core, timestamp)

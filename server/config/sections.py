@@ -183,6 +183,10 @@ class MediaSection(_Section):
     threads: Annotated[int, BeforeValidator(read_whole_number), Field(ge=1, le=32)] = Field(
         default=1, description="Threads of the media kernel, one for each core that audio may have."
     )
+    io_uring: _Switch = Field(
+        default=True,
+        description="Take and send the audio of many calls in one system call, where the system allows io_uring.",
+    )
 
 
 class StorageSection(_Section):

@@ -57,8 +57,9 @@ async def _database(config: Config) -> list[Finding]:
 async def _heard(config: Config) -> list[Finding]:
     # The rooms are the heaviest import of all, and an install in which they cannot be loaded is itself a finding.
     try:
-        from server.doctor.codecs import check_codecs
+        from server.doctor.codecs import check_codecs, check_datagrams
         from server.doctor.speech import check_recogniser, check_speech
     except ImportError as error:
         return [fail("codecs", f"the engine's rooms cannot be loaded: {error}", "reinstall voylo-engine with pip")]
-    return [check_codecs(config), await check_speech(config), await check_recogniser(config)]
+    datagrams = await asyncio.to_thread(check_datagrams, config)
+    return [check_codecs(config), datagrams, await check_speech(config), await check_recogniser(config)]

@@ -177,6 +177,15 @@ class Desk:
         self.keyring = kernel.keys.Keyring()
         self.row = self.sessions[0]
         self.sock = self.sockets[0]
+        self._ring: Any = None
+
+    def use_uring(self) -> None:
+        """Let datagrams go through a ring of io_uring; skips where the system has none."""
+        ring, refusal = self.k.uring.open_uring()
+        if ring is None:
+            pytest.skip(f"no io_uring on this machine: {refusal}")
+        self._ring = ring
+        ring.attach(self.core)
 
     @property
     def now(self) -> int:
@@ -195,6 +204,8 @@ class Desk:
         for sock in (self._far, *self._near):
             sock.close()
         self.keyring.close()
+        if self._ring is not None:
+            self._ring.close()
 
     def command(self, *words: int) -> None:
         staged = np.zeros((1, self.c.COMMAND_WORDS), np.int64)

@@ -19,11 +19,13 @@ from media import (
     PortsExhausted,
     PromptAudio,
     StreamParameters,
+    try_uring,
 )
 from media import plane as plane_module
 from media.kernel import constants
+from media.kernel.codecs import decode, encode
 from media.plane import RESTING_ROWS
-from tests.media.support import Phone, compiled_only, tone
+from tests.media.support import Phone, compiled_only, hears, tone
 
 PORTS = (44_000, 44_199)
 
@@ -52,6 +54,36 @@ def parameters(phone: Phone, **changes) -> StreamParameters:
 async def test_the_priority_that_was_granted_is_told(plane: MediaPlane) -> None:
     await asyncio.sleep(0)
     assert plane.realtime == "SCHED_FIFO 10" or plane.realtime.startswith(("nice -10", "none: "))
+
+
+@pytest.mark.parametrize(("threads", "uring"), [(1, True), (2, True), (1, False), (2, False)])
+async def test_parties_hear_each_other_however_datagrams_go(threads: int, uring: bool) -> None:
+    plane = await started(threads=threads, uring=uring)
+    phones = [await Phone().open() for _ in range(4)]
+    sessions = [plane.open("127.0.0.1", ignore) for _ in phones]
+    pitches = (500.0, 800.0, 1100.0, 1400.0)
+    for phone, session in zip(phones, sessions, strict=True):
+        session.start(parameters(phone))
+    for one, other in ((0, 1), (2, 3)):
+        sessions[one].hear(sessions[other])
+        sessions[other].hear(sessions[one])
+    async with asyncio.timeout(10):
+        await asyncio.gather(
+            *(
+                phone.speak(session.local, encode(tone(pitch, 1.0), "PCMU"))
+                for phone, session, pitch in zip(phones, sessions, pitches, strict=True)
+            )
+        )
+    for place, phone in enumerate(phones):
+        heard = decode(np.frombuffer(b"".join(packet.payload for packet in phone.heard[15:45]), np.uint8), "PCMU")
+        party = place ^ 1
+        assert hears(heard, pitches[party], tuple(pitch for pitch in pitches if pitch != pitches[party]))
+        phone.close()
+    told = {"io_uring"} if uring and try_uring() is None else {plane.datagrams}
+    assert {core.datagrams for core in plane._cores} == told
+    if not uring:
+        assert plane.datagrams == "one by one: as configured"
+    await plane.close()
 
 
 async def test_real_time_priority_can_be_left_alone() -> None:

@@ -291,6 +291,24 @@ class TestCodecs:
         assert failed.change == 'put "PCMU" into media.codecs'
 
 
+class TestDatagrams:
+    def test_a_ring_is_opened_and_a_datagram_sent_through_it(self) -> None:
+        found = codecs.check_datagrams(config())
+        assert (found.status, found.what) == ("ok", "the audio of many calls goes in one system call (io_uring)")
+
+    def test_a_system_without_is_warned_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(codecs, "try_uring", lambda: "Operation not permitted")
+        found = codecs.check_datagrams(config())
+        assert found.status == "warn"
+        assert found.what.startswith("no io_uring (Operation not permitted): ")
+        assert found.change is not None
+        assert "media.io_uring" in found.change
+
+    def test_what_is_not_wanted_is_not_looked_at(self) -> None:
+        found = codecs.check_datagrams(config(media={"io_uring": False}))
+        assert (found.status, found.what) == ("ok", "one by one: media.io_uring is false")
+
+
 class TestSystem:
     @pytest.mark.parametrize(
         ("error", "status"), [(None, "ok"), (PermissionError(1, "Operation not permitted"), "warn")]
@@ -378,7 +396,7 @@ class TestExamine:
         findings = await examine(setting)
         checks = list(dict.fromkeys(finding.check for finding in findings))
         assert checks == [
-            "config", "ports", "addresses", "rtp", "storage", "database", "codecs", "speech",
+            "config", "ports", "addresses", "rtp", "storage", "database", "codecs", "datagrams", "speech",
             "priority", "files", "compiler", "clock",
         ]  # fmt: skip
         assert list(tmp_path.iterdir()) == []

@@ -51,7 +51,7 @@ class House:
         core, receive = desk.core, desk.k.receive
         core["datagrams"][: len(data)] = np.frombuffer(data, np.uint8)
         core["names"][0, :3] = desk.k.addresses.address_words(*source)
-        core["headers"][0, receive._LENGTH] = len(data)
+        core["headers"][0, desk.c.MESSAGE_LENGTH] = len(data)
         core["headers"][0, receive._CONTROL_LENGTH] = 0
         # Whoever happens to read the socket.
         reader = desk.sessions[int(desk.sockets[0]["first"])]

@@ -126,6 +126,42 @@ async def test_a_dead_destination_goes_down_is_passed_over_and_comes_back(
     ]  # fmt: skip
 
 
+async def test_a_dial_of_a_trunk_that_is_known_to_be_dead_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as first, socket.socket() as second:
+        ports = []
+        for unused in (first, second):
+            unused.bind(("127.0.0.1", 0))
+            ports.append(unused.getsockname()[1])
+    documents = {
+        "/start": '<Response><Dial action="/done"><Trunk>Agents</Trunk></Dial></Response>',
+        "/done": "<Response><Hangup/></Response>",
+    }
+    async with (
+        on_a_movable_clock(tmp_path, monkeypatch) as (engine, clock),
+        a_phone() as phone,
+        Flow(documents) as flow,
+    ):
+        dead = [{"uri": f"sip:desk@127.0.0.1:{port};transport=tcp"} for port in ports]
+        made = await engine.post(
+            "/v1/trunks/inbound", {"name": "Agents", "destinations": dead, "health": {"intervalS": INTERVAL}}
+        )
+        await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/start")))
+        for at in range(2):
+            await checked(engine, made["id"], at)
+        await pass_interval(engine, clock)
+        for at in range(2):
+            await until_shown(engine, made["id"], at, state="down")
+        call = phone.call(NUMBER, engine.sip)
+        form = (await flow.wait_for("/done")).form
+        await call.hung_up()
+        record = await engine.ended_call()
+    assert (form["DialStatus"], form["DialHangupCause"], form["DialTo"]) == ("failed", "unreachable", "Agents")
+    assert form["DialDuration"] == "0"
+    assert results(record) == [(1, "skipped_down", None), (2, "skipped_down", None)]
+
+
 async def test_what_is_probed_follows_the_trunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         on_a_movable_clock(tmp_path, monkeypatch) as (engine, clock),

@@ -25,6 +25,7 @@ from voyloml.capabilities import PartialOrder
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUMBER = "+15550100"
+BEEP = 1000
 PUBLIC = "127.0.0.2"
 CLOSED = "is at an address that this server does not call"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -166,6 +167,41 @@ async def test_nothing_that_a_customer_names_reaches_a_private_address(
     assert document["error"].endswith(CLOSED)
     assert len(errors) == 3
     assert all(error.endswith(CLOSED) for error in errors)
+
+
+async def test_the_callbacks_of_a_recording_and_of_a_room_reach_nothing_private(
+    engine: TestEngine, phone: Phone, guarded: None
+) -> None:
+    async with Flow({}) as private, Flow({}, host=PUBLIC) as public:
+        rebound = f"room.example:{private.port}"
+        await seen_public("room.example")
+        kept = private.url("/kept")
+        public.documents["/start"] = (
+            f'<Response><Record timeout="1" action="/next" recordingStatusCallback="{kept}"/></Response>'
+        )
+        public.documents["/next"] = (
+            f'<Response><Conference beep="false" timeLimit="1" statusCallback="http://{rebound}/room">open</Conference>'
+            f'<Conference beep="false" timeLimit="1" statusCallback="{public.url("/moved")}">open</Conference>'
+            "<Play>/tone-880.wav</Play></Response>"
+        )
+        public.documents["/moved"] = to(private.url("/room"))
+        await engine.number(NUMBER, await engine.application(actionUrl=public.url("/start")))
+        call = phone.call(NUMBER, engine.sip)
+        await call.hears(BEEP, at_least=0.3)
+        call.say(440, 1.0)
+        await call.hears(880, seconds=15)
+        await call.hung_up()
+        record = await engine.ended_call()
+        log = (await engine.client.get(f"/v1/calls/{record['publicId']}/events")).json()
+    failed = {
+        kind: [entry["data"]["error"] for entry in log if entry["type"] == f"{kind}_callback_failed"]
+        for kind in ("recording", "conference")
+    }
+    assert private.asked == []
+    assert record["outcome"] == "answered"
+    assert len(failed["recording"]) == 1
+    assert len(failed["conference"]) >= 4
+    assert all(error.endswith(CLOSED) for error in failed["recording"] + failed["conference"])
 
 
 async def test_a_document_without_end_is_given_up(engine: TestEngine, phone: Phone, guarded: None) -> None:

@@ -190,6 +190,14 @@ class Connection(asyncio.Protocol, ABC):
             raise ConnectionAbortedError("the peer does not read")
         return transport
 
+    def _write(self, data: bytes) -> bool:
+        """Write what is no message; False when the connection has ended or its peer does not read."""
+        try:
+            self._writable().write(data)
+        except OSError:
+            return False
+        return True
+
     def _schedule(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -235,8 +243,8 @@ class StreamConnection(Connection):
             return
         self._last_heard = self._connections.loop.time()
         taken = self._stream.feed(data)
-        if taken.pings and self._transport is not None:
-            self._transport.write(PONG * taken.pings)
+        if taken.pings and not self._write(PONG * taken.pings):
+            return
         for message in taken.messages:
             self._heard = True
             self._receive(message, self.remote, self.local)
@@ -256,8 +264,8 @@ class StreamConnection(Connection):
         silent = self._connections.loop.time() - self._last_heard
         if silent >= IDLE_SECONDS or not (self._heard or self._outgoing):
             self._drop_idle()
-        elif self._outgoing and self._transport is not None:
-            self._transport.write(PING)
-            self._schedule(PING_SECONDS)
+        elif self._outgoing:
+            if self._write(PING):
+                self._schedule(PING_SECONDS)
         else:
             self._schedule(IDLE_SECONDS - silent)

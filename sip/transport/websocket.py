@@ -117,9 +117,9 @@ class WebSocketConnection(Connection):
         """Write what the library has to say, and end the connection when it says so."""
         transport, protocol = self._transport, self._protocol
         over = protocol.close_expected() or protocol.handshake_exc is not None
-        for data in protocol.data_to_send():
-            if data and transport is not None:
-                transport.write(data)
+        data = b"".join(protocol.data_to_send())
+        if data and not self._write(data):
+            return
         if over and transport is not None:
             transport.close()
 

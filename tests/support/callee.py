@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.calls.audio_leg import stream_parameters
+from engine.model import SipTransport
 from media import DigitStarted, MediaConfig, MediaEvent, MediaPlane, MediaSession, PromptAudio, StreamParameters
-from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, UserAgent, UserAgentConfig
+from sip import CallEvent, Cancelled, IncomingCall, Referred, RemoteHangup, TlsConfig, UserAgent, UserAgentConfig
 from sip.sdp import SUITES, Codec, LocalAudio, answer_offer, parse_sdp
 from tests.support.lanes import lane_ports
 from tests.support.phone import PCMA, PCMU
@@ -136,14 +137,19 @@ class CalleeCall:
 class Callee:
     """A phone at an address of its own; `on_call` says what it does with a call: it rings unless told otherwise.
 
-    `types` are the payload types of its own with which it answers, for those of an offer."""
+    `types` are the payload types of its own with which it answers, for those of an offer. It listens for `transport`
+    alone."""
 
-    def __init__(self, plane: MediaPlane) -> None:
+    def __init__(self, plane: MediaPlane, transport: SipTransport = "udp", tls_files: TlsConfig | None = None) -> None:
         self.codecs: tuple[Codec, ...] = (PCMU, PCMA)
         self.types: Mapping[int, int] = {}
         self.calls: list[CalleeCall] = []
         self.on_call: Callable[[CalleeCall], None] = lambda call: call.incoming.ring()
-        self.agent = UserAgent(UserAgentConfig(udp=(("127.0.0.1", 0),)), self._arrived)
+        here = (("127.0.0.1", 0),)
+        udp, tcp, tls = (here if transport == kind else () for kind in ("udp", "tcp", "tls"))
+        config = UserAgentConfig(udp=udp, tcp=tcp, tls=tls, tls_files=tls_files or TlsConfig())
+        self.agent = UserAgent(config, self._arrived)
+        self.transport = transport
         self._plane = plane
         self._arrival = asyncio.Event()
 
@@ -156,18 +162,19 @@ class Callee:
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        return self.agent.bound["udp"][0]
+        return self.agent.bound[self.transport][0]
 
     @property
     def uri(self) -> str:
         host, port = self.address
-        return f"sip:callee@{host}:{port}"
+        chosen = "" if self.transport == "udp" else f";transport={self.transport}"
+        return f"sip:callee@{host}:{port}{chosen}"
 
     @property
     def carrier(self) -> dict[str, object]:
         """It as the `sip.outbound` of a number."""
         host, port = self.address
-        return {"host": host, "port": port, "transport": "udp"}
+        return {"host": host, "port": port, "transport": self.transport}
 
     async def call(self, seconds: float = 10.0) -> CalleeCall:
         """The newest call, now or when the first one comes."""
@@ -179,11 +186,13 @@ class Callee:
 
 
 @asynccontextmanager
-async def callees(count: int) -> AsyncIterator[list[Callee]]:
+async def callees(
+    count: int, transport: SipTransport = "udp", tls_files: TlsConfig | None = None
+) -> AsyncIterator[list[Callee]]:
     """So many phones on loopback; the audio of their calls is closed at the end."""
     plane = MediaPlane(MediaConfig(rtp_ports=lane_ports(21_200, 21_399), realtime=False))
     await plane.start()
-    phones = [Callee(plane) for _ in range(count)]
+    phones = [Callee(plane, transport, tls_files) for _ in range(count)]
     for phone in phones:
         await phone.agent.start()
     try:
@@ -198,9 +207,9 @@ async def callees(count: int) -> AsyncIterator[list[Callee]]:
 
 
 @asynccontextmanager
-async def a_callee() -> AsyncIterator[Callee]:
+async def a_callee(transport: SipTransport = "udp", tls_files: TlsConfig | None = None) -> AsyncIterator[Callee]:
     """One phone on loopback."""
-    async with callees(1) as (phone,):
+    async with callees(1, transport, tls_files) as (phone,):
         yield phone
 
 

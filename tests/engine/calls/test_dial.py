@@ -193,6 +193,43 @@ class TestRinging:
             form = (await flow.wait_for("/done")).form
             assert (form["DialStatus"], form["DialHangupCause"]) == ("failed", "caller_id_not_allowed")
 
+    async def test_a_caller_id_that_the_application_does_not_list_dials_nothing(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        """All three are the workspace's own, may call out and have a carrier; the list has spaces and hyphens."""
+        listed, unlisted = "+15550101", "+15550102"
+        dials = {
+            f"/{step}": f'<Response><Dial action="{after}" {chosen}><Number>+15550199</Number></Dial></Response>'
+            for step, after, chosen in (
+                ("start", "/unlisted", f'callerId="{unlisted}"'),
+                ("unlisted", "/called", ""),
+                ("called", "/listed", f'callerId="{listed}"'),
+            )
+        }
+        async with callees(1) as (carrier,), Flow({**dials, "/listed": DONE}) as flow:
+            carrier.on_call = lambda call: call.incoming.reject(486)
+            sip = {"allowedSourceIps": ["127.0.0.0/8"], "outbound": carrier.carrier}
+            for other in (listed, unlisted):
+                await engine.number(other, None, sip=sip)
+            application = await engine.application(actionUrl=flow.url("/start"), allowedCallerIds=["+1 555-0101"])
+            assert application["allowedCallerIds"] == [listed]
+            await engine.number(NUMBER, application, sip=sip)
+            phone.call(NUMBER, engine.sip)
+            ended = [(await flow.wait_for(path)).form for path in ("/unlisted", "/called", "/listed")]
+            assert [(form["DialStatus"], form["DialHangupCause"]) for form in ended] == [
+                ("failed", "caller_id_not_allowed"),
+                ("failed", "caller_id_not_allowed"),
+                ("busy", "busy"),
+            ]
+            (rung,) = carrier.calls
+            from_ = rung.incoming.request.from_.uri
+            assert isinstance(from_, SipUri)
+            assert from_.user == listed
+            problem = "is not in the application's allowedCallerIds"
+            assert [entry["data"]["message"] for entry in await log_of(engine, "warning")] == [
+                f"the caller ID {refused} {problem}" for refused in (unlisted, NUMBER)
+            ]
+
     async def test_an_agent_is_rung_at_the_registered_phone(self, engine: TestEngine, phone: Phone) -> None:
         agent = await engine.post("/v1/agents", {"email": "anna@example.com", "label": "Anna"})
         async with callees(1) as (callee,), Flow(dial(f"<Agent>{agent['username']}</Agent>")) as flow:

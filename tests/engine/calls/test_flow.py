@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.support.callee import a_callee
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
 from tests.support.phone import Phone
@@ -169,6 +170,73 @@ class TestHangup:
             await call.hung_up()
             record = await engine.ended_call()
         assert (record["outcome"], record["hangupCause"]) == ("answered", "media_timeout")
+
+
+class TestChangedApplication:
+    """Calls in progress keep the version of the application that they began with (contract §7.2)."""
+
+    async def test_a_call_goes_on_with_its_action_url_headers_and_secret_and_the_next_has_the_changed_ones(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        again = '<Response><Gather numDigits="1" timeout="20"><Play loop="0">/tone-{}.wav</Play></Gather></Response>'
+        async with Flow({"/old": again.format(440), "/new": again.format(880)}) as flow:
+            began = {"actionUrl": flow.url("/old"), "actionUrlHeaders": {"X-Version": "old"}}
+            application = await engine.application(**began)
+            path = f"/v1/applications/{application['id']}"
+            await engine.number(NUMBER, application)
+            first = phone.call(NUMBER, engine.sip)
+            await first.hears(440)
+            changes = {"actionUrl": flow.url("/new"), "actionUrlHeaders": {"X-Version": "new"}}
+            changed = await engine.client.patch(path, json=changes)
+            assert changed.status_code == 200, changed.text
+            rotated = await engine.post(f"{path}/signing-secret/rotate", None, 200)
+            await first.press("5")
+            gathered = await flow.wait_for("/old", Step="gather")
+            assert (gathered.form["Digits"], gathered.headers["X-Version"]) == ("5", "old")
+            second = phone.call(NUMBER, engine.sip)
+            await second.hears(880)
+            started = await flow.wait_for("/new")
+            assert (started.form["Step"], started.headers["X-Version"]) == ("start", "new")
+            assert started.form["CallSid"] != gathered.form["CallSid"]
+            assert seconds_of(second.heard, 440) == 0
+            heard = seconds_of(first.heard, 440)
+            await first.hears(440, heard + 0.3)
+            assert seconds_of(first.heard, 880) == 0
+            assert flow.steps() == ["/old", "/old", "/new"]
+            for asked, secret in ((gathered, application["signingSecret"]), (started, rotated["signingSecret"])):
+                assert verify_signature(secret, asked.body, asked.headers["Voylo-Signature"])
+
+    async def test_a_call_goes_on_with_its_template_and_its_caller_ids_and_the_next_has_the_changed_ones(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        dial = '<Response><Gather numDigits="1" timeout="20"><Play loop="0">{tone}</Play></Gather>{then}</Response>'
+        async with Flow({}) as flow, a_callee() as carrier:
+            carrier.on_call = lambda call: call.incoming.reject(486)
+            number = "<Dial><Number>+15550199</Number></Dial>"
+            template = dial.format(tone=flow.url("/tone-440.wav"), then=number)
+            application = await engine.application(xmlTemplate=template)
+            await engine.number(
+                NUMBER, application, sip={"allowedSourceIps": ["127.0.0.0/8"], "outbound": carrier.carrier}
+            )
+            first = phone.call(NUMBER, engine.sip)
+            await first.hears(440)
+            template = dial.format(tone=flow.url("/tone-880.wav"), then=number)
+            changed = await engine.client.patch(
+                f"/v1/applications/{application['id']}",
+                json={"xmlTemplate": template, "allowedCallerIds": ["+15550101"]},
+            )
+            assert changed.status_code == 200, changed.text
+            second = phone.call(NUMBER, engine.sip)
+            await second.hears(880)
+            assert seconds_of(second.heard, 440) == 0
+            assert seconds_of(first.heard, 880) == 0
+            await second.press("1")
+            await second.hung_up()
+            assert carrier.calls == [], "the changed application may not present this number"
+            await first.press("1")
+            rung = await carrier.call()
+            assert rung.incoming.request.from_.uri.user == NUMBER
+            await first.hung_up()
 
 
 async def _slow(_: web.Request) -> web.StreamResponse:

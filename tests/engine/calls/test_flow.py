@@ -239,6 +239,47 @@ class TestChangedApplication:
             await first.hung_up()
 
 
+class TestApplicationWithoutLogic:
+    """Neither an action URL nor a template (contract §7.1)."""
+
+    async def test_a_call_in_is_refused_at_once(self, engine: TestEngine, phone: Phone) -> None:
+        application = await engine.application()
+        assert (application["actionUrl"], application["xmlTemplate"]) == (None, None)
+        await engine.number(NUMBER, application)
+        assert (await phone.call(NUMBER, engine.sip).rejected()).status == 503
+        record = await engine.ended_call()
+        assert (record["outcome"], record["sipCode"], record["answeredAt"]) == ("failed", 503, None)
+        assert (record["hangupBy"], record["hangupCause"]) == ("platform", "application_error")
+        assert record["applicationId"] == application["id"]
+
+    async def test_a_call_out_is_hung_up_at_its_answer(self, engine: TestEngine) -> None:
+        application = await engine.application()
+        async with a_callee() as carrier:
+            await engine.number(NUMBER, None, sip={"outbound": carrier.carrier})
+            body = {"from": NUMBER, "to": "+201091447677", "applicationId": application["id"]}
+            await engine.post("/v1/calls", body, 202)
+            rung = await carrier.call()
+            rung.answer()
+            await rung.hung_up()
+            record = await engine.ended_call()
+        assert (record["outcome"], record["sipCode"]) == ("answered", 200)
+        assert (record["hangupBy"], record["hangupCause"]) == ("platform", "application_error")
+
+    async def test_it_runs_a_document_again_once_it_has_one(self, engine: TestEngine, phone: Phone) -> None:
+        async with Flow({}) as flow:
+            play = f"<Response><Play loop='0'>{flow.url('/tone-440.wav')}</Play></Response>"
+            application = await engine.application(xmlTemplate=play)
+            path = f"/v1/applications/{application['id']}"
+            await engine.number(NUMBER, application)
+            first = phone.call(NUMBER, engine.sip)
+            await first.hears(440)
+            assert (await engine.client.patch(path, json={"xmlTemplate": None})).status_code == 200
+            assert (await phone.call(NUMBER, engine.sip).rejected()).status == 503
+            await first.hears(440, seconds_of(first.heard, 440) + 0.3)
+            assert (await engine.client.patch(path, json={"xmlTemplate": play})).status_code == 200
+            await phone.call(NUMBER, engine.sip).hears(440)
+
+
 async def _slow(_: web.Request) -> web.StreamResponse:
     await asyncio.sleep(5)
     return web.Response(text="<Response/>")

@@ -58,7 +58,7 @@ async def order(engine: TestEngine, xml: str) -> None:
 
 
 async def talk(desk: Callee, carrier: Callee) -> CalleeCall:
-    """Both sides of the call are answered and hear each other and never themselves; the carrier's side, which is to hang up."""
+    """Both sides are answered and hear each other, never themselves; gives the carrier's side, which is to hang up."""
     far = await carrier.call()
     assert far.incoming.source.transport == carrier.transport
     assert far.incoming.request.uri.user == TO

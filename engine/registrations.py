@@ -21,6 +21,7 @@ from sip import (
     BindingChange,
     Credentials,
     DigestOutcome,
+    NameAddr,
     Registered,
     RegisterRequest,
     Registrar,
@@ -158,6 +159,7 @@ class CarrierRegistrations:
         self._clock = clock
         self._running: dict[str, Registration] = {}
         self._states: dict[str, RegistrationState] = {}
+        self._registered: dict[str, Registered] = {}
         self._user_agent: UserAgent
 
     def start(self, user_agent: UserAgent) -> None:
@@ -168,6 +170,15 @@ class CarrierRegistrations:
     def state(self, number_id: str) -> RegistrationState | None:
         """How far the registration of a number has come; None for one that has none."""
         return self._states.get(number_id)
+
+    def service_route(self, number_id: str) -> tuple[NameAddr, ...]:
+        """The Route of calls through a number (RFC 3608 §6.1): what its registrar named last, for as long as that
+        registration lasts, even where a refresh has failed since. Empty where it named nothing that can be called."""
+        registered = self._registered.get(number_id)
+        if registered is None or registered.expires_at <= self._clock():
+            return ()
+        route = registered.service_route
+        return route if all(isinstance(hop.uri, SipUri) for hop in route) else ()
 
     def shown(self, number_id: str) -> CarrierRegistration | None:
         """The registration of a number as its owner sees it; None for one that does not register."""
@@ -190,20 +201,25 @@ class CarrierRegistrations:
             registration.stop()
         self._running.clear()
         self._states.clear()
+        self._registered.clear()
 
     def _watch(self, number_id: str, number: Number | None) -> None:
         running = self._running.pop(number_id, None)
         if running is not None:
             running.stop()
             self._states.pop(number_id, None)
+            self._registered.pop(number_id, None)
         settings = None if number is None else registration_settings(number)
         if number is None or settings is None:
             return
         e164 = number.e164
 
         def on_state(state: RegistrationState) -> None:
-            if number_id in self._running:
+            # One of before, under other settings, may still tell of its end
+            if self._running.get(number_id) is registration:
                 self._states[number_id] = state
+                if isinstance(state, Registered):
+                    self._registered[number_id] = state
             if isinstance(state, Registered):
                 logger.info("carrier.registered", number=e164, registrar=str(settings.registrar))
             elif isinstance(state, RegistrationFailed):
@@ -212,7 +228,8 @@ class CarrierRegistrations:
                     reason=state.reason,
                 )  # fmt: skip
 
-        self._running[number_id] = self._user_agent.register(settings, on_state)
+        registration = self._user_agent.register(settings, on_state)
+        self._running[number_id] = registration
 
 
 def registration_settings(number: Number) -> RegistrationSettings | None:

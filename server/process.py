@@ -309,10 +309,12 @@ class EngineProcess:
             self.sip_accounts, self.sip_domain, RefusalLog(time.monotonic, self._is_trusted), monitor=self.monitor
         )
         self.account_registrations.bind(self.user_agent)
-        self.calling.bind(self.user_agent, self.account_registrations.bindings)
+        self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
+        self.calling.bind(
+            self.user_agent, self.account_registrations.bindings, self.carrier_registrations.service_route
+        )
         await self.user_agent.start()
         self._exit.push_async_callback(self.user_agent.close)
-        self.carrier_registrations = CarrierRegistrations(self.directory.registrations)
         self.carrier_registrations.start(self.user_agent)
         self._exit.callback(self.carrier_registrations.stop)
         self.destination_probes = DestinationProbes(self.directory.inbound_trunks, self.monitor)

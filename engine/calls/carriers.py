@@ -22,10 +22,12 @@ _OURS: Final = frozenset({0, 487})  # no response, or that to our CANCEL
 _NOT_PASSED_ON: Final = frozenset({401, 407, 487})
 
 
-def through_number(number: Number, called: str, headers: Mapping[str, str]) -> Destination | None:
+def through_number(
+    number: Number, called: str, headers: Mapping[str, str], route: tuple[NameAddr, ...] = ()
+) -> Destination | None:
     """The way to a telephone number through the carrier of a number of ours; None where it has none.
 
-    `headers` are those of §14.5 and of the customer.
+    `headers` are those of §14.5 and of the customer, `route` is the Service-Route of the number's registration.
     """
     outbound = None if number.sip is None else number.sip.outbound
     if outbound is None:
@@ -41,6 +43,7 @@ def through_number(number: Number, called: str, headers: Mapping[str, str]) -> D
             *headers.items(),
         ),
         credentials=_credentials(outbound),
+        routes=route,
     )
 
 

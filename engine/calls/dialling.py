@@ -25,7 +25,7 @@ from engine.model import InboundTrunk, Number
 from engine.phone import PhoneNumberError, normalise
 from engine.sip_accounts import SipAccountDirectory
 from media import MediaPlane, MediaSession, PortsExhausted, PromptAudio, ringback
-from sip import Binding, Credentials, LocalProtocolError, SipParseError, SipUri, UserAgent
+from sip import Binding, Credentials, LocalProtocolError, NameAddr, SipParseError, SipUri, UserAgent
 from sip.sdp import SdpRejected
 from voyloml.capabilities import DialRefused, DialTarget, Recorded, Unreached
 
@@ -58,13 +58,21 @@ class CallingOut:
         self.domain = domain
         self.user_agent: UserAgent
         self.bindings: Callable[[str], Sequence[Binding]]
+        self.service_route: Callable[[str], tuple[NameAddr, ...]]
         self.is_down: Callable[[str], bool] = lambda _destination_id: False
         self.tone = ringback()
 
-    def bind(self, user_agent: UserAgent, bindings: Callable[[str], Sequence[Binding]]) -> None:
-        """The user agent that places the calls, and the look-up of an account's registered contacts by its id."""
+    def bind(
+        self,
+        user_agent: UserAgent,
+        bindings: Callable[[str], Sequence[Binding]],
+        service_route: Callable[[str], tuple[NameAddr, ...]],
+    ) -> None:
+        """The user agent that places the calls; by its id, an account's registered contacts, and the Route of calls
+        through a number that is registered with its carrier."""
         self.user_agent = user_agent
         self.bindings = bindings
+        self.service_route = service_route
 
 
 class NoSound:
@@ -375,7 +383,7 @@ class Dialling:
         )
 
     def _by_carrier(self, number: Number, called: str, headers: Mapping[str, str]) -> list[_Way]:
-        destination = through_number(number, called, headers)
+        destination = through_number(number, called, headers, self._calling.service_route(number.id))
         if destination is None:
             self._call.log("dial_without_carrier", {"number": number.e164, "to": called})
             return []

@@ -39,8 +39,9 @@ log = structlog.get_logger(__name__)
 class Destination:
     """Whom to call and how: the Request-URI, who calls, what is sent along, and what answers a challenge.
 
-    `next_hop` and `routes` lead to a registered contact; without them the URI is located as RFC 3263 says. So many
-    addresses that 3xx responses give are called as `redirects` says; with 0 a 3xx is a refusal.
+    `next_hop` and `routes` lead to a registered contact, `routes` alone through the proxies that a carrier's registrar
+    names; without them the URI is located as RFC 3263 says. So many addresses that 3xx responses give are called as
+    `redirects` says; with 0 a 3xx is a refusal.
     """
 
     uri: SipUri
@@ -50,6 +51,14 @@ class Destination:
     next_hop: Endpoint | None = None
     routes: tuple[NameAddr, ...] = ()
     redirects: int = FOLLOWED_REDIRECTS
+
+    @property
+    def host(self) -> str:
+        """Where the INVITE is sent to: an address or a name."""
+        if self.next_hop is not None:
+            return self.next_hop.host
+        first = self.routes[0].uri if self.routes else self.uri
+        return first.host if isinstance(first, SipUri) else self.uri.host
 
     @property
     def browser(self) -> bool:
@@ -113,8 +122,7 @@ class OutboundLeg(AudioLeg):
         Raises media.PortsExhausted, and LocalProtocolError for text that cannot be sent.
         """
         self._on_event, self._on_unusable, self._early_media = on_event, on_unusable, early_media
-        remote = destination.next_hop.host if destination.next_hop is not None else destination.uri.host
-        advertised = self._settings.media_address or self._user_agent.local_address_for(remote)
+        advertised = self._settings.media_address or self._user_agent.local_address_for(destination.host)
         self._session = self._plane.open(self._listening_host(advertised), self._on_media)
         if destination.browser:
             self._use_dtls()

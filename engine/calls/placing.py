@@ -191,7 +191,7 @@ class OutgoingCalls:
     def _destination(self, new: NewCall, number: Number, order: CallOrder) -> Destination | None:
         headers = {**voylo_headers(new, self._realm()), **order.sip_headers}
         if order.to.startswith("+"):
-            return through_number(number, order.to, headers)
+            return through_number(number, order.to, headers, self._services.calling.service_route(number.id))
         return to_uri(SipUri.parse(order.to), number.e164, headers, self._realm())
 
     def _number(self, workspace_id: str, e164: str) -> Number:

@@ -15,6 +15,8 @@ from sip import (
     Credentials,
     Registered,
     RegisterRequest,
+    Registrar,
+    RegistrarConfig,
     RegistrationFailed,
     RegistrationSettings,
     RegistrationState,
@@ -24,6 +26,7 @@ from sip import (
 )
 from tests.api.test_event_schemas import problems
 from tests.engine.receiver import receiving
+from tests.support.callee import a_callee
 from tests.support.engine import TestEngine, running_engine
 
 AGENT = {"email": "anna@example.com", "label": "Anna"}
@@ -244,3 +247,56 @@ async def test_a_number_registers_with_its_carrier_while_it_is_told_to(tmp_path:
             last = await asked.get()
         assert last.request.contacts[0].param("expires") == "0" or last.request.expires == 0
         assert engine.process.carrier_registrations.state(number["id"]) is None
+
+
+async def carrier_registration(engine: TestEngine, number: dict[str, Any], state: str) -> None:
+    """Waits until a number shows this state of its registration."""
+    async with asyncio.timeout(10):
+        while True:
+            shown = await read(engine, f"/v1/numbers/{number['id']}")
+            if shown["sip"]["outbound"]["registration"]["state"] == state:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_calls_of_a_number_take_the_service_route_of_its_registrar(tmp_path: Path) -> None:
+    """RFC 3608 §6.1: of POST /v1/calls and of Dial, until the number registers no more."""
+    async with a_phone() as carrier, a_callee() as proxy, running_engine(tmp_path / "data") as engine:
+        host, port = proxy.address
+        route = f"<sip:{host}:{port};lr>, <sip:inside.carrier.example;lr>"
+        registrar = Registrar(RegistrarConfig(service_route=tuple(route.split(", "))))
+        carrier.serve_registrations(lambda asking: asking.accept("acct") and None, registrar=registrar)
+        there = carrier.bound["udp"][0]
+        outbound = {
+            "host": there[0],
+            "port": there[1],
+            "username": "acct",
+            "password": "a-long-secret",
+            "register": True,
+        }
+        number = await engine.number("+15550100", None, sip={"outbound": outbound})
+        await carrier_registration(engine, number, "registered")
+        dial = '<Response><Dial callerId="+15550100"><Number>+15550177</Number></Dial></Response>'
+        application = await engine.application(xmlTemplate=dial)
+        proxy.on_call = lambda call: call.answer()
+        await engine.post(
+            "/v1/calls", {"from": "+15550100", "to": "+15550166", "applicationId": application["id"]}, 202
+        )
+        await proxy.arrived(2)
+        for call, called in zip(proxy.calls, ("+15550166", "+15550177"), strict=True):
+            request = call.incoming.request
+            assert ", ".join(request.headers.get_all("Route")) == route
+            assert isinstance(request.uri, SipUri)
+            assert (request.uri.user, request.uri.host, request.uri.port) == (called, *there)
+            call.incoming.hangup()
+        await engine.ended_call()
+
+        change = {"sip": {"outbound": {"register": False}}}
+        response = await engine.client.patch(f"/v1/numbers/{number['id']}", json=change)
+        assert response.status_code == 200, response.text
+        await engine.post(
+            "/v1/calls", {"from": "+15550100", "to": "+15550166", "applicationId": application["id"]}, 202
+        )
+        record = await engine.ended_call()
+        assert (record["outcome"], record["sipCode"]) == ("busy", 486)  # by the carrier itself
+        assert len(proxy.calls) == 2

@@ -178,11 +178,15 @@ class Callee:
 
     async def call(self, seconds: float = 10.0) -> CalleeCall:
         """The newest call, now or when the first one comes."""
+        await self.arrived(1, seconds)
+        return self.calls[-1]
+
+    async def arrived(self, count: int, seconds: float = 10.0) -> None:
+        """Waits until so many calls have come."""
         async with asyncio.timeout(seconds):
-            while not self.calls:
+            while len(self.calls) < count:
                 self._arrival.clear()
                 await self._arrival.wait()
-        return self.calls[-1]
 
 
 @asynccontextmanager

@@ -32,6 +32,9 @@ FIRST_MESSAGE_SECONDS = 20.0
 IDLE_SECONDS = 900.0
 """A connection on which nothing has come for so long is dropped; phones ping far more often (RFC 5626 §4.4.1)."""
 
+CLOSING_SECONDS = 5.0
+"""What was written before a connection ends may take so long to be read; then it is lost."""
+
 PING_SECONDS = 90.0
 """How often we ping on the connections that we made, so that a NAT keeps them (RFC 5626 §4.4.1)."""
 
@@ -130,6 +133,7 @@ class Connection(asyncio.Protocol, ABC):
         self._name = name
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._ending = False
         self._heard = False  # a message
         self._last_heard = 0.0
 
@@ -176,9 +180,21 @@ class Connection(asyncio.Protocol, ABC):
             self._connections.release(source)
 
     def close(self) -> None:
-        """End the connection; what was written before still goes out."""
+        """End the connection; what was written before still goes out where the peer reads it within a moment."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._transport is None or self._ending:
+            return
+        self._schedule(CLOSING_SECONDS)
+        self._ending = True
+        self._transport.close()
+
+    def _abort(self) -> None:
+        """End the connection at once; what its peer has not read is lost."""
+        self._ending = True
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
 
     def _writable(self) -> asyncio.Transport:
         transport = self._transport
@@ -186,7 +202,7 @@ class Connection(asyncio.Protocol, ABC):
             raise ConnectionResetError("the connection has ended")
         if transport.get_write_buffer_size() > OUTPUT_BYTES:
             self._connections.counters.slow += 1
-            transport.abort()
+            self._abort()
             raise ConnectionAbortedError("the peer does not read")
         return transport
 
@@ -199,13 +215,19 @@ class Connection(asyncio.Protocol, ABC):
         return True
 
     def _schedule(self, seconds: float) -> None:
+        """Have `_tick` called then, and not at the time that was set before. No effect on a connection that ends."""
+        if self._ending:
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._connections.loop.call_later(seconds, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        self._tick()
+        if self._ending:
+            self._abort()
+        else:
+            self._tick()
 
     def _drop_idle(self) -> None:
         self._connections.counters.idle += 1
@@ -254,6 +276,7 @@ class StreamConnection(Connection):
 
     def eof_received(self) -> bool | None:
         """asyncio: the peer sends no more; so do we."""
+        self._end()
         return None
 
     def send(self, data: bytes) -> None:

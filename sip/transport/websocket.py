@@ -63,6 +63,7 @@ class WebSocketConnection(Connection):
         """asyncio: the browser sends no more; so do we."""
         self._protocol.receive_eof()
         self._flush()
+        self._end()
         return None
 
     def send(self, data: bytes) -> None:
@@ -84,7 +85,7 @@ class WebSocketConnection(Connection):
             with suppress(InvalidState):  # it was said before
                 self._protocol.send_close(CloseCode.GOING_AWAY)
             self._flush()
-        super().close()
+        self._end()
 
     def _answer(self, request: Request) -> None:
         response = self._protocol.accept(request)
@@ -115,22 +116,21 @@ class WebSocketConnection(Connection):
 
     def _flush(self) -> None:
         """Write what the library has to say, and end the connection when it says so."""
-        transport, protocol = self._transport, self._protocol
+        protocol = self._protocol
         over = protocol.close_expected() or protocol.handshake_exc is not None
         data = b"".join(protocol.data_to_send())
         if data and not self._write(data):
             return
-        if over and transport is not None:
-            transport.close()
+        if over:
+            self._end()
 
     def _tick(self) -> None:
         if not self._is_open:
             self._connections.counters.unfinished += 1
-            super().close()
+            self._end()
         elif self._asked:
             self._connections.counters.idle += 1
-            if self._transport is not None:
-                self._transport.abort()
+            self._abort()
         elif not self._heard and self._connections.loop.time() - self._last_heard >= bounds.IDLE_SECONDS:
             self._drop_idle()
         else:
@@ -138,7 +138,7 @@ class WebSocketConnection(Connection):
             try:
                 self._protocol.send_ping(secrets.token_bytes(4))
             except InvalidState:
-                super().close()
+                self._end()
             self._flush()
             self._schedule(PING_SECONDS)
 

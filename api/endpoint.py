@@ -131,7 +131,9 @@ class Endpoint:
 
     async def _once(self, operation: Operation, request: ApiRequest, key: RequestKey, headers: HeaderList) -> bytes:
         async def make() -> str:
-            return operation.adapter.dump_json(await operation.handler(request), by_alias=True).decode()
+            await operation.handler(request)
+            assert request.kept is not None, f"{operation.name} stores no key"
+            return request.kept
 
         answer, replayed = await self._services.idempotent.once(request.workspace_id, key, make)
         headers += request.answer_headers

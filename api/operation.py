@@ -14,12 +14,14 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.services import ApiServices
 from engine.errors import FieldError
-from engine.idempotency import RequestKey
+from engine.idempotency import Keep, RequestKey, no_key
 from engine.limits import JSON_BODY_BYTES
 from engine.model import Role, User
+from engine.store import Row
 from engine.widget_sessions import WidgetSession
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 Access = Literal[
     "public",
@@ -94,6 +96,8 @@ class ApiRequest:
     """The Idempotency-Key of an operation that takes one, with the request that it came with (contract §6.2)."""
     range: str | None = None
     """The Range header of an operation that answers with a file."""
+    kept: str | None = None
+    """The answer that was stored with the Idempotency-Key, which is the one to give."""
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Headers that the handler adds to its answer."""
 
@@ -113,6 +117,18 @@ class ApiRequest:
     def workspace_id(self) -> str:
         """The workspace acted on."""
         return self.principal.workspace_id
+
+    def keep(self, answer: Callable[[T], BaseModel]) -> Keep[T]:
+        """What stores the Idempotency-Key, if there is one, with the answer about what the request makes."""
+        key = self.idempotency_key
+        if key is None:
+            return no_key
+
+        def rows(made: T) -> Sequence[Row]:
+            self.kept = answer(made).model_dump_json(by_alias=True)
+            return self.services.idempotent.rows(self.workspace_id, key, self.kept)
+
+        return rows
 
     def body(self, model: type[M]) -> M:
         """The checked body."""
@@ -142,7 +158,8 @@ class Operation:
     """One operation. `out` None means an empty answer, `errors` are the statuses beside those every operation has.
 
     One that creates something in a workspace takes an Idempotency-Key: a POST answered with 201, one that `creates`
-    though it is answered otherwise, and one that `stores_key` itself. A body may have `body_bytes`.
+    though it is answered otherwise, and one that `stores_key` in a way of its own; the handlers of the others store it
+    with `ApiRequest.keep`. A body may have `body_bytes`.
 
     An answer with another `media_type` than JSON is a text, of which `example` is one, or with `file` a part of a file.
 

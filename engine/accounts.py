@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import Conflict, EngineError, FieldError, NotFound, Unauthorized, ValidationFailed
+from engine.idempotency import Keep, no_key
 from engine.ids import (
     KEY_DISPLAY_LENGTH,
     is_api_key,
@@ -29,7 +30,7 @@ from engine.ids import (
 )
 from engine.keyring import KeyRing, hash_key
 from engine.model import Account, ApiKey, Page, Role, User, Workspace
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import accounts as queries
 from engine.store.config import lock_config
 from engine.store.times import to_ms
@@ -183,6 +184,7 @@ class Accounts:
         role: Role = "developer",
         expires_at: datetime | None = None,
         created_by: str | None = None,
+        keep: Keep[CreatedKey] = no_key,
     ) -> CreatedKey:
         """A new key of a workspace; `created_by` is the id of the user who makes it.
 
@@ -190,16 +192,17 @@ class Accounts:
         """
         check_name(name)
         raw = new_api_key()
-        key = _new_key(workspace_id, name, role, raw, self._clock(), expires_at, created_by)
+        created = CreatedKey(_new_key(workspace_id, name, role, raw, self._clock(), expires_at, created_by), raw)
 
         async def work(connection: AsyncConnection) -> None:
             if await queries.get_workspace(connection, workspace_id) is None:
                 raise NotFound("Workspace not found")
-            await queries.insert_key(connection, key, hash_key(raw))
+            await queries.insert_key(connection, created.key, hash_key(raw))
+            await run_rows(connection, keep(created))
 
         await self._store.write(work)
         await self._keys.refresh()
-        return CreatedKey(key, raw)
+        return created
 
     async def list_keys(self, workspace_id: str | None = None) -> list[ApiKey]:
         """The keys of a workspace, or of every workspace, newest first; revoked ones too."""

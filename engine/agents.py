@@ -17,12 +17,13 @@ from typing import Final, TypedDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import Conflict, NotFound
+from engine.idempotency import Keep, no_key
 from engine.ids import new_password, new_uuid
 from engine.model import Agent, Page
 from engine.sealing import seal_agent
 from engine.secrets import SecretBox
 from engine.sip_accounts import SipAccountDirectory, SipCredentials
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import agents as queries
 from engine.store.numbers import numbers_among
 
@@ -78,7 +79,7 @@ class Agents:
         self._accounts = accounts
         self._clock = clock
 
-    async def create(self, workspace_id: str, new: NewAgent) -> Agent:
+    async def create(self, workspace_id: str, new: NewAgent, keep: Keep[Agent] = no_key) -> Agent:
         """A new agent with a generated password, in clear here.
 
         Raises AgentTaken when the username exists on this server, or the e-mail address in the workspace.
@@ -95,7 +96,7 @@ class Agents:
         )
         for attempt in count(1):
             try:
-                agent = await self._insert(agent, new.username)
+                agent = await self._insert(agent, new.username, keep)
                 break
             except AgentTaken:
                 raise
@@ -170,7 +171,7 @@ class Agents:
         found = await self._store.read(lambda connection: numbers_among(connection, workspace_id, (number_id,)))
         return bool(found)
 
-    async def _insert(self, agent: Agent, username: str | None) -> Agent:
+    async def _insert(self, agent: Agent, username: str | None, keep: Keep[Agent]) -> Agent:
         async def work(connection: AsyncConnection) -> Agent:
             await _check_email(connection, agent)
             base = username or derived_username(agent.email)
@@ -179,6 +180,7 @@ class Agents:
                 raise AgentTaken(f"The username {username} already exists on this server")
             named = replace(agent, username=username or free_username(base, taken))
             await queries.insert_agent(connection, seal_agent(self._secrets, named))
+            await run_rows(connection, keep(named))
             return named
 
         return await self._store.write(work)

@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.directory import NumberDirectory
 from engine.errors import Conflict, FieldError, NotFound
+from engine.idempotency import Keep, no_key
 from engine.ids import new_signing_secret, new_uuid
 from engine.limits import Limits
 from engine.model import Application, Page, RecordingMode, VariableValue
 from engine.sealing import seal_application, unseal_application
 from engine.secrets import SecretBox
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import applications as queries
 from engine.store.deliveries import stop_pending
 from voyloml import LanguageLimits, LintResult, VariableError, lint, lint_template, validate_variables
@@ -74,7 +75,7 @@ class Applications:
         self._language = language_limits(limits)
         self._clock = clock
 
-    async def create(self, workspace_id: str, new: NewApplication) -> Application:
+    async def create(self, workspace_id: str, new: NewApplication, keep: Keep[Application] = no_key) -> Application:
         """A new application with a signing secret of its own. Raises Conflict when its trunk has another one."""
         now = self._clock()
         application = Application(
@@ -98,6 +99,7 @@ class Applications:
         async def work(connection: AsyncConnection) -> None:
             await _check_trunk_free(connection, application)
             await queries.insert_application(connection, sealed)
+            await run_rows(connection, keep(application))
 
         await self._store.write(work)
         await self._directory.refresh()

@@ -1,8 +1,8 @@
 """Requests with an Idempotency-Key: a repetition gets the first one's answer and does nothing (contract §6.2).
 
-A request holds its key while it is carried out; its duplicates wait. Who makes a call stores the key in the transaction
-that stores the call. Everything else goes through `IdempotentRequests`, which stores the key right after what was made,
-in a transaction of its own and with the answer encrypted, for some answers hold a secret that is shown once.
+A request holds its key while it is carried out; its duplicates wait. Whatever a request makes is stored together with
+its key, in one transaction: after a crash both are there or neither. The key of a call leads to its id, that of
+everything else to the answer (`IdempotentRequests`), encrypted, for some answers hold a secret that is shown once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from engine.errors import Conflict
@@ -20,6 +20,11 @@ from engine.secrets import SecretBox
 from engine.store import Row, Store
 from engine.store.idempotency import FORGET_KEYS, INSERT_KEY, StoredKey, find_key, key_values
 from engine.store.times import to_ms
+
+T = TypeVar("T")
+
+Keep = Callable[[T], Sequence[Row]]
+"""From what a request makes, the rows that store its key with the answer: one transaction takes both."""
 
 DUPLICATE_SECONDS: Final = 10.0
 """How long a request waits for another one with the same key that is being carried out."""
@@ -42,6 +47,11 @@ class StillRunning(Conflict):
 
     def __init__(self) -> None:
         super().__init__("A request with this Idempotency-Key is being carried out")
+
+
+def no_key(_made: object) -> Sequence[Row]:
+    """The rows of a request without a key."""
+    return ()
 
 
 def _utc_now() -> datetime:
@@ -102,15 +112,31 @@ class IdempotentRequests:
     async def once(self, workspace_id: str, key: RequestKey, make: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
         """The answer of `make`, or of the first request with this key, and whether it is that.
 
-        What `make` raises is not kept, so that a corrected request may use the key again. Raises Conflict for a key
-        that stands for another request, StillRunning when the first one takes too long, Unavailable when the store
-        fails.
+        `make` stores the `rows` of its answer with what it makes. What it raises is not kept, so that a corrected
+        request may use the key again. Raises Conflict for a key that stands for another request, StillRunning when the
+        first one takes too long, Unavailable when the store fails.
         """
-        context = f"idempotency:{workspace_id}:{key.method}:{key.path}"
         async with self._keys.held(workspace_id, key):
-            earlier = await self._keys.earlier(workspace_id, key)
+            earlier = await self._earlier(workspace_id, key)
             if earlier is not None:
-                return self._secrets.decrypt(earlier, context), True
-            answer = await make()
-            await self._store.write_rows(self._keys.rows(workspace_id, key, self._secrets.encrypt(answer, context)))
-            return answer, False
+                return earlier, True
+            try:
+                return await make(), False
+            except Conflict:
+                # Another process was quicker with the same key
+                earlier = await self._earlier(workspace_id, key)
+                if earlier is None:
+                    raise
+                return earlier, True
+
+    def rows(self, workspace_id: str, key: RequestKey, answer: str) -> Sequence[Row]:
+        """What stores a key with its answer; stored already, by another process, it is a Conflict."""
+        return self._keys.rows(workspace_id, key, self._secrets.encrypt(answer, _context(workspace_id, key)))
+
+    async def _earlier(self, workspace_id: str, key: RequestKey) -> str | None:
+        earlier = await self._keys.earlier(workspace_id, key)
+        return None if earlier is None else self._secrets.decrypt(earlier, _context(workspace_id, key))
+
+
+def _context(workspace_id: str, key: RequestKey) -> str:
+    return f"idempotency:{workspace_id}:{key.method}:{key.path}"

@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.directory import NumberDirectory
 from engine.errors import Conflict, FieldError, NotFound, ValidationFailed
+from engine.idempotency import Keep, no_key
 from engine.ids import new_uuid
 from engine.model import DestinationHealth, Failover, HealthChecks, InboundDestination, InboundTrunk, Page
 from engine.sealing import seal_destination
 from engine.secrets import SecretBox
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import inbound_trunks as queries
 
 DestinationHealthLookup = Callable[[str], DestinationHealth | None]
@@ -72,7 +73,7 @@ class InboundTrunks:
         self._directory = directory
         self._clock = clock
 
-    async def create(self, workspace_id: str, new: NewInboundTrunk) -> InboundTrunk:
+    async def create(self, workspace_id: str, new: NewInboundTrunk, keep: Keep[InboundTrunk] = no_key) -> InboundTrunk:
         """A new trunk. Raises ValidationFailed for incomplete credentials."""
         now = self._clock()
         trunk_id = new_uuid()
@@ -89,7 +90,12 @@ class InboundTrunks:
             created_at=now,
             updated_at=now,
         )
-        await self._store.write(lambda connection: queries.insert_trunk(connection, trunk))
+
+        async def work(connection: AsyncConnection) -> None:
+            await queries.insert_trunk(connection, trunk)
+            await run_rows(connection, keep(trunk))
+
+        await self._store.write(work)
         await self._directory.refresh()
         return trunk
 

@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts import Accounts
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
+from engine.idempotency import Keep, no_key
 from engine.ids import new_invitation_token, new_uuid
 from engine.model import Invitation, Member, Page, Role, User, may_grant
 from engine.sessions import Sessions, hash_token
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import members as queries
 from engine.store.accounts import get_user_by_email, insert_membership, insert_user
 from engine.store.config import lock_config
@@ -93,7 +94,9 @@ class Members:
             raise Forbidden(f"The role {by} may not change a member with the role {member.role}")
         return member
 
-    async def invite(self, workspace_id: str, email: str, role: Role, by: Role) -> CreatedInvitation:
+    async def invite(
+        self, workspace_id: str, email: str, role: Role, by: Role, keep: Keep[CreatedInvitation] = no_key
+    ) -> CreatedInvitation:
         """A new invitation, in place of an earlier one to the same address.
 
         Raises Forbidden for a role above the caller's, Conflict when there is such a member.
@@ -109,14 +112,16 @@ class Members:
             created_at=now,
             expires_at=now + timedelta(seconds=INVITATION_SECONDS),
         )
+        created = CreatedInvitation(invitation, token)
 
         async def work(connection: AsyncConnection) -> None:
             if await queries.is_member(connection, workspace_id, email):
                 raise Conflict("A user with this e-mail address is a member")
             await queries.insert_invitation(connection, invitation, hash_token(token))
+            await run_rows(connection, keep(created))
 
         await self._store.write(work)
-        return CreatedInvitation(invitation, token)
+        return created
 
     async def invitations(self, workspace_id: str, page: int, limit: int) -> Page[Invitation]:
         """A page of invitations that nobody has accepted, newest first."""

@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.directory import NumberDirectory
 from engine.errors import Conflict, FieldError, NotFound, ValidationFailed
+from engine.idempotency import Keep, no_key
 from engine.ids import new_carrier_username, new_password, new_uuid
 from engine.model import Number, NumberKind, NumberSip, NumberStatus, Page, Route, RouteKind, SipAuth, SipOutbound
 from engine.phone import country_of
 from engine.sealing import seal_number, unseal_number
 from engine.secrets import SecretBox
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import numbers as queries
 from engine.store.applications import get_application
 from engine.store.inbound_trunks import get_trunk
@@ -59,7 +60,7 @@ class Numbers:
         self._clock = clock
         self.realm = realm
 
-    async def import_(self, workspace_id: str, new: NewNumber) -> Number:
+    async def import_(self, workspace_id: str, new: NewNumber, keep: Keep[Number] = no_key) -> Number:
         """A new BYO number, active at once.
 
         Raises Conflict when it exists anywhere on this server, ValidationFailed for an incomplete `sip`.
@@ -88,6 +89,7 @@ class Numbers:
             if await queries.e164_taken(connection, number.e164):
                 raise _taken(number.e164)
             await queries.insert_number(connection, sealed)
+            await run_rows(connection, keep(number))
 
         try:
             await self._store.write(work)

@@ -14,12 +14,13 @@ from typing import Final, TypedDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
+from engine.idempotency import Keep, no_key
 from engine.ids import new_password, new_trunk_username, new_uuid
 from engine.model import Network, OutboundTrunk, Page, RoutingRule
 from engine.sealing import seal_trunk
 from engine.secrets import SecretBox
 from engine.sip_accounts import SipAccountDirectory, SipCredentials
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import outbound_trunks as queries
 from engine.store.numbers import numbers_among
 
@@ -68,7 +69,9 @@ class OutboundTrunks:
         self._accounts = accounts
         self._clock = clock
 
-    async def create(self, workspace_id: str, new: NewOutboundTrunk) -> OutboundTrunk:
+    async def create(
+        self, workspace_id: str, new: NewOutboundTrunk, keep: Keep[OutboundTrunk] = no_key
+    ) -> OutboundTrunk:
         """A new trunk with a generated username and password, the password in clear here."""
         now = self._clock()
         trunk = OutboundTrunk(
@@ -88,7 +91,12 @@ class OutboundTrunks:
             updated_at=now,
         )
         sealed = seal_trunk(self._secrets, trunk)
-        await self._store.write(lambda connection: queries.insert_trunk(connection, sealed))
+
+        async def work(connection: AsyncConnection) -> None:
+            await queries.insert_trunk(connection, sealed)
+            await run_rows(connection, keep(trunk))
+
+        await self._store.write(work)
         await self._accounts.refresh()
         return trunk
 

@@ -14,12 +14,13 @@ from typing import Final, TypedDict, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import Conflict, NotFound
+from engine.idempotency import Keep, no_key
 from engine.ids import SECRET_PREFIX, new_signing_secret, new_uuid
 from engine.model import EventType, GeneralEventType, Page, Webhook
 from engine.outbox import Outbox
 from engine.sealing import seal_webhook, unseal_webhook
 from engine.secrets import SecretBox
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import webhooks as queries
 from engine.store.config import lock_config
 from engine.store.deliveries import stop_pending
@@ -78,7 +79,7 @@ class Webhooks:
         self._most = most
         self._clock = clock
 
-    async def create(self, workspace_id: str, new: NewWebhook) -> Webhook:
+    async def create(self, workspace_id: str, new: NewWebhook, keep: Keep[Webhook] = no_key) -> Webhook:
         """A new webhook with its secret in clear. Raises Conflict when the workspace has as many as it may."""
         now = self._clock()
         secret = new_signing_secret()
@@ -104,6 +105,7 @@ class Webhooks:
             if await queries.count_webhooks(connection, workspace_id) >= self._most:
                 raise Conflict(f"A workspace has at most {self._most} webhooks")
             await queries.insert_webhook(connection, sealed)
+            await run_rows(connection, keep(webhook))
 
         await self._store.write(work)
         await self._directory.refresh()
@@ -158,7 +160,7 @@ class Webhooks:
         await self._store.write(work)
         await self._directory.refresh()
 
-    async def test(self, workspace_id: str, webhook_id: str) -> str:
+    async def test(self, workspace_id: str, webhook_id: str, keep: Keep[str] = no_key) -> str:
         """Sends `webhook.test` to this webhook alone; the id of the delivery. Raises NotFound, Conflict if disabled."""
         await self.get(workspace_id, webhook_id)
         await self._directory.refresh()
@@ -167,9 +169,10 @@ class Webhooks:
             raise Conflict("The webhook is disabled")
         data = {"webhook_id": webhook_id, "message": "Deliveries to this URL work"}
         stored = self._outbox.event("webhook.test", workspace_id, data, self._clock(), only=target)
-        await self._store.write_rows(stored.rows)
+        delivery_id = stored.delivery_ids[0]
+        await self._store.write_rows((*stored.rows, *keep(delivery_id)))
         self._outbox.wake(stored)
-        return stored.delivery_ids[0]
+        return delivery_id
 
     async def _change(self, workspace_id: str, webhook_id: str, change: Callable[[Webhook], Webhook]) -> Webhook:
         async def work(connection: AsyncConnection) -> Webhook:

@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from engine.agents import Agents, AgentTaken, NewAgent
 from engine.directory import NumberDirectory
 from engine.egress import CallerIdNotAllowed, agent_number
 from engine.errors import Unauthorized
+from engine.idempotency import Keep, no_key
 from engine.ids import is_widget_token, new_widget_token
 from engine.model import Agent
 from engine.sessions import hash_token
 from engine.sip_accounts import SipAccountDirectory, SipCredentials
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import widget_sessions as queries
 from engine.store.times import to_ms
 from engine.widget_credentials import temporary_password, temporary_username
@@ -73,7 +76,9 @@ class WidgetSessions:
         self._numbers = numbers
         self._clock = clock
 
-    async def begin(self, workspace_id: str, email: str, display_name: str | None) -> NewWidgetSession:
+    async def begin(
+        self, workspace_id: str, email: str, display_name: str | None, keep: Keep[NewWidgetSession] = no_key
+    ) -> NewWidgetSession:
         """A session of the agent with this e-mail address, who is created where the workspace has none.
 
         `display_name` is the label of a new agent; that of another stays. Raises AgentTaken when no username is found.
@@ -88,14 +93,16 @@ class WidgetSessions:
                 if agent is None:
                     raise
         token, now = new_widget_token(), self._clock()
-        expires_at = now + timedelta(seconds=TOKEN_SECONDS)
-        agent_id = agent.id
-        await self._store.write(
-            lambda connection: queries.insert_widget_session(
-                connection, hash_token(token), agent_id, to_ms(now), to_ms(expires_at)
+        session = NewWidgetSession(agent, token, now + timedelta(seconds=TOKEN_SECONDS))
+
+        async def work(connection: AsyncConnection) -> None:
+            await queries.insert_widget_session(
+                connection, hash_token(token), session.agent.id, to_ms(now), to_ms(session.expires_at)
             )
-        )
-        return NewWidgetSession(agent, token, expires_at)
+            await run_rows(connection, keep(session))
+
+        await self._store.write(work)
+        return session
 
     async def find(self, token: str) -> WidgetSession:
         """Whose session it is. Raises Unauthorized for a token that is unknown, has expired, or whose agent is gone."""

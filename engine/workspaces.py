@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.accounts import DEFAULT_TIMEZONE, Accounts
 from engine.billing.plans import Plans
 from engine.errors import Conflict, NotFound
+from engine.idempotency import Keep, no_key
 from engine.ids import new_uuid, new_workspace_id
 from engine.model import Role, User, Workspace
 from engine.recordings import Recordings
-from engine.store import Store
+from engine.store import Store, run_rows
 from engine.store import workspaces as queries
 from engine.store.accounts import get_workspace, insert_membership, insert_workspace
 from engine.store.config import lock_config
@@ -59,7 +60,9 @@ class Workspaces:
         """The workspaces of a user with the role in each, oldest first."""
         return await self._store.read(lambda connection: workspaces_of(connection, user_id))
 
-    async def create(self, user: User, within: str, name: str, timezone: str = DEFAULT_TIMEZONE) -> Workspace:
+    async def create(
+        self, user: User, within: str, name: str, timezone: str = DEFAULT_TIMEZONE, keep: Keep[Workspace] = no_key
+    ) -> Workspace:
         """A new workspace in the account of `within`, with `user` as its owner.
 
         Raises Conflict when the account's plan allows no more of them.
@@ -75,6 +78,7 @@ class Workspaces:
             )
             await insert_workspace(connection, workspace)
             await insert_membership(connection, new_uuid(), workspace.id, user.id, "owner", to_ms(now))
+            await run_rows(connection, keep(workspace))
             return workspace
 
         return await self._store.write(work)

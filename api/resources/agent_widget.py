@@ -7,17 +7,29 @@ from typing import Final
 
 from api.operation import ApiRequest, Operation
 from api.schemas.agent_widget import WidgetAgent, WidgetLineOut, WidgetSessionCreate, WidgetSessionOut
+from engine.widget_sessions import NewWidgetSession
 
 
 async def create_session(request: ApiRequest) -> WidgetSessionOut:
     """Begins a session and shows its token."""
     body = request.body(WidgetSessionCreate)
     services = request.services
-    session = await services.widget_sessions.begin(request.workspace_id, body.agent_email, body.display_name)
+
+    def answer(session: NewWidgetSession) -> WidgetSessionOut:
+        return _begun(session, services.public_url)
+
+    return answer(
+        await services.widget_sessions.begin(
+            request.workspace_id, body.agent_email, body.display_name, request.keep(answer)
+        )
+    )
+
+
+def _begun(session: NewWidgetSession, public_url: str) -> WidgetSessionOut:
     agent = session.agent
     return WidgetSessionOut(
         token=session.token,
-        widget_url=f"{services.public_url}/embed?token={session.token}",
+        widget_url=f"{public_url}/embed?token={session.token}",
         expires_at=session.expires_at,
         agent=WidgetAgent(id=agent.id, username=agent.username, label=agent.label),
     )

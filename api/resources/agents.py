@@ -33,7 +33,12 @@ async def create_agent(request: ApiRequest) -> AgentCreated:
             label=body.label,
             outbound_number_id=body.outbound_number_id,
         ),
+        request.keep(lambda agent: _created(request, agent)),
     )
+    return _created(request, agent)
+
+
+def _created(request: ApiRequest, agent: Agent) -> AgentCreated:
     return AgentCreated(
         **_out(request, agent).model_dump(),
         uri=request.services.sip_domain.uri(agent.username),

@@ -10,6 +10,7 @@ from api.operation import ApiRequest, Operation, Principal
 from api.schemas.api_key import ApiKeyCreate, ApiKeyCreated, ApiKeyOut
 from api.schemas.common import Envelope, PageQuery, envelope
 from api.services import ApiServices
+from engine.accounts import CreatedKey
 from engine.errors import FieldError, Forbidden
 from engine.members import check_grant
 
@@ -33,7 +34,12 @@ async def create_key(request: ApiRequest) -> ApiKeyCreated:
         body.role,
         body.expires_at,
         created_by=None if principal.user is None else principal.user.id,
+        keep=request.keep(_created),
     )
+    return _created(created)
+
+
+def _created(created: CreatedKey) -> ApiKeyCreated:
     return ApiKeyCreated(**ApiKeyOut.model_validate(created.key).model_dump(), key=created.raw)
 
 

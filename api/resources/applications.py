@@ -50,6 +50,7 @@ async def create_application(request: ApiRequest) -> ApplicationCreated:
             recording=body.recording,
             allowed_caller_ids=tuple(dict.fromkeys(body.allowed_caller_ids)),
         ),
+        request.keep(ApplicationCreated.model_validate),
     )
     return ApplicationCreated.model_validate(application)
 

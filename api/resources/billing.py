@@ -54,7 +54,8 @@ async def choose_plan(request: ApiRequest) -> PlanChangeOut:
 async def create_topup(request: ApiRequest) -> TopUpOut:
     """Asks for a top-up."""
     body = request.body(TopUpCreate)
-    return TopUpOut.of(await request.services.billing.top_up(request.workspace_id, body.amount))
+    billing = request.services.billing
+    return TopUpOut.of(await billing.top_up(request.workspace_id, body.amount, request.keep(TopUpOut.of)))
 
 
 async def list_transactions(request: ApiRequest) -> Envelope[TransactionOut]:

@@ -34,6 +34,7 @@ async def create_trunk(request: ApiRequest) -> InboundTrunkOut:
             health=HealthChecks(**body.health.given()),
             record=body.record,
         ),
+        request.keep(lambda trunk: _out(request, trunk)),
     )
     return _out(request, trunk)
 

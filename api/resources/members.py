@@ -8,6 +8,7 @@ from typing import Final
 from api.operation import ApiRequest, Operation
 from api.schemas.common import Envelope, PageQuery, envelope
 from api.schemas.member import InvitationCreate, InvitationCreated, InvitationOut, MemberOut, MemberUpdate
+from engine.members import CreatedInvitation
 
 
 async def list_members(request: ApiRequest) -> Envelope[MemberOut]:
@@ -40,8 +41,12 @@ async def list_invitations(request: ApiRequest) -> Envelope[InvitationOut]:
 
 async def create_invitation(request: ApiRequest) -> InvitationCreated:
     """Invites somebody and shows the token."""
-    body = request.body(InvitationCreate)
-    created = await request.services.members.invite(request.workspace_id, body.email, body.role, request.principal.role)
+    body, role = request.body(InvitationCreate), request.principal.role
+    members = request.services.members
+    return _created(await members.invite(request.workspace_id, body.email, body.role, role, request.keep(_created)))
+
+
+def _created(created: CreatedInvitation) -> InvitationCreated:
     shown = InvitationOut.model_validate(created.invitation)
     return InvitationCreated(**shown.model_dump(), token=created.token)
 

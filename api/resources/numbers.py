@@ -50,6 +50,7 @@ async def import_number(request: ApiRequest) -> NumberOut:
             destination=_route(body.destination),
             sip={} if body.sip is None else _given(body.sip),
         ),
+        request.keep(lambda number: _out(request, number)),
     )
     return _out(request, number)
 

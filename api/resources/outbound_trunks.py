@@ -34,7 +34,7 @@ async def list_trunks(request: ApiRequest) -> Envelope[OutboundTrunkOut]:
 
 async def create_trunk(request: ApiRequest) -> OutboundTrunkCreated:
     """Creates an outbound trunk and shows its password."""
-    body = request.body(OutboundTrunkCreate)
+    body, sip_domain = request.body(OutboundTrunkCreate), request.services.sip_domain
     trunk = await request.services.outbound_trunks.create(
         request.workspace_id,
         NewOutboundTrunk(
@@ -47,8 +47,9 @@ async def create_trunk(request: ApiRequest) -> OutboundTrunkCreated:
             max_channels=body.max_channels,
             record=body.record,
         ),
+        request.keep(lambda trunk: OutboundTrunkCreated.of(trunk, sip_domain)),
     )
-    return OutboundTrunkCreated.of(trunk, request.services.sip_domain)
+    return OutboundTrunkCreated.of(trunk, sip_domain)
 
 
 async def get_trunk(request: ApiRequest) -> OutboundTrunkOut:

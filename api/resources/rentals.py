@@ -9,7 +9,7 @@ from api.operation import ApiRequest, Operation, PathKind
 from api.schemas.common import Envelope, pagination
 from api.schemas.rental import CountryOut, KycIn, RentalCreate, RentalOut, RentalQuery, RentalUpdate
 from engine.billing.kyc import BODY_BYTES
-from engine.billing.rentals import RentalOrder
+from engine.billing.rentals import OrderedRental, RentalOrder
 from engine.store.rentals import Rental
 
 
@@ -42,7 +42,13 @@ async def create_rental(request: ApiRequest) -> RentalOut:
     body = request.body(RentalCreate)
     kyc = body.kyc or KycIn()
     order = RentalOrder(body.country, body.channels, body.area_code, kyc.fields, kyc.files())
-    return await _shown(request, await request.services.rentals.order(request.workspace_id, order))
+    currency = (await request.services.billing.wallet(request.workspace_id)).wallet.currency
+
+    def answer(ordered: OrderedRental) -> RentalOut:
+        return RentalOut.of(ordered.rental, currency, ordered.missing)
+
+    rental = await request.services.rentals.order(request.workspace_id, order, request.keep(answer))
+    return await _shown(request, rental)
 
 
 async def pay_rental(request: ApiRequest) -> RentalOut:

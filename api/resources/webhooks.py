@@ -32,6 +32,7 @@ async def create_webhook(request: ApiRequest) -> WebhookCreated:
             enabled=body.enabled,
             headers=body.headers,
         ),
+        request.keep(WebhookCreated.model_validate),
     )
     return WebhookCreated.model_validate(webhook)
 
@@ -66,8 +67,12 @@ async def rotate_secret(request: ApiRequest) -> WebhookSecret:
 
 async def test_webhook(request: ApiRequest) -> TestDelivery:
     """Sends a test event."""
-    delivery_id = await request.services.webhooks.test(request.workspace_id, request.path["id"])
-    return TestDelivery(delivery_id=delivery_id)
+
+    def answer(delivery_id: str) -> TestDelivery:
+        return TestDelivery(delivery_id=delivery_id)
+
+    webhooks = request.services.webhooks
+    return answer(await webhooks.test(request.workspace_id, request.path["id"], request.keep(answer)))
 
 
 async def list_events(request: ApiRequest) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from api.operation import ApiRequest, Operation
 from api.schemas.workspace import WorkspaceCreate, WorkspaceOut, WorkspaceUpdate
+from engine.model import Workspace
 from engine.workspaces import WorkspaceChanges
 
 
@@ -22,7 +23,13 @@ async def list_workspaces(request: ApiRequest) -> list[WorkspaceOut]:
 async def create_workspace(request: ApiRequest) -> WorkspaceOut:
     """Creates a workspace in the account of the one named in the header."""
     body = request.body(WorkspaceCreate)
-    workspace = await request.services.workspaces.create(request.user, request.workspace_id, body.name, body.timezone)
+    workspace = await request.services.workspaces.create(
+        request.user, request.workspace_id, body.name, body.timezone, request.keep(_own)
+    )
+    return _own(workspace)
+
+
+def _own(workspace: Workspace) -> WorkspaceOut:
     return WorkspaceOut.of(workspace, "owner")
 
 

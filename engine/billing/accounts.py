@@ -19,10 +19,11 @@ from engine.billing.plans import Plans
 from engine.billing.prices import Plan, PriceBook
 from engine.billing.renewal import included_seconds
 from engine.errors import Conflict, NotFound
+from engine.idempotency import Keep, no_key
 from engine.ids import new_uuid, parse_uuid
 from engine.model import Page
 from engine.outbox import Outbox, StoredEvent
-from engine.store import Store, ledger, subscriptions
+from engine.store import Store, ledger, run_rows, subscriptions
 from engine.store import billing as queries
 from engine.store.billing import TopUp
 from engine.store.billing_accounts import billing_account
@@ -165,19 +166,20 @@ class Billing:
 
         return await self._store.read(read)
 
-    async def top_up(self, workspace_id: str, amount: int) -> StartedTopUp:
+    async def top_up(self, workspace_id: str, amount: int, keep: Keep[StartedTopUp] = no_key) -> StartedTopUp:
         """A top-up of `amount` ten-thousandths, which waits for somebody to settle it."""
         now = self._clock()
 
-        async def work(connection: AsyncConnection) -> TopUp:
+        async def work(connection: AsyncConnection) -> StartedTopUp:
             account_id = await _account(connection, workspace_id)
             wallet = await ledger.wallet_of(connection, account_id, lock=True)
             topup = TopUp(new_uuid(), account_id, amount, wallet.currency, "pending", now, None)
             await queries.insert_topup(connection, topup)
-            return topup
+            started = StartedTopUp(topup, self._payments.begin(topup))
+            await run_rows(connection, keep(started))
+            return started
 
-        topup = await self._store.write(work)
-        return StartedTopUp(topup, await self._payments.begin(topup))
+        return await self._store.write(work)
 
     async def pending_topups(self) -> Sequence[TopUp]:
         """The top-ups of every account that wait, the oldest first."""

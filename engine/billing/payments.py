@@ -14,16 +14,16 @@ from engine.store.billing import TopUp
 
 
 class PaymentAdapter(Protocol):
-    """What begins payments."""
+    """What begins payments. It asks nobody: a top-up and its answer are stored together."""
 
-    async def begin(self, topup: TopUp) -> str | None:
-        """Where the customer pays a stored top-up; None when nobody but the operator sees to it."""
+    def begin(self, topup: TopUp) -> str | None:
+        """Where the customer pays a top-up; None when nobody but the operator sees to it."""
 
 
 class ManualSettlement:
     """The operator watches the bank account and settles."""
 
-    async def begin(self, topup: TopUp) -> str | None:
+    def begin(self, topup: TopUp) -> str | None:
         """Nowhere."""
         return None
 
@@ -34,7 +34,7 @@ class PaymentPage:
     def __init__(self, template: str) -> None:
         self._template = template
 
-    async def begin(self, topup: TopUp) -> str | None:
+    def begin(self, topup: TopUp) -> str | None:
         """The page for this top-up."""
         values = {"{id}": topup.id, "{amount}": money(topup.amount), "{currency}": topup.currency}
         url = self._template

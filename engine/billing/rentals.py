@@ -18,10 +18,12 @@ from engine.billing.prices import CountryPrices, Kyc
 from engine.billing.rental_desk import RentalDesk, Visit, account_of
 from engine.billing.rental_states import OPEN_KYC, PAID_BEFORE_REVIEW, RentalStatus
 from engine.errors import Conflict, NotFound, PaymentRequired, ValidationFailed
+from engine.idempotency import Keep, no_key
 from engine.ids import new_uuid
 from engine.model import Page, money
 from engine.store import billing as prices
 from engine.store import rentals as queries
+from engine.store import run_rows
 from engine.store.billing_accounts import billing_account
 from engine.store.rentals import Rental
 
@@ -43,6 +45,14 @@ class RentalOrder:
     area_code: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     documents: Sequence[NewDocument] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedRental:
+    """A rental that was just ordered, and the names of what is required and not there."""
+
+    rental: Rental
+    missing: list[str]
 
 
 class Rentals:
@@ -74,7 +84,7 @@ class Rentals:
         kyc = await self._desk.store.read(lambda connection: _kyc(connection, rental.country))
         return missing_answers(kyc, rental.fields, [document.name for document in rental.documents])
 
-    async def order(self, workspace_id: str, order: RentalOrder) -> Rental:
+    async def order(self, workspace_id: str, order: RentalOrder, keep: Keep[OrderedRental] = no_key) -> Rental:
         """A new rental, whose first month is paid at once.
 
         Raises ValidationFailed for a country without numbers and for answers that it does not ask for, RentalUnpaid
@@ -114,7 +124,12 @@ class Rentals:
             )
             await queries.insert_rental(connection, rental)
             await queries.put_documents(connection, rental_id, files, now)
-            return await self._pay(visit, await _locked(connection, workspace_id, rental_id), now)
+            rental = await self._pay(visit, await _locked(connection, workspace_id, rental_id), now)
+            if rental.status != "pending_payment":
+                names = [document.name for document in rental.documents]
+                missing = missing_answers(country.kyc, rental.fields, names)
+                await run_rows(connection, keep(OrderedRental(rental, missing)))
+            return rental
 
         try:
             rental = await self._desk.commit(work)

@@ -9,7 +9,7 @@ from engine.store.database import DatabaseUrlInvalid, Store, Synchronous, revisi
 from engine.store.migration import SchemaUnknown
 from engine.store.prepared import PreparedQuery, RowStatement
 from engine.store.tables import SCHEMA_REVISION
-from engine.store.writer import Row
+from engine.store.writer import Row, run_rows
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -21,4 +21,5 @@ __all__ = [
     "Store",
     "Synchronous",
     "revision_of",
+    "run_rows",
 ]

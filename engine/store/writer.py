@@ -161,7 +161,7 @@ class Writer:
                 if work is not None:
                     results.append(await work(connection))
                     continue
-                await _run_rows(connection, [row for write in rows for row in write.rows])
+                await run_rows(connection, [row for write in rows for row in write.rows])
                 results.extend([None] * len(rows))
         return results
 
@@ -174,7 +174,7 @@ class Writer:
                         if write.work is not None:
                             results.append(await write.work(connection))
                         else:
-                            await _run_rows(connection, write.rows)
+                            await run_rows(connection, write.rows)
                             results.append(None)
                 except Exception as error:  # goes to the waiter of this write alone
                     results.append(_outside(error))
@@ -204,7 +204,8 @@ def _groups(rows: Sequence[Row]) -> list[tuple[RowStatement, list[Parameters]]]:
     return sorted(groups.items(), key=lambda group: group[0].rank)
 
 
-async def _run_rows(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+async def run_rows(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Writes rows in the transaction of `connection`, for work that has some beside its own statements."""
     for statement, parameters in _groups(rows):
         await execute_rows(connection, statement, parameters)
 

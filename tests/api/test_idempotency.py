@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.app import OPERATIONS
 from api.operation import Operation
+from engine.applications import NewApplication
 from engine.idempotency import IdempotentRequests, RequestKey, StillRunning
 from tests.api.client import Api, error, invalid
+from tests.api.error_rows.bodies import right_body
+from tests.api.test_rentals import MONTH, pay_in
+from tests.engine.billing.book import BOOK
+from tests.engine.opened import opened
 
 KEY = {"Idempotency-Key": "order-4711"}
 CREATES: dict[str, Any] = {
@@ -122,6 +129,103 @@ async def test_duplicates_at_the_same_time_create_once(api: Api) -> None:
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
 
 
+TABLES = {
+    "/v1/applications": "applications",
+    "/v1/numbers/import": "numbers",
+    "/v1/numbers": "numbers",
+    "/v1/trunks/inbound": "inbound_trunks",
+    "/v1/trunks/outbound": "outbound_trunks",
+    "/v1/webhooks": "webhooks",
+    "/v1/agents": "agents",
+    "/v1/api-keys": "api_keys",
+    "/v1/members/invitations": "invitations",
+    "/v1/workspaces": "workspaces",
+    "/v1/billing/wallet/topups": "topups",
+    "/v1/rentals": "rentals",
+    "/v1/webhooks/{id}/test": "deliveries",
+    "/v1/agent-widget/session": "widget_sessions",
+}
+"""What every operation with a key makes rows of; calls have tests of their own."""
+
+
+@pytest.mark.parametrize("path", TABLES)
+async def test_what_is_made_and_its_key_are_stored_together_or_not_at_all(tmp_path: Path, path: str) -> None:
+    """A database that refuses the keys stands for any failure between the two."""
+    async with opened(tmp_path, charging=True) as engine:
+        await engine.billing.import_prices(BOOK)
+        api = Api(engine)
+        await pay_in(api, MONTH)
+        webhook = (await api.post("/v1/webhooks", CREATES["/v1/webhooks"])).body["id"]
+        await api.agent("sue@customer.example")
+        (operation,) = (one for one in OPERATIONS if one.keyed and one.path == path)
+        body = {"country": "AE", "channels": 2} if path == "/v1/rentals" else right_body(operation)
+        options = await api.session() if operation.access == "account" else {}
+        options = options | {"headers": KEY | options.get("headers", {})}
+        before = await _count(api, TABLES[path])
+        await _execute(
+            api,
+            "CREATE TRIGGER refused BEFORE INSERT ON idempotency_keys BEGIN SELECT RAISE(ABORT, 'no keys today'); END",
+        )
+        failed = await api.post(path.format(id=webhook), body, **options)
+        assert failed.status == 409, failed.body
+        assert await _count(api, TABLES[path]) == before
+        await _execute(api, "DROP TRIGGER refused")
+        first, again = [await api.post(path.format(id=webhook), body, **options) for _ in range(2)]
+        assert first.status == operation.status, first.body
+        assert tuple(again) == tuple(first)
+        assert (first.headers.get("idempotency-replayed"), again.headers["idempotency-replayed"]) == (None, "true")
+        assert await _count(api, TABLES[path]) == before + 1
+
+
+def test_every_operation_with_a_key_is_among_them() -> None:
+    assert {operation.path for operation in OPERATIONS if operation.keyed} - {"/v1/calls"} == TABLES.keys()
+
+
+async def test_two_processes_with_one_key_make_one_thing_and_give_one_answer(api: Api) -> None:
+    """Neither knows of the other's request: both have found the key unused when they begin to make it."""
+    workspace = api.engine.workspace_id
+    key = RequestKey("POST", "/v1/applications", "k", "a" * 64)
+    both = asyncio.Barrier(2)
+
+    async def answer_of_one() -> tuple[str, bool]:
+        requests = IdempotentRequests(api.engine.store, api.engine.secrets, 24, api.engine.clock)
+
+        async def make() -> str:
+            await both.wait()
+            made = await api.engine.applications.create(
+                workspace, NewApplication("Menu"), lambda application: requests.rows(workspace, key, application.id)
+            )
+            return made.id
+
+        return await requests.once(workspace, key, make)
+
+    (first, replayed), (second, replayed_too) = await asyncio.gather(answer_of_one(), answer_of_one())
+    assert first == second
+    assert {replayed, replayed_too} == {False, True}
+    assert [item["id"] for item in (await api.get("/v1/applications")).body["data"]] == [first]
+
+
+async def test_a_conflict_of_another_kind_is_told(api: Api) -> None:
+    """A key that was refused is not taken for one that another process has used."""
+    await api.number("+97142345678")
+    answer = await api.post("/v1/numbers/import", {"e164": "+97142345678"}, headers=KEY)
+    assert tuple(answer) == (409, error(409, "Conflict", "The number +97142345678 already exists on this server"))
+
+
+async def _execute(api: Api, statement: str) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(text(statement))
+
+    await api.engine.store.write(work)
+
+
+async def _count(api: Api, table: str) -> int:
+    async def count(connection: AsyncConnection) -> int:
+        return int((await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+
+    return await api.engine.store.read(count)
+
+
 async def test_an_answer_with_a_secret_is_stored_encrypted(api: Api) -> None:
     answer = await api.post("/v1/api-keys", {"name": "CI"}, headers=KEY)
 
@@ -147,6 +251,7 @@ async def test_a_duplicate_waits_so_long_and_no_longer(api: Api, monkeypatch: py
 
     async def slow() -> str:
         await goes_on.wait()
+        await api.engine.store.write_rows(requests.rows(api.engine.workspace_id, key, "made"))
         return "made"
 
     first = asyncio.create_task(requests.once(api.engine.workspace_id, key, slow))

@@ -66,6 +66,7 @@ def user_agent_config(config: Config) -> UserAgentConfig:
         source_rate=limits.sip_source_rate,
         source_burst=limits.sip_source_burst,
         silent=sip.silent,
+        message_status=sip.message_status,
         nonce_seconds=round(sip.nonce_seconds),
     )
 

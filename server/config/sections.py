@@ -131,6 +131,13 @@ class SipSection(_Section):
         description="Seconds a digest nonce may be used; after that the peer is challenged again with stale=true.",
     )
 
+    message_status: Annotated[Literal[200, 202, 403, 405, 415, 488], BeforeValidator(read_whole_number)] = Field(
+        default=405,
+        description=(
+            "Answer to MESSAGE, which nobody here reads: 405, 403, 415 or 488 refuse it, 200 and 202 are for phones "
+            "that would complain."
+        ),
+    )
     silent: _Switch = Field(
         default=False,
         description=(

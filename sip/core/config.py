@@ -65,7 +65,7 @@ class TlsConfig:
 
 
 MESSAGE_STATUS = 405
-"""Answer to MESSAGE where the application takes none."""
+"""``sip.message_status``: answer to MESSAGE where the application takes none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,14 @@ def inspect_target(
     return None
 
 
+def refused_message(status: int, unknown: Refusal) -> Refusal:
+    """The answer to a MESSAGE that nobody takes: `unknown`, which is that to any method not served, for a status of
+    405. A 415 says what bodies are read (RFC 3428 §7)."""
+    if status == unknown.status:
+        return unknown
+    return Refusal(status, (("Accept", ACCEPT),) if status == 415 else ())
+
+
 def inspect_extensions(request: Request) -> Refusal | None:
     """Require (§8.2.2.3): what is not supported is named in Unsupported. ACK and CANCEL are never refused."""
     if "Require" not in request.headers:

@@ -15,6 +15,7 @@ from sip.core.inspection import (
     inspect_extensions,
     inspect_target,
     is_scanner,
+    refused_message,
 )
 from sip.core.replacing import find_replaced
 from sip.core.routing import note_source
@@ -111,8 +112,8 @@ class Reception:
             return
         refusal = inspect_target(request, self._core.config.uri_schemes, self._core.methods)
         if refusal is not None:
-            if request.method == "MESSAGE" and self._core.config.message_status != 405:
-                refusal = Refusal(self._core.config.message_status)
+            if request.method == "MESSAGE" and refusal.status == 405:
+                refusal = refused_message(self._core.config.message_status, refusal)
             self._refuse(request, source, local, refusal)
         elif request.to.tag is not None:
             self._receive_in_dialog(request, source, local)

@@ -103,6 +103,7 @@ class TestEnvironment:
             {
                 "VOYLO_SIP__TCP": "",
                 "VOYLO_SIP__NONCE_SECONDS": "2.5",
+                "VOYLO_SIP__MESSAGE_STATUS": "488",
                 "VOYLO_MEDIA__RTP_PORTS": "20000-20099",
                 "VOYLO_MEDIA__CODECS": "PCMA, PCMU",
                 "VOYLO_STORAGE__DATA_DIR": "/var/lib/voylo",
@@ -117,6 +118,7 @@ class TestEnvironment:
         )
         assert config.sip.tcp is None
         assert config.sip.nonce_seconds == 2.5
+        assert config.sip.message_status == 488
         assert config.media.rtp_ports == PortRange(20000, 20099)
         assert config.media.codecs == ("PCMA", "PCMU")
         assert config.storage.data_dir == Path("/var/lib/voylo")
@@ -211,6 +213,11 @@ level = "loud"
             ("sip = 3", 1, "sip: must be a table, written [sip], not 3"),
             ("[[sip]]\nudp=''", 1, "sip: must be a table, written [sip], not [{'udp': ''}]"),
             ("[sip]\nudp = 5060", 2, "sip.udp: must be text in quotes, not 5060"),
+            (
+                "[sip]\nmessage_status = 503",
+                2,
+                "sip.message_status: must be one of 200, 202, 403, 405, 415 or 488, not 503",
+            ),
             ("[limits]\naction_retries = 6", 2, "limits.action_retries: must be at most 5, not 6"),
             ("[limits]\nsip_headers = 15", 2, "limits.sip_headers: must be at least 16, not 15"),
             (
@@ -316,6 +323,7 @@ class TestConfig:
         assert config.media.timeout_seconds == 60
         assert config.sip.nonce_seconds == 300
         assert config.sip.silent is False
+        assert config.sip.message_status == 405
         assert config.storage.data_dir == Path("./data")
         assert config.billing.enabled is False
         assert config.rentals.carrier_source_ips == ()

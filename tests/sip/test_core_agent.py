@@ -118,7 +118,13 @@ class TestMessage:
 
     def test_or_what_is_configured(self) -> None:
         answer = self.message(Agent(UserAgentConfig(message_status=488)))
-        assert (answer.status, answer.allow) == (488, set())
+        assert (answer.status, answer.allow, answer.headers.get("Accept")) == (488, set(), None)
+        answer = self.message(Agent(UserAgentConfig(message_status=415)))
+        assert (answer.status, answer.allow, answer.headers.get("Accept")) == (415, set(), "application/sdp")
+
+    def test_what_is_wrong_with_one_that_is_taken_is_told_all_the_same(self) -> None:
+        agent = Agent(UserAgentConfig(message_status=202), on_message=lambda _message: None)
+        assert self.message(agent, uri="tel:+15550100").status == 416
 
     def test_else_it_is_accepted_once_and_in_allow(self) -> None:
         heard: list[MessageReceived] = []

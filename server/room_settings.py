@@ -68,6 +68,7 @@ def user_agent_config(config: Config) -> UserAgentConfig:
         silent=sip.silent,
         message_status=sip.message_status,
         nonce_seconds=round(sip.nonce_seconds),
+        digest_algorithms=sip.digest_algorithms,
     )
 
 

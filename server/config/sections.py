@@ -21,6 +21,7 @@ from server.config.values import (
     read_carrier_uri,
     read_codecs,
     read_database_url,
+    read_digest_algorithms,
     read_host,
     read_networks,
     read_optional_path,
@@ -131,6 +132,13 @@ class SipSection(_Section):
         description="Seconds a digest nonce may be used; after that the peer is challenged again with stale=true.",
     )
 
+    digest_algorithms: Annotated[tuple[str, ...], BeforeValidator(read_digest_algorithms)] = Field(
+        default=("MD5", "SHA-256"),
+        description=(
+            "Digest algorithms that peers are challenged with, the preferred one first: MD5, SHA-256, SHA-512-256. "
+            "Without MD5, many phones and all browsers cannot log in."
+        ),
+    )
     message_status: Annotated[Literal[200, 202, 403, 405, 415, 488], BeforeValidator(read_whole_number)] = Field(
         default=405,
         description=(

@@ -20,6 +20,8 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # As they are written in SDP (RFC 3551 §6, RFC 7587 §7); the list of the file may use any case.
 KNOWN_CODECS = ("PCMU", "PCMA", "G722", "opus")
+# As they are written in a challenge (RFC 8760 §2.1).
+DIGEST_ALGORITHMS = ("MD5", "SHA-256", "SHA-512-256")
 # One SQLAlchemy dialect with its async driver for each database the store can live in.
 DATABASE_DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
@@ -236,6 +238,22 @@ def read_codecs(value: object) -> tuple[str, ...]:
     if not codecs:
         raise ValueError("must name at least one codec")
     return tuple(codecs)
+
+
+def read_digest_algorithms(value: object) -> tuple[str, ...]:
+    """Return digest algorithms in the order given, spelled as in a challenge; at least one, none twice or unknown."""
+    spelling = {name.lower(): name for name in DIGEST_ALGORITHMS}
+    algorithms: list[str] = []
+    for name in read_list(value):
+        algorithm = spelling.get(name.lower())
+        if algorithm is None:
+            raise ValueError(f"must name algorithms of {', '.join(DIGEST_ALGORITHMS)}; {shown(name)} is none of them")
+        if algorithm in algorithms:
+            raise ValueError(f"must name each algorithm once; {algorithm} is there twice")
+        algorithms.append(algorithm)
+    if not algorithms:
+        raise ValueError("must name at least one algorithm")
+    return tuple(algorithms)
 
 
 def read_networks(value: object) -> tuple[IPNetwork, ...]:

@@ -91,7 +91,7 @@ class UserAgentConfig:
     source_burst: float = SOURCE_BURST
     silent: bool = False  # strangers get no answer but a challenge, known scanners none at all
     nonce_seconds: int = NONCE_SECONDS
-    digest_algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS  # what callers are challenged with, in this order
+    digest_algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS  # ``sip.digest_algorithms``: of challenges, in this order
     server_transactions: int = SERVER_TRANSACTIONS
     calls: int = CALLS
     retry_after_seconds: int = RETRY_AFTER_SECONDS

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sip import Response
+from sip.digest import Credentials, DigestSession, parse_auth_params
 from sip.message import parse_message
 from tests.support.engine import TestEngine, running_engine
 
@@ -23,20 +24,22 @@ class Stranger:
         self._engine = engine
         self._asked = 0
 
-    async def ask(self, method: str, *fields: str, body: str = "") -> Response:
-        """A request outside of any dialog, and its final response."""
+    async def ask(self, method: str, *fields: str, to: str | None = None, body: str = "") -> Response:
+        """A request outside of any dialog, and its final response. `to` is From as well."""
         host, port = self._engine.sip
+        to = to or f"<sip:stranger@{host}>"
         own = "{}:{}".format(*self._sock.getsockname())
         self._asked += 1
         lines = (
             f"{method} sip:{host} SIP/2.0",
             f"Via: SIP/2.0/UDP {own};branch=z9hG4bKs{self._asked};rport",
-            f"From: <sip:stranger@{host}>;tag=1",
-            f"To: <sip:stranger@{host}>",
+            f"From: {to};tag=1",
+            f"To: {to}",
             f"Call-ID: settings-{self._asked}",
             f"CSeq: {self._asked} {method}",
             f"Contact: <sip:stranger@{own}>",
             "Max-Forwards: 70",
+            f"User-Agent: {'a phone that is well known ' * 20}",  # no answer is larger than 1.5 times its request
             *fields,
             f"Content-Length: {len(body)}",
             "",
@@ -76,3 +79,37 @@ async def test_a_message_is_answered_as_the_configuration_says(
         assert answer.status == status
         assert {name for name in ("Allow", "Accept") if name in answer.headers} == ({field} if field else set())
         assert "MESSAGE" not in (await stranger.ask("OPTIONS", "Accept: application/sdp")).allow
+
+
+@pytest.mark.parametrize("algorithms", [["MD5", "SHA-256"], ["SHA-512-256", "MD5"], ["SHA-512-256"]])
+async def test_a_registration_is_challenged_with_the_configured_algorithms_in_their_order(
+    tmp_path: Path, algorithms: list[str]
+) -> None:
+    """RFC 8760 §2.4: whoever answers takes the first it knows, and may register with it."""
+    settings = {"digest_algorithms": algorithms}
+    async with running_engine(tmp_path / "data", sip=settings) as engine, a_stranger(engine) as stranger:
+        agent = await engine.post("/v1/agents", {"email": "anna@example.com", "label": "Anna"})
+        user = f"<sip:{agent['username']}@{engine.sip[0]}>"
+        challenge = await stranger.ask("REGISTER", to=user)
+        offered = challenge.headers.get_all("WWW-Authenticate")
+        assert challenge.status == 401
+        assert [parse_auth_params(value)[1]["algorithm"] for value in offered] == algorithms
+        digest = DigestSession(Credentials(agent["username"], agent["password"]))
+        assert digest.learn(offered, proxy=False)
+        ((name, value),) = digest.authorize("REGISTER", f"sip:{engine.sip[0]}")
+        assert parse_auth_params(value)[1]["algorithm"] == algorithms[0]
+        assert (await stranger.ask("REGISTER", f"{name}: {value}", to=user)).status == 200
+        shown = await engine.client.get(f"/v1/agents/{agent['id']}")
+        assert shown.json()["registered"] is True
+
+
+async def test_an_algorithm_that_is_not_offered_is_challenged_again(tmp_path: Path) -> None:
+    settings = {"digest_algorithms": ["SHA-512-256"]}
+    async with running_engine(tmp_path / "data", sip=settings) as engine, a_stranger(engine) as stranger:
+        agent = await engine.post("/v1/agents", {"email": "anna@example.com", "label": "Anna"})
+        user = f"<sip:{agent['username']}@{engine.sip[0]}>"
+        (offered,) = (await stranger.ask("REGISTER", to=user)).headers.get_all("WWW-Authenticate")
+        digest = DigestSession(Credentials(agent["username"], agent["password"]))
+        assert digest.learn([offered.replace("SHA-512-256", "MD5")], proxy=False)
+        ((name, value),) = digest.authorize("REGISTER", f"sip:{engine.sip[0]}")
+        assert (await stranger.ask("REGISTER", f"{name}: {value}", to=user)).status == 401

@@ -104,6 +104,7 @@ class TestEnvironment:
                 "VOYLO_SIP__TCP": "",
                 "VOYLO_SIP__NONCE_SECONDS": "2.5",
                 "VOYLO_SIP__MESSAGE_STATUS": "488",
+                "VOYLO_SIP__DIGEST_ALGORITHMS": "SHA-512-256,md5",
                 "VOYLO_MEDIA__RTP_PORTS": "20000-20099",
                 "VOYLO_MEDIA__CODECS": "PCMA, PCMU",
                 "VOYLO_STORAGE__DATA_DIR": "/var/lib/voylo",
@@ -119,6 +120,7 @@ class TestEnvironment:
         assert config.sip.tcp is None
         assert config.sip.nonce_seconds == 2.5
         assert config.sip.message_status == 488
+        assert config.sip.digest_algorithms == ("SHA-512-256", "MD5")
         assert config.media.rtp_ports == PortRange(20000, 20099)
         assert config.media.codecs == ("PCMA", "PCMU")
         assert config.storage.data_dir == Path("/var/lib/voylo")
@@ -213,6 +215,11 @@ level = "loud"
             ("sip = 3", 1, "sip: must be a table, written [sip], not 3"),
             ("[[sip]]\nudp=''", 1, "sip: must be a table, written [sip], not [{'udp': ''}]"),
             ("[sip]\nudp = 5060", 2, "sip.udp: must be text in quotes, not 5060"),
+            (
+                "[sip]\nudp = ''\ndigest_algorithms = ['SHA-256', 'SHA-1']",
+                3,
+                "sip.digest_algorithms: must name algorithms of MD5, SHA-256, SHA-512-256; 'SHA-1' is none of them",
+            ),
             (
                 "[sip]\nmessage_status = 503",
                 2,
@@ -324,6 +331,7 @@ class TestConfig:
         assert config.sip.nonce_seconds == 300
         assert config.sip.silent is False
         assert config.sip.message_status == 405
+        assert config.sip.digest_algorithms == ("MD5", "SHA-256")
         assert config.storage.data_dir == Path("./data")
         assert config.billing.enabled is False
         assert config.rentals.carrier_source_ips == ()

@@ -181,6 +181,18 @@ class TestLists:
         with pytest.raises(ValueError, match=reason):
             values.read_codecs(value)
 
+    @pytest.mark.parametrize(
+        ("value", "reason"),
+        [
+            (["SHA-1"], "'SHA-1' is none of them"),
+            (["MD5", "md5"], "MD5 is there twice"),
+            ([], "at least one algorithm"),
+        ],
+    )
+    def test_refuses_digest_algorithms_it_does_not_know(self, value: list[str], reason: str) -> None:
+        with pytest.raises(ValueError, match=reason):
+            values.read_digest_algorithms(value)
+
     def test_networks_of_both_families_come_in_one_list(self) -> None:
         networks = values.read_networks(EnvText("203.0.113.10, 2001:db8::/32,2001:db8::1"))
         assert [str(network) for network in networks] == ["203.0.113.10/32", "2001:db8::/32", "2001:db8::1/128"]

@@ -61,6 +61,13 @@ class MessageStream:
             self._drop(self._needed)
         return taken
 
+    def take_pong(self) -> bool:
+        """Whether all that waits is a single line end, which is the answer to a ping of ours; it is taken."""
+        if self._buffer != PONG:
+            return False
+        self._drop(len(PONG))
+        return True
+
     def _find_head(self, taken: Taken) -> bool:
         """Skip line ends before a message (§7.5), find the end of its head and with it the message's length."""
         if not self._skip_line_ends(taken):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sip.endpoint import Endpoint
 from sip.limits import MessageLimits
-from sip.stream import PING, PONG, MessageStream
+from sip.stream import PING, PONG, MessageStream, Taken
 
 OUTPUT_BYTES = 1024 * 1024
 """What may wait for a peer to read it; beyond, the connection is dropped."""
@@ -38,6 +38,9 @@ CLOSING_SECONDS = 5.0
 PING_SECONDS = 90.0
 """How often we ping on the connections that we made, so that a NAT keeps them (RFC 5626 §4.4.1)."""
 
+PONG_SECONDS = 10.0
+"""Who has answered a ping and then says nothing for so long after one is gone (RFC 5626 §4.4.1)."""
+
 Receiver = Callable[[bytes, Endpoint, Endpoint], None]
 
 
@@ -52,6 +55,7 @@ class StreamCounters:
     broken: int = 0  # framing was lost
     slow: int = 0  # did not read what we sent
     idle: int = 0
+    gone: int = 0  # did not answer a ping, having answered one before
 
 
 class Connections:
@@ -250,6 +254,8 @@ class StreamConnection(Connection):
         super().__init__(connections, local, source, name)
         self._receive = receive
         self._stream = MessageStream(limits)
+        self._asked_at: float | None = None  # when a ping of ours went out, while nothing has come since
+        self._answers_pings = False  # many servers do not
 
     def _opened(self) -> None:
         if self._outgoing:
@@ -265,6 +271,8 @@ class StreamConnection(Connection):
             return
         self._last_heard = self._connections.loop.time()
         taken = self._stream.feed(data)
+        if self._asked_at is not None:
+            self._answered(taken)
         if taken.pings and not self._write(PONG * taken.pings):
             return
         for message in taken.messages:
@@ -287,8 +295,20 @@ class StreamConnection(Connection):
         silent = self._connections.loop.time() - self._last_heard
         if silent >= IDLE_SECONDS or not (self._heard or self._outgoing):
             self._drop_idle()
-        elif self._outgoing:
-            if self._write(PING):
-                self._schedule(PING_SECONDS)
-        else:
+        elif not self._outgoing:
             self._schedule(IDLE_SECONDS - silent)
+        elif self._asked_at is not None and self._answers_pings:
+            self._connections.counters.gone += 1
+            self._abort()
+        elif self._write(PING):
+            self._asked_at = self._connections.loop.time()
+            self._schedule(PONG_SECONDS if self._answers_pings else PING_SECONDS)
+
+    def _answered(self, taken: Taken) -> None:
+        """Something has come after a ping of ours. Whatever it is, the peer is there."""
+        asked_at, self._asked_at = self._asked_at, None
+        in_time = asked_at is not None and self._last_heard - asked_at <= PONG_SECONDS
+        if in_time and not taken.messages and self._stream.take_pong():
+            self._answers_pings = True
+        if self._answers_pings:
+            self._schedule(PING_SECONDS)

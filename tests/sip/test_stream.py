@@ -73,6 +73,16 @@ class TestKeepAlive:
         assert (len(taken.messages), taken.pings) == (2, 1)
         assert fed(b"\r\n\r\n", (1, 2, 3))[0].pings == 1
 
+    def test_a_line_end_by_itself_may_be_taken_as_the_answer_to_a_ping_of_ours(self) -> None:
+        stream = MessageStream()
+        for _ in range(2):
+            assert stream.feed(b"\r\n").pings == 0
+            assert stream.take_pong()
+            assert not stream.take_pong()
+        assert stream.feed(message()[:10]).messages == []
+        assert not stream.take_pong()
+        assert stream.feed(message()[10:]).messages == [message()]
+
 
 class TestFaults:
     @pytest.mark.parametrize(

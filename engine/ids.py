@@ -31,6 +31,11 @@ def new_uuid() -> str:
     return str(uuid.uuid4())
 
 
+def instance_urn(number_id: str) -> str:
+    """As what a number is known to its carrier's registrar (RFC 5626 §4.1), always the same for the same number."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"voylo:number:{number_id}").urn
+
+
 def new_call_id() -> tuple[str, str]:
     """Both identifiers of a call: the internal UUID and the public id `cl_` + 12 hex."""
     return str(uuid.uuid4()), "cl_" + secrets.token_hex(6)

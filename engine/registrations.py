@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from engine.ids import instance_urn
 from engine.model import GeneralEventType, Number
 from engine.monitor import Monitor
 from engine.number_registrations import NumberRegistrations
@@ -244,4 +245,10 @@ def registration_settings(number: Number) -> RegistrationSettings | None:
     credentials = None
     if outbound.username is not None and outbound.password is not None:
         credentials = Credentials(outbound.username, outbound.password)
-    return RegistrationSettings(registrar=registrar, aor=aor, contact_user=number.e164, credentials=credentials)
+    return RegistrationSettings(
+        registrar=registrar,
+        aor=aor,
+        contact_user=number.e164,
+        credentials=credentials,
+        instance=instance_urn(number.id),
+    )

@@ -101,6 +101,7 @@ class Registration:
         self._kept: tuple[Endpoint, Endpoint] | None = None  # the flow that is kept open through a NAT
         self._asked = False  # whether the registrar may know us
         self._bound: SipUri | None = None  # the contact that it has bound
+        self._known = False  # whether it knows us by our instance
         self._stopping = False
         self.state: RegistrationState = Registering()
         self._registrar = settings.registrar.replace(user=None, password=None, headers=()).without_params("method")
@@ -182,11 +183,11 @@ class Registration:
 
     def _contacts(self, flow: Flow, expires: int) -> list[str]:
         """Our contact; and with expires=0 the one of before, where our address has changed (§10.2.2). A registrar that
-        knows our instance replaces it by itself."""
+        takes part in RFC 5626 replaces it by itself."""
         contact = self._contact(flow)
         values = [str(contact.with_params(expires=str(expires)))]
         before = self._bound
-        if before is not None and self.settings.instance is None and not before.equivalent(contact.uri):
+        if before is not None and not self._known and not before.equivalent(contact.uri):
             values.append(str(NameAddr(None, before).with_params(expires="0")))
         return values
 
@@ -238,6 +239,7 @@ class Registration:
         self._bound = ours.uri
         self._failures = 0
         self._remote = result.remote
+        self._known = self._outbound and "outbound" in {tag.lower() for tag in response.require}
         self._keep_open(result.flow, result.remote, response)
         self._wait(max(MIN_REFRESH, expires / 2), self._due)
         self._become(
@@ -248,7 +250,7 @@ class Registration:
                 contact=ours.uri,
                 service_route=_addresses(response, "Service-Route"),
                 path=_addresses(response, "Path"),
-                outbound=self._outbound and "outbound" in {tag.lower() for tag in response.require},
+                outbound=self._known,
             )
         )
 
@@ -284,11 +286,12 @@ class Registration:
             self._become(Unregistered(confirmed))
 
     def _keep_open(self, flow: Flow, remote: Endpoint, response: Response) -> None:
-        """Behind a NAT, which shows in the address that our request arrived from, the way back has to be kept open."""
+        """Behind a NAT, which shows in the address that our request arrived from, the way back has to be kept open; and
+        wherever the registrar relies on it (RFC 5626 §4.4)."""
         self._release()
         via = response.top_via
         seen = (via.received or via.host, via.rport or via.port)
-        if seen != (flow.host, flow.local.port):
+        if self._known or seen != (flow.host, flow.local.port):
             self._kept = (remote, flow.local)
             self._core.keep_alive.hold(*self._kept)
 

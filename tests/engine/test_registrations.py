@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from server.process import running
 from sip import (
     Credentials,
     Registered,
@@ -27,7 +28,7 @@ from sip import (
 from tests.api.test_event_schemas import problems
 from tests.engine.receiver import receiving
 from tests.support.callee import a_callee
-from tests.support.engine import TestEngine, running_engine
+from tests.support.engine import TestEngine, engine_config, running_engine
 
 AGENT = {"email": "anna@example.com", "label": "Anna"}
 
@@ -300,3 +301,44 @@ async def test_calls_of_a_number_take_the_service_route_of_its_registrar(tmp_pat
         record = await engine.ended_call()
         assert (record["outcome"], record["sipCode"]) == ("busy", 486)  # by the carrier itself
         assert len(proxy.calls) == 2
+
+
+async def test_a_number_is_the_same_instance_to_its_registrar_after_a_restart(tmp_path: Path) -> None:
+    """RFC 5626 §4.2: with Outbound, which a registrar that is reached over TCP takes part in."""
+    asked: asyncio.Queue[RegisterRequest] = asyncio.Queue()
+
+    def serve(asking: RegisterRequest) -> None:
+        asking.accept(asking.request.contacts[0].uri.user)  # type: ignore[arg-type, union-attr]
+        asked.put_nowait(asking)
+
+    async def instance(of: str) -> str | None:
+        async with asyncio.timeout(10):
+            while True:
+                request = (await asked.get()).request
+                contact = request.contacts[0]
+                assert isinstance(contact.uri, SipUri)
+                if contact.uri.user == of and (request.expires or 0) > 0:
+                    assert contact.param("reg-id") == "1"
+                    assert "outbound" in request.supported
+                    return contact.param("+sip.instance")
+
+    transports = {"tcp": "127.0.0.1:0"}
+    async with a_phone(tcp=(("127.0.0.1", 0),)) as carrier:
+        registrar = carrier.serve_registrations(serve)
+        host, port = carrier.bound["tcp"][0]
+        outbound = {"host": host, "port": port, "transport": "tcp", "register": True}
+        async with running_engine(tmp_path / "data", sip=transports) as engine:
+            number = await engine.number("+15550100", None, sip={"outbound": outbound})
+            first = await instance("+15550100")
+            await carrier_registration(engine, number, "registered")
+            state = engine.process.carrier_registrations.state(number["id"])
+            assert isinstance(state, Registered)
+            assert state.outbound
+            await engine.number("+15550101", None, sip={"outbound": outbound})
+            assert await instance("+15550101") != first
+        async with running(engine_config(tmp_path / "data", sip=transports)):
+            assert await instance("+15550100") == first
+            (binding,) = registrar.bindings("+15550100", carrier._core.clock())
+            assert binding.instance == first
+    assert first is not None
+    assert first.startswith("<urn:uuid:")

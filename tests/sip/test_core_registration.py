@@ -333,10 +333,10 @@ class TestExtensions:
 
 
 class TestAddress:
-    def moved(self, settings: RegistrationSettings) -> tuple[Alone, Request]:
+    def moved(self, settings: RegistrationSettings, *headers: tuple[str, str]) -> tuple[Alone, Request]:
         """A registration whose address has changed since it was bound, and its next request."""
         alone = Alone(settings)
-        alone.bind()
+        alone.bind(3600, *headers)
         agent = alone.agent
         agent.core.sender.listeners = ()
         agent.core.sender.add_listener(Endpoint("udp", "192.0.2.2", 5060))
@@ -355,11 +355,22 @@ class TestAddress:
         assert [str(contact.uri) for contact in alone.bind().contacts] == ["sip:alice@192.0.2.2:5060"]
 
     def test_an_instance_is_known_again_without_that(self) -> None:
-        _alone, request = self.moved(replace(SETTINGS, instance=INSTANCE))
+        _alone, request = self.moved(replace(SETTINGS, instance=INSTANCE), ("Require", "outbound"))
         assert len(request.contacts) == 1
+
+    def test_but_not_by_a_registrar_without_outbound(self) -> None:
+        _alone, request = self.moved(replace(SETTINGS, instance=INSTANCE))
+        assert [contact.param("expires") for contact in request.contacts] == ["3600", "0"]
 
 
 class TestNat:
+    def test_a_flow_that_the_registrar_relies_on_is_kept_open(self) -> None:
+        alone = Alone(replace(SETTINGS, instance=INSTANCE))
+        alone.bind(3600, ("Require", "outbound"))
+        assert len(alone.agent.core.keep_alive) == 1
+        alone.registration.stop()
+        assert len(alone.agent.core.keep_alive) == 0
+
     def test_the_way_back_is_kept_open(self) -> None:
         alone = Alone()
         request = alone.asked()

@@ -43,7 +43,8 @@ SCRIPT_SECONDS = 30.0
 
 
 class Tab:
-    """One open page."""
+    """One open page. After `watch`, `requests` are the URLs it asks for, and `complaints` what the browser says of it,
+    such as that its Content-Security-Policy does not allow something."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -51,6 +52,8 @@ class Tab:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.console: list[str] = []
         self.events: list[str] = []
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
         self.contexts: dict[str, int] = {}
         self._told = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
@@ -66,6 +69,11 @@ class Tab:
             elif told.get("method") == "Runtime.executionContextCreated":
                 context = told["params"]["context"]
                 self.contexts[context["origin"]] = context["id"]
+            elif told.get("method") == "Network.requestWillBeSent":
+                self.requests.append(told["params"]["request"]["url"])
+            elif told.get("method") == "Log.entryAdded":
+                entry = told["params"]["entry"]
+                self.complaints.append(f"{entry['source']} {entry['level']}: {entry['text']} {entry.get('url', '')}")
             elif "method" in told:
                 self.events.append(told["method"])
                 self._told.set()
@@ -94,6 +102,11 @@ class Tab:
             raise AssertionError(f"{script} takes too long; the page said {self.console}") from None
         assert "exceptionDetails" not in told, f"{script}: {told['exceptionDetails']}, the page said {self.console}"
         return told["result"].get("value")
+
+    async def watch(self) -> None:
+        """Notes what is asked for and complained of from now on."""
+        await self.command("Network.enable")
+        await self.command("Log.enable")
 
     async def open(self, url: str) -> None:
         """Opens a page, and waits until it is loaded. What EAR defines is there before its own scripts."""

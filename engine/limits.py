@@ -11,6 +11,9 @@ from typing import Final
 JSON_BODY_BYTES: Final = 1_048_576
 """Largest JSON request body (contract §1)."""
 
+CALL_SECONDS_MAX: Final = 14_400
+"""The longest `timeLimit` of a call (contract §6.1), and so the most that `limits.call_seconds` may be."""
+
 PAGE_SIZE_MAX: Final = 100
 """Largest page (contract §4); fixed, not configurable."""
 
@@ -23,7 +26,7 @@ class Limits:
     request_burst: int = 100
     calls_per_second: int = 10
     concurrent_calls: int = 100
-    call_seconds: int = 14400
+    call_seconds: float = CALL_SECONDS_MAX
     variables: int = 50
     variable_chars: int = 1024
     variables_bytes: int = 16384

@@ -24,6 +24,7 @@ from api.schemas.leg_media import LegMedia
 from api.schemas.recording import RecordingOut
 from api.schemas.voyloml import Variables
 from engine.calls.placing import callee
+from engine.limits import CALL_SECONDS_MAX
 from engine.model import (
     AnsweredBy,
     AttemptResult,
@@ -92,7 +93,7 @@ Callee = Annotated[
 
 
 RingSeconds = Annotated[int, Field(strict=True, ge=5, le=120), BeforeValidator(whole)]
-CallSeconds = Annotated[int, Field(strict=True, ge=1, le=14400), BeforeValidator(whole)]
+CallSeconds = Annotated[int, Field(strict=True, ge=1, le=CALL_SECONDS_MAX), BeforeValidator(whole)]
 
 
 class CallCreate(Input):
@@ -116,7 +117,7 @@ class CallCreate(Input):
     application_id: Uuid
     variables: Variables = Field(default_factory=dict)
     timeout: RingSeconds = Field(45, description="Seconds to ring")
-    time_limit: CallSeconds = Field(14400, description="Seconds after the answer")
+    time_limit: CallSeconds = Field(CALL_SECONDS_MAX, description="Seconds after the answer")
     record: bool = Field(
         False, description="Record the call from its answer on, where the application leaves that to its calls"
     )
@@ -148,7 +149,7 @@ class CallRedirect(Input):
     )
 
     action_url: Url | None = None
-    xml: str | None = Field(None, max_length=262_144)
+    xml: str | None = Field(None, description="A document of at most `limits.document_bytes`")
 
 
 class PendingCall(Output):

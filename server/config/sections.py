@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, m
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from engine.limits import CALL_SECONDS_MAX
 from server.config.values import (
     Bind,
     IPNetwork,
@@ -374,8 +375,8 @@ class LimitsSection(_Section):
     request_burst: _Count = Field(default=100, description="API requests one key may send at once.")
     calls_per_second: _Count = Field(default=10, description="POST /v1/calls a second for one workspace.")
     concurrent_calls: _Count = Field(default=100, description="Calls of one workspace at the same time.")
-    call_seconds: Annotated[float, BeforeValidator(read_seconds), Field(ge=1, le=604_800)] = Field(
-        default=14400, description="Seconds of the longest call; it is hung up after that."
+    call_seconds: Annotated[float, BeforeValidator(read_seconds), Field(ge=1, le=CALL_SECONDS_MAX)] = Field(
+        default=CALL_SECONDS_MAX, description="Seconds of the longest call, 14400 at most; it is hung up after that."
     )
     variables: _Count = Field(default=50, description="Custom variables of one call.")
     variable_chars: _Count = Field(default=1024, description="Characters of one variable's value.")

@@ -226,6 +226,7 @@ level = "loud"
                 "sip.message_status: must be one of 200, 202, 403, 405, 415 or 488, not 503",
             ),
             ("[limits]\naction_retries = 6", 2, "limits.action_retries: must be at most 5, not 6"),
+            ("[limits]\ncall_seconds = 14401", 2, "limits.call_seconds: must be at most 14400, not 14401"),
             ("[limits]\nsip_headers = 15", 2, "limits.sip_headers: must be at least 16, not 15"),
             (
                 "[http]\nbind = ''",

@@ -341,6 +341,28 @@ class TestControl:
             record = await engine.ended_call()
         assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "api", "normal")
 
+    @pytest.mark.parametrize("document_bytes", [1000, 300_000])
+    async def test_another_document_may_be_as_long_as_the_limit_says(
+        self, tmp_path: Path, phone: Callee, document_bytes: int
+    ) -> None:
+        phone.on_call = lambda call: call.answer()
+        async with (
+            Flow({}) as flow,
+            running_engine(tmp_path / "long", limits={"document_bytes": document_bytes}) as engine,
+        ):
+            placed = (
+                await place(engine, await order(engine, phone, TONE.format(url=flow.url("/tone-440.wav"))))
+            ).json()
+            call = await phone.call()
+            await call.hears(440)
+            path = f"/v1/calls/{placed['publicId']}/redirect"
+            other = TONE.format(url=flow.url("/tone-880.wav"))
+            wrong = await engine.client.post(path, json={"xml": other.ljust(document_bytes + 1)})
+            too_long = invalid(xml=f"line 1, column 1: a document has at most {document_bytes} bytes")
+            assert (wrong.status_code, wrong.json()) == (400, too_long)
+            assert (await engine.client.post(path, json={"xml": other.ljust(document_bytes)})).status_code == 202
+            await call.hears(880)
+
     async def test_the_time_limit_ends_an_answered_call(self, engine: TestEngine, phone: Callee) -> None:
         phone.on_call = lambda call: call.answer()
         body = await order(engine, phone, '<Response><Pause length="60"/></Response>', timeLimit=1)

@@ -256,6 +256,7 @@ export interface CallRecord {
 /** Where a running call goes on: exactly one of the two. */
 export interface CallRedirect {
   actionUrl?: string | null;
+  /** A document of at most `limits.document_bytes` */
   xml?: string | null;
 }
 

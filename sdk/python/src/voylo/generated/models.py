@@ -308,6 +308,7 @@ class CallRedirect(TypedDict, total=False):
 
     action_url: str | None
     xml: str | None
+    """A document of at most `limits.document_bytes`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

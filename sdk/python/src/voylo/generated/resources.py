@@ -1050,6 +1050,8 @@ class Calls(Resource):
         Interrupts the verb that runs. The body has either `actionUrl` or `xml`.
 
         `POST /v1/calls/{publicId}/redirect`
+
+        xml: A document of at most `limits.document_bytes`
         """
         request = Request(
             "POST",

@@ -8,6 +8,7 @@ import pytest
 
 from sip import (
     Answered,
+    AsideAnswered,
     Cancelled,
     Confirmed,
     Credentials,
@@ -280,6 +281,18 @@ class TestWeCallSipp:
             call.hangup()
             assert await events.next(HungUp) == HungUp(200)
         assert events.kinds == ["Answered", "OfferAnswered", "HungUp"]
+
+    async def test_and_tell_it_something_in_the_call(self, sipp: Sipp, party: Parties) -> None:
+        ours = await party()
+        async with sipp.waits("uas-is-told") as uri:
+            call, events = ours.place(uri, credentials=ALICE)
+            await events.next(Answered)
+            call.aside("INFO", "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n")
+            assert await events.next(AsideAnswered) == AsideAnswered("INFO", 200)
+            call.aside("MESSAGE", "text/plain", b"hello")
+            assert await events.next(AsideAnswered) == AsideAnswered("MESSAGE", 415)
+            call.hangup()
+            assert await events.next(HungUp) == HungUp(200)
 
     async def test_and_it_says_nothing(self, sipp: Sipp, party: Parties) -> None:
         ours = await party(timers=TimerConfig(t1=0.01))

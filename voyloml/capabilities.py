@@ -39,6 +39,22 @@ class EarlyMedia(Protocol):
         """Opens early media on an unanswered inbound call (183 with SDP); returns once prompts can be heard."""
 
 
+class PromptingInARow(Prompting, Protocol):
+    """Prompts of several verbs being played one after the other."""
+
+    async def played(self, count: int) -> None:
+        """Returns when the first `count` of the items are played out, skipped or stopped. Cancelling the wait stops
+        nothing."""
+
+
+@runtime_checkable
+class SeamlessPrompts(Protocol):
+    """`Play` and `Say` verbs that follow each other, without a gap between them; without it each begins by itself."""
+
+    def prompt_in_a_row(self, items: Sequence[PromptItem]) -> PromptingInARow:
+        """Starts playing the items of several verbs back to back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """What was understood. `confidence` is 0.0 to 1.0."""

@@ -6,11 +6,13 @@ over.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from voyloml.binding import Bound, Problem
+from voyloml.capabilities import PromptingInARow
 from voyloml.control import CallControl, PlayDigits, PlayFile, PromptItem, Silence
 from voyloml.documents import Documents, DocumentUnavailable, Page, Parameters
 from voyloml.errors import Code
@@ -41,12 +43,43 @@ class LeaveQueue(Exception):
     """`Leave` in a document that runs while its caller waits in a queue."""
 
 
+class PromptRow:
+    """`Play` and `Say` verbs that follow each other, played as one list so that none of them begins with a gap.
+
+    `ends` has each verb with the number of items up to its end.
+    """
+
+    def __init__(self, prompting: PromptingInARow, ends: Sequence[tuple[Bound, int]]) -> None:
+        self._prompting = prompting
+        self._ends = deque(ends)
+
+    def next_is(self, verb: Bound) -> bool:
+        """Whether a verb is the one that is played next."""
+        return bool(self._ends) and self._ends[0][0] is verb
+
+    async def hear(self) -> None:
+        """Waits until the next verb is over; nothing of the list is played any more where that is cancelled."""
+        _, count = self._ends.popleft()
+        try:
+            if self._ends:
+                await self._prompting.played(count)
+            else:
+                await self._prompting.wait()
+        except BaseException:
+            self._ends.clear()
+            raise
+        finally:
+            if not self._ends:
+                self._prompting.stop()
+
+
 class Execution:
     """The run of a call through its documents, as a verb sees it.
 
     `page` is the document being run. `replacing` is true while a verb is cancelled because another document takes
     over, so that it can tell this from a hang-up. `waiting` is true for the documents of a caller in a queue. `verbs`
-    counts those that have run, against their limit.
+    counts those that have run, against their limit. `prompts_ahead` gives the `Play` and `Say` verbs that come right
+    after the one that runs, and `row` is the list in which those are being played.
     """
 
     def __init__(
@@ -59,6 +92,8 @@ class Execution:
         self.replacing = False
         self.waiting = False
         self.verbs = 0
+        self.prompts_ahead: Callable[[], Iterable[Bound]] = tuple
+        self.row: PromptRow | None = None
         self._owed: list[Callable[[], Awaitable[None]]] = []
         self._warnings = 0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from voyloml.binding import Binder, Bound, Problem
+from voyloml.binding import Bound, Problem
 from voyloml.capabilities import Conferences, Dialler, EarlyMedia, Queues, Recorder, Referrer, Streams
 from voyloml.control import ApplicationScript, CallControl, CallFacts, RefusalReason
 from voyloml.documents import Documents, DocumentUnavailable, Page
@@ -20,6 +20,7 @@ from voyloml.errors import Code
 from voyloml.exchange import HttpExchange
 from voyloml.execution import Execution, Outcome, Runner, RunResult
 from voyloml.limits import DEFAULT_LIMITS, LanguageLimits
+from voyloml.page_verbs import PageVerbs
 from voyloml.run_conference import run_conference, run_dialled_conference
 from voyloml.run_dial import run_dial
 from voyloml.run_flow import run_hangup, run_redirect, run_unavailable
@@ -162,15 +163,13 @@ class Interpreter:
     async def _run_page(self, page: Page) -> Outcome:
         execution = self._execution
         execution.enter(page)
-        binder = Binder()
-        binder.root(page.document.root)
-        for element in page.document.verbs:
-            verb = binder.verb(element)
-            for problem in binder.problems:
+        verbs = PageVerbs(page)
+        for verb, problems in verbs:
+            for problem in problems:
                 execution.warn(problem)
-            binder.problems.clear()
             if verb is None or not verb.usable:
                 continue
+            execution.prompts_ahead = verbs.prompts_ahead
             outcome = self._exceeded(verb) or await self._run_verb(verb)
             if outcome is not None:
                 return outcome

@@ -26,6 +26,7 @@ from voyloml.capabilities import (
     Membership,
     PartialOrder,
     Party,
+    PromptingInARow,
     RecordingOrder,
     RecordingRun,
     Referred,
@@ -89,7 +90,11 @@ class LegControl:
     async def hangup(self) -> None:
         """The run of the document is over; the call closes with it, for the reason that the run gives."""
 
-    def prompt(self, items: Sequence[PromptItem], *, interrupt_keys: str = "") -> Prompting:
+    def prompt_in_a_row(self, items: Sequence[PromptItem]) -> PromptingInARow:
+        """Starts playing the `items` of several verbs back to back."""
+        return self.prompt(items)
+
+    def prompt(self, items: Sequence[PromptItem], *, interrupt_keys: str = "") -> PromptingInARow:
         """Starts playing `items` back to back; a key of `interrupt_keys` stops them in the media plane itself.
 
         On a leg without audio, for want of early media, nothing is played."""

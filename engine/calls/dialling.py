@@ -83,6 +83,9 @@ class NoSound:
     async def wait(self) -> None:
         """Returns at once."""
 
+    async def played(self, _count: int) -> None:
+        """Returns at once."""
+
     def stop(self) -> None:
         """Nothing to stop."""
 

@@ -89,7 +89,11 @@ class LegPrompting:
     ) -> None:
         self.interrupted = False
         self._session = session
-        self._items = items
+        # Each with its place among those that were ordered; -1 is what has come between.
+        self._items = [*enumerate(items)]
+        self._played = 0
+        self._handed_over: list[Playback | None] = []
+        self._progress = asyncio.Event()
         self.interrupt_keys = interrupt_keys
         self._log = log
         self._group = session.new_group()
@@ -98,7 +102,12 @@ class LegPrompting:
         self._remarked: set[str] = set()
         self._sources = sources
         self._ahead: dict[int, _Source | PromptAudio] = {}
-        self._task = asyncio.create_task(self._run())
+        self._task = self._start()
+
+    def _start(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._run())
+        task.add_done_callback(lambda _: self._progress.set())
+        return task
 
     async def wait(self) -> None:
         """Returns when everything was played, skipped or stopped."""
@@ -109,6 +118,22 @@ class LegPrompting:
         if not self._task.cancelled():
             self._task.result()
 
+    async def played(self, count: int) -> None:
+        """Returns when the first `count` items are played out, skipped or stopped."""
+        running: asyncio.Task[None] | None = None
+        while running is not self._task:
+            running = self._task
+            while len(self._handed_over) < count and not self._task.done():
+                self._progress.clear()
+                await self._progress.wait()
+            if self._task.done():
+                await self.wait()
+            else:
+                last, running = self._handed_over[count - 1], self._task
+                if last is not None:
+                    await last.wait()
+        self._played = count
+
     def stop(self) -> None:
         """Silence within one tick; safe at any time."""
         self._task.cancel()
@@ -116,13 +141,16 @@ class LegPrompting:
         self._session.stop(self._group)
 
     def interject(self, items: Sequence[PromptItem]) -> bool:
-        """Plays `items` at once, and then the list from its beginning; False when the list is over."""
+        """Plays `items` at once, and then the list from its beginning, or from what `played` has not told of yet; False
+        when the list is over."""
         if self._task.done():
             return False
         self.stop()
         self._group, self._last = self._session.new_group(), None
-        self._items, self._looked, self._ahead = (*items, *self._items), 0, {}
-        self._task = asyncio.create_task(self._run())
+        left = [(place, item) for place, item in self._items if place >= self._played]
+        self._items, self._looked, self._ahead = [*((-1, item) for item in items), *left], 0, {}
+        del self._handed_over[self._played :]
+        self._task = self._start()
         return True
 
     def interrupt(self) -> None:
@@ -133,7 +161,7 @@ class LegPrompting:
 
     async def _run(self) -> None:
         try:
-            for index, item in enumerate(self._items):
+            for index, (place, item) in enumerate(self._items):
                 self._look_ahead(index)
                 if isinstance(item, Silence):
                     self._last = self._session.play_silence(
@@ -143,6 +171,9 @@ class LegPrompting:
                     await self._play_digits(item)
                 else:
                     await self._play_source(item, self._ahead.pop(index))
+                if place >= 0:
+                    self._handed_over.append(self._last)
+                    self._progress.set()
             if self._last is not None:
                 await self._last.wait()
         finally:
@@ -156,7 +187,7 @@ class LegPrompting:
     def _look_ahead(self, index: int) -> None:
         """Begins with the items up to LOOK_AHEAD after `index`, each once; files in memory are taken as they are."""
         for ahead in range(index, min(index + LOOK_AHEAD + 1, len(self._items))):
-            item = self._items[ahead]
+            _, item = self._items[ahead]
             if ahead >= self._looked and isinstance(item, PlayFile | Speak):
                 held = self._sources.files.held(item.url) if isinstance(item, PlayFile) else None
                 self._ahead[ahead] = _Source(self._sources, item) if held is None else held

@@ -257,17 +257,21 @@ class TestRawPeers:
 class TestWebSocket:
     """RFC 7118."""
 
-    @pytest.fixture(params=["ws", "wss"])
+    @pytest.fixture(params=[(transport, host) for transport in ("ws", "wss") for host in ("127.0.0.1", "::1")], ids=str)
     async def served(self, request: pytest.FixtureRequest, certificates: Certificates) -> AsyncIterator[Party]:
-        listening = {request.param: (("127.0.0.1", 0),), "tls_files": tls_files(certificates)}
+        transport, host = request.param
+        listening = {transport: ((host, 0),), "tls_files": tls_files(certificates)}
         async with party(**listening) as made:
             yield made
 
     def connect(self, served: Party, certificates: Certificates, **options: Any) -> Any:
         (transport,) = served.agent.bound
-        host, port = served.address(transport)
         context = ssl.create_default_context(cafile=certificates.authority) if transport == "wss" else None
-        return connect(f"{transport}://{host}:{port}/", **{"subprotocols": ["sip"], "ssl": context, **options})
+        return connect(f"{transport}://{self.shown(served)}/", **{"subprotocols": ["sip"], "ssl": context, **options})
+
+    def shown(self, served: Party) -> str:
+        (((host, port),),) = served.agent.bound.values()
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def test_a_browser_calls_and_is_hung_up_over_its_connection(
         self, served: Party, certificates: Certificates
@@ -281,7 +285,7 @@ class TestWebSocket:
             )
             answers = [await self.message(browser) for _ in range(2)]
             assert [answer.status for answer in answers if isinstance(answer, Response)] == [180, 200]
-            assert "transport=ws" in (answers[1].headers.get("Contact") or "")
+            assert f"@{self.shown(served)};transport=ws" in (answers[1].headers.get("Contact") or "")
             served.calls[0].hangup()
             tag = answers[1].to.tag
             await browser.send(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sip import Answered, OfferAnswered, RemoteHangup, TlsConfig
-from tests.sip.parties import party
+from sip import Answered, OfferAnswered, RemoteHangup, SipUri, TlsConfig
+from sip.endpoint import Endpoint
+from tests.sip.parties import ME, party
 from tests.sip.support import OFFER
 from tests.support.certificates import Certificates, make_certificates
 
@@ -42,6 +43,30 @@ async def test_new_connections_are_shown_the_new_certificate(transport: str, tmp
         assert await shown(served.address(transport)) == before
         served.agent.reload_certificates()
         assert await shown(served.address(transport)) != before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_the_name_that_is_called_is_said_before_the_certificate_is_shown(host: str, tmp_path: Path) -> None:
+    files = make_certificates(tmp_path, "localhost", "carrier.example")
+    asked: list[str | None] = []
+    async with (
+        party(tls=((host, 0),), tls_files=TlsConfig(files.certificate, files.key)) as callee,
+        party(udp=((host, 0),), tls_files=TlsConfig(authorities=files.authority)) as caller,
+    ):
+        assert callee.agent._sockets is not None
+        (listener,) = callee.agent._sockets._streams
+        assert listener.context is not None
+        listener.context.sni_callback = lambda _connection, name, _context: asked.append(name)
+        for name in ("localhost", "carrier.example", None):  # RFC 6066 §3: an address is no name
+            caller.agent.place_call(
+                SipUri("sips", "+15550100", host=name or host, port=callee.address("tls")[1]),
+                from_=ME,
+                body=OFFER,
+                next_hop=Endpoint("tls", *callee.address("tls"), name),
+                on_event=caller.events.put_nowait,
+            )
+            await caller.wait(Answered)
+        assert asked == ["localhost", "carrier.example", None]
 
 
 async def test_calls_go_on_and_new_ones_trust_the_new_authority(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ served by one thread for its life, the one with the fewest when it is opened; br
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from media.events import MediaEvent
@@ -53,6 +53,11 @@ class MediaConfig:
     realtime: bool = True
     threads: int = 1
     uring: bool = True
+
+
+def _together(words: Iterable[str]) -> str:
+    """What all threads say where they say the same, else each of the things that are said."""
+    return ", ".join(dict.fromkeys(words))
 
 
 class MediaPlane:
@@ -115,12 +120,12 @@ class MediaPlane:
     @property
     def realtime(self) -> str:
         """What the kernel's threads were granted: "SCHED_FIFO 10", "nice -10", "none: <reason>", or "off"."""
-        return self._cores[0].realtime
+        return _together(core.realtime for core in self._cores)
 
     @property
     def datagrams(self) -> str:
         """How the kernel's threads take and send datagrams: by "io_uring", or "one by one: <reason>"."""
-        return self._cores[0].datagrams
+        return _together(core.datagrams for core in self._cores)
 
     @property
     def running(self) -> bool:

@@ -21,7 +21,7 @@ from media.kernel.layout import CoreRow, RoomRow, SessionRow, SocketRow, allocat
 from media.kernel.loop import run
 from media.kernel.priority import ask_for_realtime
 from media.kernel.ring import push_rows, take_frames, take_rows
-from media.kernel.uring import open_uring
+from media.kernel.uring import Uring, open_uring
 from media.kernel.warm import fill_cache, warm_up
 
 _log = logging.getLogger(__name__)
@@ -128,8 +128,11 @@ class MediaCore:
 
     def _run(self) -> None:
         failure: BaseException | None = None
-        ring, datagrams = open_uring() if self._wants_uring else (None, "one by one: as configured")
+        ring: Uring | None = None
+        datagrams = "one by one: as configured"
         try:
+            if self._wants_uring:
+                ring, datagrams = open_uring()
             # Before the priority is raised: the first time on a machine this compiles for a while.
             warm_up()
             realtime = ask_for_realtime() if self._wants_realtime else "off"

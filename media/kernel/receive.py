@@ -317,18 +317,20 @@ def _empty_shared(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow
 
 
 @compiled
-def _take_first(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, message: int) -> None:
-    """Use the first datagram of a tick, or note why there is none, and take what is behind it.
+def _take_first(
+    sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow, core: CoreRow, message: int, length: int
+) -> None:
+    """Use the first datagram of a tick, or note why there is none (`length` below 0), and take what is behind it.
 
     A packet that came on time says when the next of its stream can come at the earliest. Where that is still ahead,
     the socket is not asked again, which would cost half as much as the packet did; a stranger's or a doubled packet
     behind it waits for the next tick.
     """
     row.next_due = 0
-    length = core.headers[message, c.MESSAGE_LENGTH]
     if length < 0:
         _count_failure(core, -length)
         return
+    core.headers[message, c.MESSAGE_LENGTH] = length
     _take_message(sessions, row, sock, core, message, c.YES)
     if core.now >= row.next_due:
         _empty(sessions, row, sock, core, sock.rtp_fd, c.YES, c.BATCHES_PER_TICK)
@@ -342,8 +344,7 @@ def receive_tick(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow,
         return
     core.syscalls += 1
     length = recvmsg(sock.rtp_fd, core.address + HEADERS_AT, MSG_DONTWAIT)
-    core.headers[0, c.MESSAGE_LENGTH] = length if length >= 0 else -errno()
-    _take_first(sessions, row, sock, core, 0)
+    _take_first(sessions, row, sock, core, 0, length if length >= 0 else -errno())
 
 
 @compiled
@@ -352,7 +353,7 @@ def receive_asked(sessions: "list[SessionRow]", row: SessionRow, sock: SocketRow
     if sock.lodgers > 1:
         _empty_shared(sessions, row, sock, core)
     else:
-        _take_first(sessions, row, sock, core, message)
+        _take_first(sessions, row, sock, core, message, core.headers[message, c.MESSAGE_LENGTH])
 
 
 @compiled

@@ -56,6 +56,7 @@ _OCTETS = 1 << 12
 _NEGATIVE = 1 << 31
 # sockaddr_in of 127.0.0.1, and what is sent to it once.
 _TRIAL = b"voylo"
+_TRIAL_SECONDS = 1.0
 
 
 @compiled
@@ -92,7 +93,20 @@ def send_later(sessions: "list[SessionRow]", row: SessionRow, core: CoreRow, fd:
 
 
 @compiled
-def _hand_over(core: CoreRow) -> None:
+def _count_unsent(sessions: "list[SessionRow]", core: CoreRow, number: int) -> None:
+    """Take back what was counted as sent; a datagram that was asked for is one that has not come."""
+    if number < _OCTETS:
+        return
+    row = sessions[number // _OCTETS - 1]
+    row.send_errors += 1
+    row.packets_sent -= 1
+    row.octets_sent -= number % _OCTETS
+    core.send_errors += 1
+    core.packets_out -= 1
+
+
+@compiled
+def _hand_over(sessions: "list[SessionRow]", core: CoreRow) -> None:
     publish_half(core.uring_submission_tail, core.uring_tail)
     left = core.uring_queued
     core.uring_queued = 0
@@ -104,8 +118,10 @@ def _hand_over(core: CoreRow) -> None:
             left -= taken
         elif taken == 0 or errno() != EINTR:
             # The system is out of memory: what it did not take is lost like any packet.
-            core.send_errors += 1
-            core.uring_tail = core.uring_tail - left & 0xFFFFFFFF
+            for _ in range(left):
+                core.uring_tail = core.uring_tail - 1 & 0xFFFFFFFF
+                request = core.uring_requests + (core.uring_tail & core.uring_mask) * _REQUEST_BYTES
+                _count_unsent(sessions, core, load_word(request + 32))
             publish_half(core.uring_submission_tail, core.uring_tail)
             return
 
@@ -123,12 +139,7 @@ def _take_answers(sessions: "list[SessionRow]", core: CoreRow) -> None:
         if number < _OCTETS:
             core.headers[number, c.MESSAGE_LENGTH] = result
         elif result < 0:
-            row = sessions[number // _OCTETS - 1]
-            row.send_errors += 1
-            row.packets_sent -= 1
-            row.octets_sent -= number % _OCTETS
-            core.send_errors += 1
-            core.packets_out -= 1
+            _count_unsent(sessions, core, number)
         head = head + 1 & 0xFFFFFFFF
     publish_half(core.uring_completion_head, head)
 
@@ -137,7 +148,7 @@ def _take_answers(sessions: "list[SessionRow]", core: CoreRow) -> None:
 def submit(sessions: "list[SessionRow]", core: CoreRow) -> None:
     """Have done what was asked for since the last time; afterwards all of it is, or has failed and is counted."""
     if core.uring_queued > 0:
-        _hand_over(core)
+        _hand_over(sessions, core)
         _take_answers(sessions, core)
 
 
@@ -192,7 +203,7 @@ class Uring:
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far,
         ):
             far.bind(("127.0.0.1", 0))
-            far.setblocking(False)
+            far.settimeout(_TRIAL_SECONDS)
             name = np.array([*address_words(*far.getsockname()), 0], np.int64)
             packet = np.frombuffer(_TRIAL, np.uint8)
             words = (name.ctypes.data, packet.ctypes.data, len(_TRIAL) | _FLAGS_OF_BOTH, 1, 16 << 32, 0, 0)

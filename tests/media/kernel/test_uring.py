@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.media.kernel.report_support import receiver_report
 from tests.media.support import Desk, Kernel, Rtp, event_payload, rtp
 
 SUBTICKS = range(400, 404)
@@ -145,7 +146,8 @@ def test_a_ring_that_the_system_refuses_loses_packets_and_stops_nothing(kernel: 
         desk.core["uring_fd"] = -1
         serve_all(desk)
         assert desk.sent_rtp() == []
-        assert desk.core["send_errors"] == 8  # asking and sending of four sub-ticks
+        assert [(int(row["send_errors"]), int(row["packets_sent"])) for row in desk.sessions] == [(1, 0)] * 4
+        assert (desk.core["send_errors"], desk.core["packets_out"]) == (4, 0)
         desk.core["uring_fd"] = fd
         serve_all(desk, range(404, 408))
         assert [packet.sequence for packet in desk.sent_rtp()] == [5001] * 4
@@ -198,3 +200,69 @@ def test_a_ring_leaves_nothing_behind(kernel: Kernel) -> None:
         assert kernel.uring.try_uring() is None
     with socket.socket() as after:
         assert after.fileno() == free
+
+
+@pytest.mark.parametrize("ring", [True, False])
+def test_a_socket_where_nothing_came_leaves_no_trace_for_what_comes_on_the_next(kernel: Kernel, ring: bool) -> None:
+    """A report, and datagrams on a socket that two share, right behind an empty socket."""
+    desk = Desk(kernel, sessions=3)
+    if ring:
+        desk.use_uring()
+    with contextlib.ExitStack() as stack:
+        stack.callback(desk.close)
+        alone, reports, shared, far, other = (
+            stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(5)
+        )
+        for sock in (alone, reports, shared, far, other):
+            sock.bind(("127.0.0.1", 0))
+            sock.setblocking(False)
+        desk.open(0)
+        desk.sockets[0]["rtp_fd"], desk.sockets[0]["rtcp_fd"] = alone.fileno(), reports.fileno()
+        desk.start(0, remote=far.getsockname())
+        for slot, remote in ((1, far), (2, other)):
+            desk.open(slot, socket_row=1)
+            desk.sockets[1]["rtp_fd"] = shared.fileno()
+            desk.start(slot, remote=remote.getsockname())
+            # All in one group, the lone one first.
+            desk.sessions[slot]["slot"] = slot
+        desk.groups[0][:3] = [2, 1, 0]
+        desk.core["group_sizes"][:] = [3, 0, 0, 0]
+        far.sendto(receiver_report(0xABCDEF01), reports.getsockname())
+        far.sendto(rtp(1, 160, ssrc=1), shared.getsockname())
+        other.sendto(rtp(1, 160, ssrc=2), shared.getsockname())
+        serve_all(desk, range(4 * 25 * 40, 4 * 25 * 40 + 1))
+        assert desk.sessions[0]["reports_received"] == 1
+        assert [int(row["received"]) for row in desk.sessions] == [0, 1, 1]
+        assert desk.core["drops"].sum() == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("suite", [None, "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"])
+def test_the_same_packets_go_out_as_one_by_one(kernel: Kernel, host: str, suite: str | None) -> None:
+    heard: list[list[bytes]] = []
+    for ring in (False, True):
+        desk = Desk(kernel, sessions=2)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with (
+            contextlib.closing(desk),
+            socket.socket(family, socket.SOCK_DGRAM) as near,
+            socket.socket(family, socket.SOCK_DGRAM) as far,
+        ):
+            if ring:
+                desk.use_uring()
+            far.bind((host, 0))
+            far.settimeout(1)
+            for slot in range(2):
+                srtp = None
+                if suite is not None:
+                    octets = kernel.keys.SUITES[suite].key_octets
+                    srtp = kernel.keys.SrtpParameters(suite, bytes(range(octets)), bytes(range(octets)))
+                desk.open(slot)
+                desk.sockets[slot]["rtp_fd"] = near.fileno()
+                desk.start(slot, remote=far.getsockname()[:2], srtp=srtp)
+                desk.sessions[slot]["ssrc"] = slot
+            serve_all(desk, range(400, 440))
+            heard.append(sorted(far.recv(2048) for _ in range(20)))
+    one_by_one, together = heard
+    assert together == one_by_one
+    assert len(set(together)) == 20

@@ -110,9 +110,11 @@ class Gathering:
     def __init__(self) -> None:
         self.single: list[int] = []
         self.gathered: list[list[int]] = []
+        self.all: list[int] = []
         self._inside = False
 
     def receive(self, data: bytes, source: Endpoint, local: Endpoint) -> None:
+        self.all.append(int(data))
         (self.gathered[-1] if self._inside else self.single).append(int(data))
 
     def gather(self, take: Callable[[], int]) -> int:
@@ -122,10 +124,6 @@ class Gathering:
             return take()
         finally:
             self._inside = False
-
-    @property
-    def all(self) -> list[int]:
-        return self.single + [number for together in self.gathered for number in together]
 
 
 async def test_few_datagrams_are_taken_at_once_and_many_together_in_their_order() -> None:

@@ -1,5 +1,7 @@
 """One session hears another: what comes out of its jitter buffer is sent on, as it is where both speak the same codec.
 
+Of Opus that is the packet itself, where it holds just this frame; what was made up for a lost one is encoded.
+
 Two sessions that hear each other are a bridged call. What a session's own queue holds goes first: a prompt is heard
 instead of the other party, which goes on behind it. The two may be served by different threads: a session publishes its
 last few frames, and only ever the thread that serves a session writes to it.
@@ -8,8 +10,11 @@ last few frames, and only ever the thread that serves a session writes to it.
 from media.kernel import constants as c
 from media.kernel.codecs import decode_frame, encode_frame, recode_g711, reset_codec, silence_of
 from media.kernel.compiled import compiled
-from media.kernel.layout import FRAME_AT, HEARD_AT, CoreRow, SessionRow
+from media.kernel.layout import FRAME_AT, HEARD_AT, HEARD_PACKETS_AT, CoreRow, SessionRow
 from media.kernel.native import copy_octets, fill_octets, load_acquire, store_release
+
+_CODEC = 0xFF
+_PACKET_SHIFT = 8
 
 
 @compiled
@@ -64,7 +69,7 @@ def keep_heard(row: SessionRow, core: CoreRow) -> None:
     count = row.heard_count[0]
     place = count % c.HEARD_FRAMES
     copy_octets(row.address + HEARD_AT + place * c.TICK_SAMPLES, core.address + FRAME_AT, c.TICK_SAMPLES)
-    row.heard_codecs[place] = row.receive_codec
+    row.heard_codecs[place] = row.receive_codec | core.packet_octets << _PACKET_SHIFT
     store_release(row.heard_count, 0, count + 1)
 
 
@@ -86,7 +91,11 @@ def fill_heard(sessions: "list[SessionRow]", row: SessionRow, core: CoreRow, tar
         row.hears_frame = count - 1
     place = row.hears_frame % c.HEARD_FRAMES
     row.hears_frame += 1
-    heard_codec = source.heard_codecs[place]
+    heard_codec = source.heard_codecs[place] & _CODEC
+    packet_octets = source.heard_codecs[place] >> _PACKET_SHIFT
+    if packet_octets and row.opus_forwards:
+        row.kept_packet = source.address + HEARD_PACKETS_AT + place * c.PAYLOAD_BYTES
+        row.kept_octets = packet_octets
     if heard_codec == row.send_codec:
         copy_octets(target, source.address + HEARD_AT + place * c.TICK_SAMPLES, c.TICK_SAMPLES)
         return

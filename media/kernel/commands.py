@@ -110,6 +110,7 @@ TONE_SAMPLES = 4
 OPUS_DECODER = 3
 OPUS_ENCODER = 4
 OPUS_SILENCE = 5
+OPUS_FORWARDS = 6
 
 # Live:
 LIVE_POSITION = 4
@@ -340,7 +341,7 @@ def _obey(
         _start(sessions, row, core, command)
     elif kind == c.COMMAND_OPUS:
         reset_jitter(row)
-        use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER], command[OPUS_SILENCE])
+        use_opus(row, command[OPUS_DECODER], command[OPUS_ENCODER], command[OPUS_SILENCE], command[OPUS_FORWARDS])
     elif kind == c.COMMAND_INBAND:
         listen_for_keys(row, command[ARGUMENT])
     elif kind == c.COMMAND_PLAY:

@@ -13,7 +13,7 @@ from media.kernel.compiled import compiled
 from media.kernel.layout import DATAGRAMS_AT, FRAME_AT, JB_PAYLOADS_AT, CoreRow, SessionRow
 from media.kernel.loss import can_make_up, come_back, fill_noise, make_up
 from media.kernel.native import copy_octets, fill_octets
-from media.kernel.opus import conceal, decode_packet
+from media.kernel.opus import conceal, decode_packet, keep_packet
 
 _SEQUENCE = 0
 _TIMESTAMP = 1
@@ -152,6 +152,7 @@ def playout_delay(row: SessionRow, arrival: int) -> int:
 @compiled
 def pull_frame(row: SessionRow, core: CoreRow, arrival: int, now: int) -> None:
     """Play the next 20 ms into `core.frame` (silence where there is nothing) at the time `now`, given in both units."""
+    core.packet_octets = 0
     if row.tapped:
         fill_octets(core.address + FRAME_AT, silence_of(row.receive_codec), c.TICK_SAMPLES)
     waits = row.jb_state == c.JITTER_FILLING and now < row.jb_ready_at
@@ -214,6 +215,8 @@ def _play(row: SessionRow, core: CoreRow) -> None:
             continue
         count = min(slot[_SAMPLES] + gap, c.TICK_SAMPLES - filled)
         if slot[_KEPT] > 0 and row.opus_decoder:
+            if filled == 0 and gap == 0 and slot[_SAMPLES] == c.TICK_SAMPLES:
+                keep_packet(row, core, place, slot[_KEPT])
             decode_packet(row, core, place, slot[_KEPT], slot[_SAMPLES])
             slot[_KEPT] = _DECODED
         if slot[_KEPT] and row.tapped:

@@ -64,6 +64,8 @@ class SessionRow:
     opus_decoder: int
     opus_encoder: int
     opus_silence: int
+    # Whether packets of whom it hears may be sent on as they are.
+    opus_forwards: int
     pending_samples: int
     remote: Address
     remote_length: int
@@ -78,8 +80,9 @@ class SessionRow:
     item_tail: int
     item_reported: int
     item_position: int
-    # Where the present frame lies ready in Opus, 0 where it does not.
+    # Where the present frame lies ready in Opus, 0 where it does not, and its octets, 0 where they stand behind it.
     kept_packet: int
+    kept_octets: int
     # Whether a live source is behind the queue.
     live: int
 
@@ -257,7 +260,8 @@ class SessionRow:
     # Extended sequence + 1 (0: empty), extended timestamp, samples, whether the payload was kept.
     jb_slots: Annotated[Words, (c.JITTER_SLOTS, 4)]
     items: Annotated[Words, (c.ITEMS, c.ITEM_WORDS)]
-    # Of the last frames played out, for those who hear this session: how many there have been, published; their codecs.
+    # Of the last frames played out, for those who hear this session: how many there have been, published; their
+    # codecs, and above these the octets of those that came in a packet of Opus each.
     heard_count: Annotated[Words, (1,)]
     heard_codecs: Annotated[Words, (c.HEARD_FRAMES,)]
     # What it has said into its room, by even and odd ticks.
@@ -272,6 +276,7 @@ class SessionRow:
 
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
     heard: Annotated[Octets, (c.HEARD_FRAMES, c.TICK_SAMPLES)]
+    heard_packets: Annotated[Octets, (c.HEARD_FRAMES, c.PAYLOAD_BYTES)]
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     inband_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
@@ -351,6 +356,8 @@ class CoreRow:
     events_lost: int
     taps_lost: int
     commands_refused: int
+    # Of the frame in hand, where it came in a packet of Opus of its own: that packet's octets.
+    packet_octets: int
     # Whether the datagram in hand came on a socket where somebody else waits for a far end that is not known.
     contested: int
     drops: Annotated[Words, (c.DROPS,)]
@@ -434,6 +441,7 @@ RTCP_REMOTE_AT = _place(SessionRow, "rtcp_remote")
 CNAME_AT = _place(SessionRow, "cname")
 DIGITS_AT = _place(SessionRow, "digits")
 HEARD_AT = _place(SessionRow, "heard")
+HEARD_PACKETS_AT = _place(SessionRow, "heard_packets")
 OUTGOING_AT = _place(SessionRow, "outgoing")
 JB_PAYLOADS_AT = _place(SessionRow, "jb_payloads")
 JB_SLOTS_AT = _place(SessionRow, "jb_slots")

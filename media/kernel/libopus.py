@@ -27,6 +27,8 @@ _SIGNAL_VOICE = 3001
 
 # More than speech of 4 kHz gains from, with room for the copies of FEC.
 BITRATE = 24_000
+# What no phone exceeds for speech that nobody asked it to keep smaller.
+USUAL_BITRATE = 64_000
 # Loss that FEC is prepared for, in percent, and how much work is put into a frame (0 to 10).
 EXPECTED_LOSS = 10
 COMPLEXITY = 5
@@ -66,6 +68,11 @@ class OpusSending:
     fec: bool = False
     bitrate: int | None = None
     constant_bitrate: bool = False
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether packets that another far end has made will do: it asks for no less than phones send by themselves."""
+        return not self.constant_bitrate and (self.bitrate is None or self.bitrate >= USUAL_BITRATE)
 
 
 def _room(octets: int) -> Octets:
@@ -155,18 +162,18 @@ class OpusMemory:
         self._kept: list[OpusStates] = []
         self._sending: OpusSending | None = None
 
-    def use(self, sending: OpusSending | None) -> tuple[int, int, int] | None:
-        """Return the addresses of decoder, encoder and a packet of silence for the kernel, 0 without Opus; None where
-        nothing changes."""
+    def use(self, sending: OpusSending | None) -> tuple[int, int, int, int] | None:
+        """Return the addresses of decoder, encoder and a packet of silence for the kernel, 0 without Opus, and whether
+        packets of others may be sent on; None where nothing changes."""
         if sending == self._sending:
             return None
         self._sending = sending
         if sending is None:
-            return 0, 0, 0
+            return 0, 0, 0, 0
         states = OpusStates()
         states.set_up(sending)
         self._kept.append(states)
-        return states.decoder, states.encoder, kept_silence().ctypes.data
+        return states.decoder, states.encoder, kept_silence().ctypes.data, int(sending.takes_any)
 
     def release(self) -> None:
         """Forget all states; the kernel does not use them any more."""

@@ -15,7 +15,16 @@ from media.kernel import constants as c
 from media.kernel.arrays import Samples
 from media.kernel.compiled import JIT_DISABLED, compiled
 from media.kernel.g711 import LINEAR_TO_ULAW, ULAW_TO_LINEAR
-from media.kernel.layout import DATAGRAMS_AT, JB_PAYLOADS_AT, PACKET_AT, SAMPLES_AT, SPEECH_AT, CoreRow, SessionRow
+from media.kernel.layout import (
+    DATAGRAMS_AT,
+    HEARD_PACKETS_AT,
+    JB_PAYLOADS_AT,
+    PACKET_AT,
+    SAMPLES_AT,
+    SPEECH_AT,
+    CoreRow,
+    SessionRow,
+)
 from media.kernel.libopus import opus_address
 from media.kernel.native import copy_octets
 from media.kernel.octets import octet
@@ -51,10 +60,11 @@ _encode = opus_function("opus_encode", _word, _word, _int, _word, _int)
 
 
 @compiled
-def use_opus(row: SessionRow, decoder: int, encoder: int, silence: int) -> None:
+def use_opus(row: SessionRow, decoder: int, encoder: int, silence: int, forwards: int) -> None:
     """Take a decoder and an encoder for what follows, or 0 for none; the stream's clock changes with them.
 
-    At `silence` a packet lies ready for frames in which nothing plays.
+    At `silence` a packet lies ready for frames in which nothing plays. With `forwards` the far end takes packets as
+    another far end has made them.
     """
     steps = c.OPUS_CLOCK_STEPS if decoder else 1
     if steps != row.clock_steps:
@@ -65,6 +75,7 @@ def use_opus(row: SessionRow, decoder: int, encoder: int, silence: int) -> None:
     row.opus_decoder = decoder
     row.opus_encoder = encoder
     row.opus_silence = silence
+    row.opus_forwards = forwards
 
 
 @compiled
@@ -90,6 +101,15 @@ def decode_packet(row: SessionRow, core: CoreRow, place: int, octets: int, sampl
 
 
 @compiled
+def keep_packet(row: SessionRow, core: CoreRow, place: int, octets: int) -> None:
+    """Keep the packet that waits in a place of the jitter buffer, which is all of this frame, for who hears this."""
+    if row.tapped & c.TAPPED_BRIDGE:
+        kept = row.address + HEARD_PACKETS_AT + row.heard_count[0] % c.HEARD_FRAMES * c.PAYLOAD_BYTES
+        copy_octets(kept, row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES, octets)
+        core.packet_octets = octets
+
+
+@compiled
 def conceal(row: SessionRow, core: CoreRow, at: int, samples: int, place: int, octets: int) -> None:
     """Fill so many samples at `core.frame[at]` for a lost packet, from the copy in the packet behind it, if any.
 
@@ -107,8 +127,11 @@ def conceal(row: SessionRow, core: CoreRow, at: int, samples: int, place: int, o
 def encode_packet(row: SessionRow, core: CoreRow) -> int:
     """Turn the 160 octets of PCMU behind the header in `core.packet` into Opus and return their number; 0: a fault.
 
-    A frame of a prompt may lie ready.
+    A frame of a prompt may lie ready, and so may one of another session's.
     """
+    if row.kept_packet and row.kept_octets:
+        copy_octets(core.address + PACKET_AT + c.RTP_HEADER_BYTES, row.kept_packet, row.kept_octets)
+        return row.kept_octets
     if row.kept_packet:
         copy_octets(core.address + PACKET_AT + c.RTP_HEADER_BYTES, row.kept_packet, c.KEPT_BYTES)
         count = c.RTP_HEADER_BYTES + c.KEPT_OCTETS

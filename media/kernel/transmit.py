@@ -109,6 +109,7 @@ def send_tick(
     whole = row.packet_samples == c.TICK_SAMPLES
     target = core.address + PACKET_AT + c.RTP_HEADER_BYTES if whole else row.address + OUTGOING_AT + row.pending_samples
     row.kept_packet = 0
+    row.kept_octets = 0
     if row.live and plays_nothing(row):
         fill_live(row, core, target)
     elif row.hears >= 0 and plays_nothing(row):

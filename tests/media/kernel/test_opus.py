@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from media.kernel import libopus
-from tests.media.support import Desk, Kernel, hears, level_of, opened_desk, rtp, tone
+from tests.media.support import MS, Desk, Kernel, hears, level_of, opened_desk, rtp, tone
 
 pytestmark = pytest.mark.skipif(not libopus.AVAILABLE, reason="libopus is not there")
 
@@ -210,3 +212,115 @@ def test_another_codec_follows(desk: Desk) -> None:
         desk.tick()
     assert hears(desk.frames()[1600:4400], 880, (440,))
     assert len(desk.sent_rtp()[-1].payload) == 160
+
+
+class OpusBridge:
+    """Two sessions in Opus: the first is spoken to, the second hears it and sends to `sent`."""
+
+    def __init__(self, kernel: Kernel, sending: libopus.OpusSending) -> None:
+        self.desk = Desk(kernel, sessions=2)
+        self.memories = [kernel.libopus.OpusMemory() for _ in range(2)]
+        desk, c = self.desk, self.desk.c
+        for slot, wanted in ((0, libopus.OpusSending()), (1, sending)):
+            desk.open(slot)
+            states = self.memories[slot].use(kernel.libopus.OpusSending(wanted.fec, wanted.bitrate))
+            desk.command(c.COMMAND_OPUS, slot, desk.generation, *states)
+            desk.start(
+                slot,
+                remote=desk.far_address if slot else None,
+                codec="opus",
+                payload_type=OPUS_PT,
+                receive_payload_type=OPUS_PT,
+                dtmf_clock=RATE,
+            )
+        desk.command(c.COMMAND_HEAR, 1, 2, 0, 1)
+        self.sequence = 0
+
+    def tick(self, packet: bytes | None, milliseconds: int = 20) -> None:
+        desk = self.desk
+        desk.row = desk.sessions[0]
+        if packet is not None:
+            desk.give(rtp(self.sequence, self.sequence * 48 * milliseconds, packet, payload_type=OPUS_PT))
+        self.sequence += 1
+        desk.now += 20 * MS
+        desk.tick_number += 1
+        for slot in (0, 1):
+            desk.serve(slot)
+
+    def sent(self) -> list[bytes]:
+        return [packet.payload for packet in self.desk.sent_rtp()]
+
+
+@contextlib.contextmanager
+def opus_bridge(kernel: Kernel, sending: libopus.OpusSending | None = None) -> Iterator[OpusBridge]:
+    bridge = OpusBridge(kernel, sending or libopus.OpusSending())
+    try:
+        yield bridge
+    finally:
+        bridge.desk.close()
+
+
+def test_two_legs_in_opus_are_bridged_packet_by_packet(kernel: Kernel) -> None:
+    with opus_bridge(kernel) as bridge:
+        packets = Coder().encode(wide_tone(440, 1.0), 20)
+        for packet in packets:
+            bridge.tick(packet)
+        sent = bridge.sent()
+    first = sent.index(packets[0])
+    assert first <= 3
+    assert sent[first:] == packets[: len(sent) - first]
+
+
+def test_a_lost_packet_between_two_legs_in_opus_is_made_up(kernel: Kernel) -> None:
+    with opus_bridge(kernel) as bridge:
+        packets = Coder().encode(wide_tone(440, 1.0), 20)
+        for place, packet in enumerate(packets):
+            bridge.tick(None if place == 20 else packet)
+        sent = bridge.sent()
+    first = sent.index(packets[0])
+    assert len(sent) == 50
+    assert sent[first : first + 20] == packets[:20]
+    assert sent[first + 20] not in packets
+    assert sent[first + 21 :] == packets[21 : 21 + len(sent) - first - 21]
+    assert hears(Coder().decode(sent)[1600:7200], 440, (880, 1320))
+
+
+def test_packets_of_another_length_are_encoded_anew(kernel: Kernel) -> None:
+    with opus_bridge(kernel) as bridge:
+        packets = Coder().encode(wide_tone(440, 1.2), 60)
+        for packet in packets:
+            bridge.tick(packet, 60)
+            bridge.sequence -= 2
+            bridge.tick(None, 60)
+            bridge.tick(None, 60)
+        sent = bridge.sent()
+    assert not set(sent) & set(packets)
+    assert hears(Coder().decode(sent)[2400:8000], 440, (880, 1320))
+
+
+def test_who_asks_for_less_than_phones_send_gets_packets_of_ours(kernel: Kernel) -> None:
+    with opus_bridge(kernel, libopus.OpusSending(bitrate=12_000)) as bridge:
+        packets = Coder().encode(wide_tone(440, 1.0), 20)
+        for packet in packets:
+            bridge.tick(packet)
+        sent = bridge.sent()
+    assert not set(sent) & set(packets)
+    assert sum(map(len, sent[10:])) / len(sent[10:]) < 12_000 / 400 * 1.2
+    assert hears(Coder().decode(sent)[1600:7200], 440, (880, 1320))
+
+
+def test_a_prompt_and_keys_go_before_the_packets_of_the_other(kernel: Kernel) -> None:
+    with opus_bridge(kernel) as bridge:
+        desk = bridge.desk
+        packets = Coder().encode(wide_tone(440, 2.0), 20)
+        octets = desk.k.codecs.encode(tone(880, 0.4), "PCMU")
+        for place, packet in enumerate(packets):
+            if place == 20:
+                desk.command(desk.c.COMMAND_PLAY, 1, 2, 1, octets.ctypes.data, len(octets), 1, 0, 0)
+            bridge.tick(packet)
+        sent = bridge.sent()
+    heard = Coder().decode(sent)
+    assert not set(sent[20:40]) & set(packets)
+    assert set(sent[42:]) <= set(packets)
+    assert hears(heard[20 * 160 + 400 : 40 * 160], 880, (440,))
+    assert hears(heard[44 * 160 :], 440, (880,))

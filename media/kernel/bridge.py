@@ -94,7 +94,7 @@ def fill_heard(sessions: "list[SessionRow]", row: SessionRow, core: CoreRow, tar
     heard_codec = source.heard_codecs[place] & _CODEC
     packet_octets = source.heard_codecs[place] >> _PACKET_SHIFT
     if packet_octets and row.opus_forwards:
-        row.kept_packet = source.address + HEARD_PACKETS_AT + place * c.PAYLOAD_BYTES
+        row.kept_packet = source.address + HEARD_PACKETS_AT + place * c.FORWARDED_BYTES
         row.kept_octets = packet_octets
     if heard_codec == row.send_codec:
         copy_octets(target, source.address + HEARD_AT + place * c.TICK_SAMPLES, c.TICK_SAMPLES)

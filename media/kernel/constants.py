@@ -237,6 +237,8 @@ ITEM_WORDS = 9
 # A frame of a prompt that is kept in Opus: so many octets at most, and their number behind them.
 KEPT_OCTETS = 126
 KEPT_BYTES = 128
+# A packet of 20 ms that is sent on as it came: 102 kbit/s at most.
+FORWARDED_BYTES = 256
 
 REASON_NONE = 0
 REASON_FINISHED = 1

@@ -276,7 +276,7 @@ class SessionRow:
 
     # What is below is not cleared when a session is opened, so that one without streams never touches this memory.
     heard: Annotated[Octets, (c.HEARD_FRAMES, c.TICK_SAMPLES)]
-    heard_packets: Annotated[Octets, (c.HEARD_FRAMES, c.PAYLOAD_BYTES)]
+    heard_packets: Annotated[Octets, (c.HEARD_FRAMES, c.FORWARDED_BYTES)]
     sent_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     live_encoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]
     inband_decoder: Annotated[Words, (c.CODEC_STATE_WORDS,)]

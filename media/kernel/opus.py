@@ -103,8 +103,8 @@ def decode_packet(row: SessionRow, core: CoreRow, place: int, octets: int, sampl
 @compiled
 def keep_packet(row: SessionRow, core: CoreRow, place: int, octets: int) -> None:
     """Keep the packet that waits in a place of the jitter buffer, which is all of this frame, for who hears this."""
-    if row.tapped & c.TAPPED_BRIDGE:
-        kept = row.address + HEARD_PACKETS_AT + row.heard_count[0] % c.HEARD_FRAMES * c.PAYLOAD_BYTES
+    if row.tapped & c.TAPPED_BRIDGE and octets <= c.FORWARDED_BYTES:
+        kept = row.address + HEARD_PACKETS_AT + row.heard_count[0] % c.HEARD_FRAMES * c.FORWARDED_BYTES
         copy_octets(kept, row.address + JB_PAYLOADS_AT + place * c.PAYLOAD_BYTES, octets)
         core.packet_octets = octets
 

@@ -23,14 +23,14 @@ RATE = 48_000
 class Coder:
     """libopus as a far end has it: 48 kHz, packets of any length."""
 
-    def __init__(self, *, fec: bool = False) -> None:
+    def __init__(self, *, fec: bool = False, bitrate: int = 24_000) -> None:
         self._library = libopus._LIBRARY
         assert self._library is not None
         self._decoder = ctypes.create_string_buffer(self._library.opus_decoder_get_size(1))
         self._encoder = ctypes.create_string_buffer(self._library.opus_encoder_get_size(1))
         assert self._library.opus_decoder_init(self._decoder, RATE, 1) == 0
         assert self._library.opus_encoder_init(self._encoder, RATE, 1, 2048) == 0
-        for request, value in ((4002, 24_000), (4012, int(fec)), (4014, 30 if fec else 0)):
+        for request, value in ((4002, bitrate), (4012, int(fec)), (4014, 30 if fec else 0)):
             self._library.opus_encoder_ctl(self._encoder, request, ctypes.c_int(value))
 
     def encode(self, samples: npt.NDArray[np.int16], milliseconds: int) -> list[bytes]:
@@ -324,3 +324,17 @@ def test_a_prompt_and_keys_go_before_the_packets_of_the_other(kernel: Kernel) ->
     assert set(sent[42:]) <= set(packets)
     assert hears(heard[20 * 160 + 400 : 40 * 160], 880, (440,))
     assert hears(heard[44 * 160 :], 440, (880,))
+
+
+def test_a_packet_that_is_too_large_to_keep_is_encoded_anew(kernel: Kernel) -> None:
+    with opus_bridge(kernel) as bridge:
+        coder = Coder(bitrate=128_000)
+        noise = np.random.default_rng(5).integers(-9000, 9000, RATE).astype(np.int16)
+        packets = coder.encode(noise, 20)
+        assert min(map(len, packets[5:])) > bridge.desk.c.FORWARDED_BYTES
+        for packet in packets:
+            bridge.tick(packet)
+        sent = bridge.sent()
+        assert not set(sent) & set(packets)
+        assert max(map(len, sent)) <= bridge.desk.c.FORWARDED_BYTES
+        assert bridge.desk.sessions[0]["drops"].sum() == 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import re
 import socket
@@ -77,6 +78,23 @@ class Weather:
             return ()
         delay = wait * self.jitter + (self.behind if overtaken < self.overtaken else 0.0)
         return (delay, delay + 0.005) if repeated < self.repeated else (delay,)
+
+
+def assert_unbroken(packets: Sequence[Passing], stalls: int) -> None:
+    """Asserts that packets of 20 ms in one codec are one stream: each follows the one before in number and in time.
+
+    Where the machine stood still the clock went on: `stalls` is how many ticks the kernel has left out meanwhile, which
+    it counts, and is none as a rule.
+    """
+    first = packets[0]
+    assert {(packet.payload_type, packet.data[8:12]) for packet in packets} == {(first.payload_type, first.data[8:12])}
+    skipped = 0
+    for one, other in itertools.pairwise(packets):
+        assert (other.sequence - one.sequence) % 65536 == 1
+        step, rest = divmod((other.timestamp - one.timestamp) % 2**32, 160)
+        assert rest == 0
+        skipped += step - 1
+    assert skipped <= stalls
 
 
 class Direction:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.support.engine import TestEngine
 from tests.support.flow import Flow
 from tests.support.phone import PCMU, Phone
-from tests.support.relay import a_relay
+from tests.support.relay import a_relay, assert_unbroken
 from tests.support.tones import decode_ulaw, encode_ulaw, seconds_of, sine, wav
 from tests.support.voice import spoken
 from voyloml import PlayFile
@@ -52,13 +52,8 @@ async def test_play_say_play_is_one_stream_without_a_gap(engine: TestEngine, pho
         await call.hung_up()
         packets = [*relay.to_phone.came]
     stalls = engine.process.plane.statistics().skipped_ticks - stalls
-    assert {(packet.payload_type, len(packet.payload)) for packet in packets} == {(0, TICK)}
-    assert {packet.data[8:12] for packet in packets} == {packets[0].data[8:12]}, "one SSRC"
-    assert set(np.diff([packet.sequence for packet in packets]) % 65536) == {1}
-    steps = np.diff([packet.timestamp for packet in packets]) % 2**32
-    # Where the machine stood still, the clock went on: the kernel counts such ticks, and there are none as a rule.
-    assert (steps[steps != TICK] // TICK - 1).sum() <= stalls
-    assert not (steps % TICK).any()
+    assert {len(packet.payload) for packet in packets} == {TICK}
+    assert_unbroken(packets, stalls)
     audio = decode_ulaw(b"".join(packet.payload for packet in packets))
     wanted = decode_ulaw(encode_ulaw(np.concatenate(sounds)))
     begin = begin_of(audio, wanted)

@@ -21,10 +21,11 @@ from engine.calls import stream_reconnect
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
-from tests.support.phone import Phone
+from tests.support.phone import PCMU, Phone
+from tests.support.relay import a_relay, assert_unbroken
 from tests.support.shared_engine import MANY_REQUESTS
-from tests.support.streamer import Stream, a_stream_server, echo
-from tests.support.tones import seconds_of, sine
+from tests.support.streamer import FRAME, Stream, a_stream_server, echo
+from tests.support.tones import decode_ulaw, frames_of, seconds_of, sine
 from voyloml import verify_signature
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,6 +40,12 @@ async def log_of(engine: TestEngine, kind: str) -> list[dict[str, Any]]:
     ended = await engine.ended_call()
     entries = (await engine.client.get(f"/v1/calls/{ended['publicId']}/events")).json()
     return [entry["data"] for entry in entries if entry["type"] == kind]
+
+
+async def ended_streams(engine: TestEngine, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the log of a call says of the streams that have ended."""
+    entries = (await engine.client.get(f"/v1/calls/{record['publicId']}/events")).json()
+    return [entry["data"] for entry in entries if entry["type"] == "stream_ended"]
 
 
 def numbers(stream: Stream, name: str) -> list[int]:
@@ -278,21 +285,52 @@ class TestFork:
             await over.wait()
             connection.transport.abort()
 
-        async with serve(stuck, sock=small, compression=None, close_timeout=0.1, ping_interval=None):
-            xml = (
-                f'<Response><Start><Stream url="ws://127.0.0.1:{small.getsockname()[1]}" track="both">'
+        def fork(url: str) -> str:
+            return (
+                f'<Start><Stream url="{url}" track="both">'
                 '<Parameter name="contentType" value="audio/l16;rate=24000"/></Stream></Start>'
-                '<Play loop="4">/tone-880.wav</Play></Response>'
             )
-            async with Flow({"/": xml}) as flow:
+
+        stalls = engine.process.plane.statistics().skipped_ticks
+        async with (
+            serve(stuck, sock=small, compression=None, close_timeout=0.1, ping_interval=None),
+            a_stream_server() as server,
+            a_relay() as relay,
+        ):
+            blocked = fork(f"ws://127.0.0.1:{small.getsockname()[1]}")
+            documents = {
+                "/": f'<Response>{blocked}<Play loop="4">/tone-880.wav</Play></Response>',
+                "/other": f'<Response>{fork(server.url())}<Play loop="0">/tone-440.wav</Play></Response>',
+            }
+            async with Flow(documents) as flow:
                 await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
+                await engine.number("+15550101", await engine.application(actionUrl=flow.url("/other")))
+                other = phone.call("+15550101", engine.sip, codecs=(PCMU,), relay=relay)
+                await other.answered()
+                other.say(TONE)
+                await other.hears(440)
+                stream = await server.stream()
                 call = phone.call(NUMBER, engine.sip)
                 await call.hung_up()
-                (ended,) = await log_of(engine, "stream_ended")
-            over.set()
+                over.set()
+                await other.hears(440, at_least=seconds_of(other.heard, 440) + 0.5)
+                other.outgoing.hangup()
+                await stream.ended()
+                await engine.ended_call()
+                logs = {record["to"]: await ended_streams(engine, record) for record in await engine.calls()}
+        stalls = engine.process.plane.statistics().skipped_ticks - stalls
+        (ended,), (fine,) = logs[NUMBER], logs["+15550101"]
         assert seconds_of(call.heard, 880) >= 3.5
         assert ended["framesDropped"] > 20
         assert ended["framesSent"] + ended["framesDropped"] >= 190
+        packets = relay.to_phone.came
+        assert_unbroken(packets, stalls)
+        audio = decode_ulaw(b"".join(packet.payload for packet in packets))
+        began = int(np.argmax(np.abs(audio) > 1000)) // FRAME + 1
+        assert len(packets) - began >= 4.5 * 50
+        assert frames_of(audio[began * FRAME :], 440) == (1.0, 0.0), "the other call's tone has no hole"
+        assert fine["framesDropped"] == 0, "and its stream lost nothing"
+        assert fine["framesSent"] == len(stream.binary)
 
 
 class TestFailure:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.calls.addresses import normalise_called
 from engine.phone import PhoneNumberError
@@ -165,7 +166,11 @@ class TestMedia:
             assert {call.session.parameters.remote_port for call in calls if call.session.parameters} == {22000, 22002}
             # The same address once more on the other port, and then nowhere.
             await phone.call("+15550100", engine.sip, body=bytes(calls[0].offer)).answered()
-            assert (await phone.call("+15550100", engine.sip, body=bytes(calls[0].offer)).rejected()).status == 503
+            with capture_logs() as lines:
+                assert (await phone.call("+15550100", engine.sip, body=bytes(calls[0].offer)).rejected()).status == 503
+        (said,) = [line for line in lines if line["event"] == "media.ports_exhausted"]
+        assert (said["log_level"], said["hint"]) == ("error", "widen media.rtp_ports")
+        assert said["reason"]
 
 
 class TestOffers:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
-from engine.model import Role
 from tests.api.client import Api, error, invalid
 
 AT = "2026-06-23T10:31:00.000Z"
@@ -68,28 +66,6 @@ async def test_a_revoked_key_is_refused_at_once_and_stays_in_the_list(api: Api) 
 )
 async def test_a_malformed_key_is_refused(api: Api, body: object, faults: dict[str, str]) -> None:
     assert tuple(await api.post("/v1/api-keys", body)) == (400, invalid(**faults))
-
-
-GRANTS: dict[Role, set[Role]] = {
-    "owner": {"owner", "admin", "developer", "billing", "viewer"},
-    "admin": {"admin", "developer", "billing", "viewer"},
-    "developer": {"developer", "viewer"},
-}
-
-
-@pytest.mark.parametrize("role", list(GRANTS))
-async def test_nobody_makes_a_key_above_their_own_role(api: Api, role: Role) -> None:
-    callers: list[dict[str, Any]] = [await api.session_of(role)]
-    if role != "developer":
-        callers.append({"key": await api.key_of(role)})
-    for caller in callers:
-        for granted in GRANTS["owner"]:
-            answer = await api.post("/v1/api-keys", {"name": "x", "role": granted}, **caller)
-            if granted in GRANTS[role]:
-                assert answer.status == 201
-            else:
-                message = f"The role {role} may not give the role {granted}"
-                assert tuple(answer) == (403, error(403, "Forbidden", message))
 
 
 async def test_a_developers_key_makes_no_keys(api: Api) -> None:

@@ -56,7 +56,7 @@ from sip.endpoint import Endpoint
 from sip.errors import LocalProtocolError, SipError, SipParseError
 from sip.fields import NameAddr
 from sip.headers import Headers
-from sip.identity import Reason, asserted_identities
+from sip.identity import Diversion, HistoryEntry, Reason, asserted_identities, diversions, history
 from sip.limits import MessageLimits
 from sip.message import Request, Response
 from sip.registrar import Registrar, RegistrarAnswer, RegistrarConfig
@@ -81,12 +81,14 @@ __all__ = [
     "DigestAuthenticator",
     "DigestOutcome",
     "DigestResult",
+    "Diversion",
     "Endpoint",
     "Failed",
     "Headers",
     "Health",
     "HealthChange",
     "HealthProbe",
+    "HistoryEntry",
     "HungUp",
     "IncomingCall",
     "Info",
@@ -135,5 +137,7 @@ __all__ = [
     "UserAgent",
     "UserAgentConfig",
     "asserted_identities",
+    "diversions",
+    "history",
     "parse_uri",
 ]

@@ -122,7 +122,8 @@ class CallFacts:
     """What requests and templates say about the call (contract §11.2). `from_` and `to` are of the original call.
 
     `status` gives the present `CallStatus`: `ringing`, `in-progress` and, after the end, `completed`, `busy`,
-    `no-answer`, `failed` or `canceled`. `answered_by` is the result of machine detection, where there was one.
+    `no-answer`, `failed` or `canceled`. `answered_by` is the result of machine detection, where there was one;
+    `forwarded_from` is who sent the call on to the one called, where that is known.
     """
 
     call_sid: str
@@ -135,6 +136,7 @@ class CallFacts:
     status: Callable[[], str]
     variables: Mapping[str, Scalar] = field(default_factory=dict)
     answered_by: str | None = None
+    forwarded_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

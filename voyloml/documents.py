@@ -180,6 +180,8 @@ class Documents:
             ("WorkspaceId", facts.workspace_id),
             ("Step", step),
         ]
+        if facts.forwarded_from is not None:
+            form.append(("ForwardedFrom", facts.forwarded_from))
         parameters = tuple(parameters)
         if facts.answered_by is not None and all(name != "AnsweredBy" for name, _ in parameters):
             form.append(("AnsweredBy", facts.answered_by))

@@ -146,6 +146,8 @@ class Call:
         self._began = time.monotonic()
         self._answered_at: float | None = None
         self.answered_by: AnsweredBy | None = None
+        self.forwarded_from: str | None = None
+        """Who sent the call on to our number, where its caller's network says so."""
         self._answer_stored: asyncio.Task[None] | None = None
         self._ringing_stored: asyncio.Task[None] | None = None
         self._interpreter: Interpreter | None = None
@@ -351,6 +353,7 @@ class Call:
                 status=self._status,
                 variables=new.variables,
                 answered_by=self.answered_by,
+                forwarded_from=self.forwarded_from,
             ),
             script=ApplicationScript(
                 action_url=application.action_url,

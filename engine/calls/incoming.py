@@ -13,7 +13,7 @@ from datetime import datetime
 
 from engine.calls import outcome
 from engine.calls.account_calls import CHALLENGED, AccountCalls
-from engine.calls.addresses import caller_of, normalise_called
+from engine.calls.addresses import caller_of, forwarded_from, normalise_called
 from engine.calls.arrivals import Arrivals
 from engine.calls.call import Call, CallServices
 from engine.calls.carriers import encrypted_as
@@ -101,6 +101,8 @@ class IncomingCalls:
         new = self._describe(incoming, admitted, call_uuid, public_id, self._services.now())
         known = {"call": public_id, "number": number.e164, "source": source}
         call = self._call(new, admitted)
+        if call is not None:
+            call.forwarded_from = forwarded_from(incoming.request.headers)
         if admitted.refusal is not None or call is None:
             self._arrivals.refuse(incoming, new, admitted.refusal or outcome.NO_APPLICATION, known)
             return

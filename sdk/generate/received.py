@@ -44,7 +44,7 @@ def events(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parameters() -> list[Received]:
-    """The parameters that contract §11.2 names, then those of every verb."""
+    """The parameters that contract §11.2 names, what a call brings along, then those of every verb."""
     steps = dict.fromkeys([*FIRST_STEPS, *(spec.step for spec in ELEMENTS if spec.step is not None)])
     always = [
         Received("CallSid", "public id of the call, as in the API", True),
@@ -66,7 +66,8 @@ def parameters() -> list[Received]:
         Received(name, ". ".join(f"After {', '.join(verbs)}: {meaning}" for meaning, verbs in said.items()))
         for name, said in meanings.items()
     ]
-    return always + further
+    forwarded = Received("ForwardedFrom", "who forwarded the call to the number called, where the network says so")
+    return [*always, forwarded, *further]
 
 
 def member(name: str) -> str:

@@ -62,6 +62,11 @@ class TestTheRequest:
             "Step": "start",
         }
 
+    def test_carries_who_forwarded_the_call_on_every_request(self) -> None:
+        documents = {"https://app.example/next": HANGUP}
+        ran = run("<Response><Redirect>/next</Redirect></Response>", answers=documents, forwarded_from="+15550177")
+        assert [asked.parameters.get("ForwardedFrom") for asked in ran.application.asked] == ["+15550177"] * 2
+
     def test_carries_every_variable_and_who_answered(self) -> None:
         variables = {"order_id": "ORD 1&2=é", "n": 1.0, "yes": True, "empty": ""}
         ran = run(HANGUP, answered=True, variables=variables, answered_by="machine", direction="outbound")

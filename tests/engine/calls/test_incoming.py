@@ -271,6 +271,34 @@ class TestNumbersCalled:
         assert (await engine.ended_call())["to"] == "+15550100"
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([("Diversion", "<sip:+15550177@carrier.example>;reason=no-answer;counter=1")], "+15550177"),
+        (
+            [
+                ("History-Info", "<sip:+15550177@carrier.example>;index=1"),
+                ("History-Info", "<sip:+15550100@voice.example;cause=486>;index=1.1"),
+            ],
+            "+15550177",
+        ),
+        ([("Diversion", "<sip:+15550177@carrier.example>;privacy=full")], None),
+        ([], None),
+    ],
+    ids=["Diversion", "History-Info", "private", "neither"],
+)
+async def test_an_application_is_told_who_forwarded_the_call(
+    engine: TestEngine, phone: Phone, headers: list[tuple[str, str]], expected: str | None
+) -> None:
+    documents = {"/start": "<Response><Redirect>/next</Redirect></Response>", "/next": "<Response><Hangup/></Response>"}
+    async with Flow(documents) as flow:
+        await engine.number("+15550100", await engine.application(actionUrl=flow.url("/start")))
+        phone.call("+15550100", engine.sip, headers=headers)
+        for path in documents:
+            assert (await flow.wait_for(path)).form.get("ForwardedFrom") == expected
+        assert (await engine.ended_call())["from"] == "+15550123"
+
+
 async def test_calls_at_once_do_not_hear_each_other(engine: TestEngine, phone: Phone) -> None:
     """Three numbers, three tones: each caller hears exactly its own."""
     tones = {"+15550101": 400, "+15550102": 700, "+15550103": 1000}

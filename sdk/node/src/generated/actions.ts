@@ -22,6 +22,8 @@ export interface ActionRequest {
   workspaceId: string;
   /** `Step`: why the request is made: the verb that has finished. */
   step: "start" | "redirect" | "gather" | "dial" | "record" | "conference" | "stream" | "refer" | "queue";
+  /** `ForwardedFrom`: who forwarded the call to the number called, where the network says so. */
+  forwardedFrom?: string;
   /** `Digits`: After Gather: the keys pressed. After Record: the key that ended it, or hangup. */
   digits?: string;
   /** `SpeechResult`: After Gather: the words understood. */
@@ -94,6 +96,7 @@ export const PARAMETERS = [
   "ApplicationId",
   "WorkspaceId",
   "Step",
+  "ForwardedFrom",
   "Digits",
   "SpeechResult",
   "Confidence",

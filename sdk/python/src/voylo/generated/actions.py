@@ -35,6 +35,8 @@ class ActionRequest:
     """`WorkspaceId`: its workspace."""
     step: Literal["start", "redirect", "gather", "dial", "record", "conference", "stream", "refer", "queue"]
     """`Step`: why the request is made: the verb that has finished."""
+    forwarded_from: str | None = None
+    """`ForwardedFrom`: who forwarded the call to the number called, where the network says so."""
     digits: str | None = None
     """`Digits`: After Gather: the keys pressed. After Record: the key that ended it, or hangup."""
     speech_result: str | None = None

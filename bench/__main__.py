@@ -26,6 +26,7 @@ BENCHES = (
     "conference",
     "streams",
     "beside",
+    "crowded",
     "speech",
     "billing",
 )

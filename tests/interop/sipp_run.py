@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sip import SipUri
+from sip import Request, Response, SipUri
+from sip.message import parse_message
 
 SCENARIOS = Path(__file__).parent / "sipp"
 SECONDS = 15
@@ -50,6 +52,13 @@ class Sipp:
         async with run.attended():
             await run.listening(transport, port)
             yield SipUri("sip", "sipp", host="127.0.0.1", port=port)
+
+    def received(self, scenario: str) -> list[Request | Response]:
+        """What the newest sipp of this scenario has received, in order, once it has ended."""
+        folder = max(self._folder.glob(f"*-{scenario}"), key=lambda it: int(it.name.partition("-")[0]))
+        log = (folder / "messages.log").read_bytes()
+        heads = re.finditer(rb" message received \[(\d+)\] bytes :\n\n", log)
+        return [parse_message(log[head.end() : head.end() + int(head[1])]) for head in heads]
 
     async def _start(self, scenario: str, port: int, *arguments: str) -> Run:
         folder = self._folder / f"{next(self._numbers)}-{scenario}"

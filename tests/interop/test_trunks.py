@@ -1,5 +1,5 @@
 """Trunks with phones that nobody here wrote: baresip as a trunk's destination and as a PBX that calls out, sipp as a
-destination that answers too late (contract §9.1, §9.2)."""
+destination that answers too late, and as one that is found dead (contract §9.1, §9.2)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.test_destination_health import INTERVAL, checked, on_a_movable_clock, pass_interval, until_shown
 from tests.interop.baresip_phone import baresip
 from tests.interop.phones import VOICE
 from tests.interop.sipp_run import Sipp
@@ -115,3 +116,27 @@ async def test_a_destination_that_answers_after_it_was_given_up_is_hung_up(engin
         call.outgoing.hangup()
         record = await engine.ended_call()
     assert [it["result"] for it in record["routingAttempts"]] == ["no_answer", "answered"]
+
+
+async def test_a_destination_whose_answer_to_options_is_503_is_down_and_passed_over(
+    tmp_path: Path, sipp: Sipp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        on_a_movable_clock(tmp_path / "data", monkeypatch) as (engine, clock),
+        a_callee() as second,
+        a_phone() as phone,
+    ):
+        second.on_call = lambda call: call.answer(880)
+        async with sipp.waits("options-dead", "-m", "2") as dead:
+            destinations = [{"uri": str(dead)}, {"uri": second.uri}]
+            body = {"name": "Agents", "destinations": destinations, "health": {"intervalS": INTERVAL}}
+            made = await engine.post("/v1/trunks/inbound", body)
+            await engine.number(NUMBER, None, destination={"kind": "trunk", "id": made["id"]})
+            assert (await checked(engine, made["id"]))["state"] == "unknown", "one failure is none"
+            await pass_interval(engine, clock)
+            await until_shown(engine, made["id"], state="down")
+        call = phone.call(NUMBER, engine.sip)
+        await call.hears(880)
+        call.outgoing.hangup()
+        record = await engine.ended_call()
+    assert [it["result"] for it in record["routingAttempts"]] == ["skipped_down", "answered"]

@@ -8,11 +8,14 @@ import httpx
 import numpy as np
 import pytest
 
+from media import PromptAudio
+from media.recording import FRAMES_PER_SECOND, MARGIN_FRAMES
+from tests.media.sounds import audio_file, shared_files
 from tests.support.engine import TestEngine
 from tests.support.flow import Flow
 from tests.support.phone import Phone
 from tests.support.recordings import fetch, files, samples_of
-from tests.support.tones import seconds_of
+from tests.support.tones import seconds_of, wav_samples
 from voyloml import verify_signature
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -52,6 +55,24 @@ class TestRecord:
         assert ended["recordingUrl"] == shown["url"]
         assert np.array_equal(samples_of(await fetch(shown["url"])), audio)
         assert [path.name for path in files(engine)] == [f"{shown['id']}.wav"]
+
+    async def test_only_the_silence_at_both_ends_of_a_message_is_trimmed(
+        self, engine: TestEngine, phone: Phone
+    ) -> None:
+        said, _ = wav_samples(audio_file("record_trim.wav"))
+        expected = shared_files()["record_trim.wav"]["expected"]["trimmed_seconds"]
+        async with Flow({"/": RECORD.format(attributes='timeout="0"'), "/recorded": GOODBYE}) as flow:
+            await engine.number(NUMBER, await engine.application(actionUrl=flow.url("/")))
+            call = phone.call(NUMBER, engine.sip)
+            await call.hears(BEEP, at_least=0.3)
+            await call.session.play(PromptAudio(said, "a message")).wait()
+            await call.press("#")
+            asked = await flow.wait_for("/recorded")
+            audio = samples_of(await fetch(asked.form["RecordingUrl"]))
+            await engine.ended_call()
+        margins = 2 * MARGIN_FRAMES / FRAMES_PER_SECOND
+        assert abs(len(audio) / 8000 - margins - expected) <= 0.05
+        assert asked.form["RecordingDuration"] == "3"
 
     async def test_hanging_up_ends_it_and_the_finished_url_has_the_link(self, engine: TestEngine, phone: Phone) -> None:
         async with Flow({"/": RECORD.format(attributes=""), "/recorded": GOODBYE, "/finished": GOODBYE}) as flow:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.app import OPERATIONS
 from api.operation import Operation
 from engine.model import CallOutcome
+from engine.store.tables import metadata
 from tests.api.client import Api, error
 from tests.api.test_recordings import a_recording
 from tests.engine.billing.book import BOOK
@@ -98,16 +101,23 @@ async def a_rental_and_an_invoice(api: Api) -> tuple[str, str]:
     return rented.body["id"], invoices[0]["id"]
 
 
-async def state(api: Api) -> list[Any]:
-    """Every list there is, whole."""
-    paths = [
-        operation.path
-        for operation in OPERATIONS
-        if operation.method == "GET"
-        and not operation.path_parameters
-        and operation.access not in {"public", "user", "operator"}
-    ]
-    return [(await api.get(path)).body for path in paths]
+async def state(api: Api) -> dict[str, Any]:
+    """Every row of every table, and every file beside the database."""
+
+    async def read(connection: AsyncConnection) -> dict[str, Any]:
+        rows = {}
+        for table in metadata.sorted_tables:
+            found = await connection.execute(select(table))
+            rows[table.name] = sorted(repr(row) for row in found)
+        return rows
+
+    folder = api.engine.path
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith("voylo.db")
+    }
+    return await api.engine.store.read(read) | {"files": files}
 
 
 def collection_of(operation: Operation) -> str:
@@ -119,6 +129,8 @@ async def test_what_another_workspace_owns_is_not_found_and_stays_as_it_is(api: 
     ids = await everything(api, rented=collection in OF_ACCOUNTS)
     _, other_key = await api.engine.other_workspace()
     of_others = await of_another_account(api) if collection in OF_ACCOUNTS | {"/v1/workspaces"} else {}
+    # Notes when the caller's own key was used
+    assert (await api.get("/v1/calls", **(of_others or {"key": other_key}))).status == 200
     before = await state(api)
     for operation in (each for each in WITH_ID if collection_of(each) == collection):
         path = operation.path.format(**ids[collection])
@@ -129,6 +141,15 @@ async def test_what_another_workspace_owns_is_not_found_and_stays_as_it_is(api: 
         answer = await api.call(operation.method, path, body, **options)
         assert tuple(answer) == (404, error(404, "Not Found", f"{NAMES[collection]} not found")), operation.name
         assert await state(api) == before, operation.name
+
+
+async def test_the_state_shows_what_no_list_does(api: Api) -> None:
+    application = await api.application()
+    before = await state(api)
+    await api.get("/v1/applications")
+    assert await state(api) == before
+    await api.post(f"/v1/applications/{application['id']}/signing-secret/rotate")
+    assert await state(api) != before
 
 
 async def a_valid_body(api: Api, operation: Operation) -> Any:
@@ -142,8 +163,6 @@ async def a_valid_body(api: Api, operation: Operation) -> Any:
 
 async def of_another_account(api: Api) -> dict[str, Any]:
     """A signed-in owner of another account."""
-    from sqlalchemy import text
-
     other, _ = await api.engine.other_workspace()
     await api.engine.store.write(
         lambda connection: connection.execute(

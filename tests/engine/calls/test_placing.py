@@ -13,12 +13,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from api.app import OPERATIONS
 from engine.calls.pacing import Pacing
 from server.process import running
 from tests.api.client import error, invalid
 from tests.support.callee import Callee, CalleeCall, a_callee
 from tests.support.engine import TestEngine, engine_config, running_engine
 from tests.support.flow import Flow
+from tests.support.tones import seconds_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -337,6 +339,43 @@ class TestControl:
             assert (await engine.client.post(f"{path}/redirect", json=other)).status_code == 202
             await call.hears(880)
             assert (await engine.client.post(f"{path}/hangup")).status_code == 204
+            await call.hung_up()
+            record = await engine.ended_call()
+        assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "api", "normal")
+
+    async def test_a_running_call_of_another_workspace_is_not_found_and_goes_on(
+        self, engine: TestEngine, phone: Callee
+    ) -> None:
+        phone.on_call = lambda call: call.answer()
+        accounts = engine.process.accounts
+        other = await accounts.create_workspace("Other")
+        key = (await accounts.create_key(other.id, "other", "owner")).raw
+        async with Flow({}) as flow:
+            body = await order(engine, phone, TONE.format(url=flow.url("/tone-440.wav")), record=True)
+            public_id = (await place(engine, body)).json()["publicId"]
+            call = await phone.call()
+            await call.hears(440)
+            paths = ("", "/events", "/recordings")
+            before = [(await engine.client.get(f"/v1/calls/{public_id}{path}")).json() for path in paths]
+            bodies = {"redirectCall": {"xml": "<Response><Hangup/></Response>"}, "pauseRecording": {}}
+            operations = [each for each in OPERATIONS if each.path.startswith("/v1/calls/{publicId}")]
+            assert {"hangUpCall", "redirectCall", "pauseRecording", "resumeRecording"} <= {
+                each.name for each in operations
+            }
+            for operation in operations:
+                answer = await engine.client.request(
+                    operation.method,
+                    operation.path.format(publicId=public_id),
+                    json=bodies.get(operation.name),
+                    headers={"Authorization": f"Bearer {key}"},
+                )
+                assert (answer.status_code, answer.json()) == (404, error(404, "Not Found", "Call not found"))
+            listed = await engine.client.get("/v1/calls", headers={"Authorization": f"Bearer {key}"})
+            assert listed.json() == []
+            await call.hears(440, seconds_of(call.heard, 440) + 0.5)
+            after = [(await engine.client.get(f"/v1/calls/{public_id}{path}")).json() for path in paths]
+            assert after == before
+            assert (await engine.client.post(f"/v1/calls/{public_id}/hangup")).status_code == 204
             await call.hung_up()
             record = await engine.ended_call()
         assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "api", "normal")

@@ -1,4 +1,5 @@
-"""Phones register with the engine as agents and call a number, over each transport; tones, hold and keys.
+"""Phones register with the engine as agents and call a number, over each transport; tones, hold and keys. And they are
+called.
 
 Held with baresip 1.0.0 and linphonec 5.1. baresip takes any certificate; that ours is checked is shown by linphonec.
 """
@@ -15,13 +16,15 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.calls.call import Call
+from sip import OutgoingCall
 from tests.interop.baresip_phone import baresip
 from tests.interop.linphone_phone import linphone
-from tests.interop.phones import VOICE, Phone
+from tests.interop.phones import PHONES, VOICE, Phone
 from tests.support.callee import a_callee
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.engine import TestEngine, running_engine
 from tests.support.flow import Flow
+from tests.support.phone import a_phone
 from tests.support.tones import level, read_wav, seconds_of, sine, wav
 
 pytestmark = pytest.mark.interop
@@ -45,9 +48,17 @@ def address(engine: TestEngine, kind: str, transport: str) -> str:
 
 @asynccontextmanager
 async def agent_phone(
-    kind: str, transport: str, program: Program, port: Port, folder: Path, engine: TestEngine, authority: Path
+    kind: str,
+    transport: str,
+    program: Program,
+    port: Port,
+    folder: Path,
+    engine: TestEngine,
+    authority: Path,
+    *,
+    answers: bool = False,
 ) -> AsyncIterator[Phone]:
-    """A phone of this kind that the engine knows as registered."""
+    """A phone of this kind that the engine knows as registered; one that `answers` picks up by itself."""
     path = program(kind)
     tone = folder / "voice.wav"
     tone.write_bytes(wav(sine(VOICE, 60)))
@@ -56,12 +67,12 @@ async def agent_phone(
     if kind == "baresip":
         phone = baresip(
             path, folder / "phone", port, tone, user="anna", password=agent["password"], registrar=registrar,
-            transport=transport,
+            transport=transport, answers="auto" if answers else "manual",
         )  # fmt: skip
     else:
         phone = linphone(
             path, folder / "phone", port, tone, user="anna", password=agent["password"], registrar=registrar,
-            transport=transport, authority=authority,
+            transport=transport, authority=authority, answers=answers,
         )  # fmt: skip
     async with phone as running:
         async with asyncio.timeout(10):
@@ -180,3 +191,32 @@ async def test_a_registered_agents_phone_calls_out_through_the_carrier_of_its_nu
     assert (record["direction"], record["from"], record["to"]) == ("outbound", "+15550100", "+201091447677")
     assert (record["numberId"], record["destinationKind"], record["trunkId"]) == (number["id"], "pstn", None)
     assert (record["outcome"], record["hangupBy"]) == ("answered", "caller")
+
+
+@pytest.mark.parametrize("kind", PHONES)
+async def test_an_agents_phone_that_registered_over_tls_is_dialled_over_tls_and_both_sides_hear_each_other(
+    program: Program, free_port: Port, tmp_path: Path, kind: str
+) -> None:
+    made = make_certificates(tmp_path / "pki", "localhost")
+    listening = {"tls": "127.0.0.1:0", "tls_cert": str(made.certificate), "tls_key": str(made.key)}
+    async with (
+        running_engine(tmp_path / "data", sip=listening) as engine,
+        agent_phone(kind, "tls", program, free_port, tmp_path, engine, made.authority, answers=True) as phone,
+        a_phone() as telephone,
+    ):
+        application = await engine.application(xmlTemplate="<Response><Dial><Agent>anna</Agent></Dial></Response>")
+        await engine.number("+15550100", application)
+        call = telephone.call("+15550100", engine.sip)
+        await call.answered()
+        call.say(440)
+        await call.hears(VOICE)
+        core = engine.process.user_agent._core
+        assert [it.flow.local.transport for it in core._calls if isinstance(it, OutgoingCall)] == ["tls"]
+        await asyncio.sleep(1.0)  # what the phone has heard is in its file when the call ends
+        call.outgoing.hangup()
+        record = await engine.ended_call()
+    heard, rate = read_wav(phone.heard())
+    assert seconds_of(heard, 440, rate) > 0.5, "the phone must hear who calls"
+    assert level(heard, VOICE, rate) < 0.01, "and never itself"
+    assert level(call.heard, 440) < 0.01
+    assert (record["outcome"], record["hangupBy"], record["hangupCause"]) == ("answered", "caller", "normal")

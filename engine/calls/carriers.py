@@ -34,14 +34,11 @@ def through_number(
         return None
     params = () if outbound.transport == "udp" else (("transport", outbound.transport),)
     identity = NameAddr(None, SipUri("sip", number.e164, host=outbound.from_domain or outbound.host))
+    asserted = {"P-Asserted-Identity": f"<{identity.uri}>"}
     return Destination(
         uri=SipUri("sip", called, host=outbound.host, port=outbound.port, params=params),
         from_=identity,
-        headers=(
-            ("P-Asserted-Identity", f"<{identity.uri}>"),
-            *outbound.custom_headers.items(),
-            *headers.items(),
-        ),
+        headers=tuple(merged(asserted, outbound.custom_headers, headers).items()),
         credentials=_credentials(outbound),
         routes=route,
     )
@@ -74,7 +71,7 @@ def to_destination(
         credentials = Credentials(destination.username, destination.password)
     uri = SipUri.parse(destination.uri).replace(headers=())
     # Last, so that no header of the destination's takes the place of one of ours
-    way = to_uri(uri, caller, {**destination.headers, **headers}, domain, credentials)
+    way = to_uri(uri, caller, merged(destination.headers, headers), domain, credentials)
     return replace(way, redirects=0)
 
 
@@ -100,6 +97,14 @@ def legs_of(number: Number, legs: LegSettings) -> LegSettings:
     wanted = codecs_named(outbound.codecs)
     spoken = tuple(codec for codec in wanted if codec in legs.codecs) or legs.codecs
     return encrypted_as(number, replace(legs, codecs=spoken))
+
+
+def merged(*several: Mapping[str, str]) -> dict[str, str]:
+    """Header fields of all of them, each name once in whatever case: that of the last counts, with its value."""
+    found: dict[str, tuple[str, str]] = {}
+    for headers in several:
+        found |= {name.lower(): (name, value) for name, value in headers.items()}
+    return dict(found.values())
 
 
 def voylo_headers(new: NewCall, domain: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.billing.metering import Telephone
 from engine.calls.audio_leg import LegSettings
-from engine.calls.carriers import legs_of, through_number, to_destination, to_uri, voylo_headers
+from engine.calls.carriers import legs_of, merged, through_number, to_destination, to_uri, voylo_headers
 from engine.calls.leg import InboundLeg
 from engine.calls.outbound_leg import Destination, OutboundLeg, header_lines
 from engine.calls.party import UNREACHABLE, DialledParty
@@ -363,8 +363,8 @@ class Dialling:
         return shown
 
     def _headers(self, lines: Sequence[str]) -> Mapping[str, str]:
-        theirs = {name: value for name, value in header_lines(lines) if not name.lower().startswith(OWN_HEADERS)}
-        return {**voylo_headers(self._call.new, self._calling.domain()), **theirs}
+        theirs = ({name: value} for name, value in header_lines(lines) if not name.lower().startswith(OWN_HEADERS))
+        return merged(voylo_headers(self._call.new, self._calling.domain()), *theirs)
 
     def _trunk(self, id_or_name: str) -> InboundTrunk | None:
         return self._calling.directory.inbound_trunks.find(self._call.new.workspace_id, id_or_name)

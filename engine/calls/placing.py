@@ -16,7 +16,7 @@ import structlog
 from engine.billing.metering import Answer
 from engine.calls import outcome
 from engine.calls.call import Call, CallServices
-from engine.calls.carriers import legs_of, through_number, to_uri, voylo_headers
+from engine.calls.carriers import legs_of, merged, through_number, to_uri, voylo_headers
 from engine.calls.leg import LegSettings
 from engine.calls.outbound import MachineDetection, OutboundCall, RingOrder
 from engine.calls.outbound_leg import Destination, OutboundLeg
@@ -189,7 +189,7 @@ class OutgoingCalls:
         self._switchboard.connect(call)
 
     def _destination(self, new: NewCall, number: Number, order: CallOrder) -> Destination | None:
-        headers = {**voylo_headers(new, self._realm()), **order.sip_headers}
+        headers = merged(voylo_headers(new, self._realm()), order.sip_headers)
         if order.to.startswith("+"):
             return through_number(number, order.to, headers, self._services.calling.service_route(number.id))
         return to_uri(SipUri.parse(order.to), number.e164, headers, self._realm())

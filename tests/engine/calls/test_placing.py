@@ -180,6 +180,27 @@ async def test_the_carriers_challenge_is_answered(engine: TestEngine, phone: Cal
     assert asked[1].header("X-Account") == "42"
 
 
+async def test_a_header_of_the_call_takes_the_place_of_the_carriers_in_whatever_case(
+    engine: TestEngine, phone: Callee
+) -> None:
+    phone.on_call = lambda call: call.answer()
+    application = await engine.application(
+        xmlTemplate=f'<Response><Dial callerId="{FROM}" sipHeaders="X-ACCOUNT=dialled"><Number>{TO}</Number></Dial>'
+        "</Response>"
+    )
+    custom = {"X-Account": "carrier", "X-Region": "north"}
+    await engine.number(FROM, None, sip={"outbound": {**phone.carrier, "customHeaders": custom}})
+    body = {"from": FROM, "to": TO, "applicationId": application["id"], "sipHeaders": {"X-account": "call"}}
+    await place(engine, body)
+    await phone.arrived(2)
+    found = [call.incoming.request.headers for call in phone.calls]
+    assert [headers.get_all("X-Account") for headers in found] == [["call"], ["dialled"]]
+    assert [headers.get_all("X-Region") for headers in found] == [["north"], ["north"]]
+    for call in phone.calls:
+        call.incoming.hangup()
+    await engine.ended_call()
+
+
 CALLEE = "must be an E.164 number or a SIP URI"
 KEY = "key must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 VALUE = "must be a string, a number or a boolean"

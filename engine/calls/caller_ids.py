@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.calls.addresses import caller_of, number_in
 from engine.directory import NumberDirectory
-from engine.egress import CallerIdNotAllowed, agent_number
+from engine.egress import CallerIdNotAllowed, Numbers, agent_number, usable
 from engine.model import Agent, Number, OutboundTrunk
 from sip import Request, SipUri, asserted_identities
 from voyloml.capabilities import DialTarget
@@ -46,7 +46,7 @@ def agent_caller(agent: Agent, target: DialTarget | None, directory: NumberDirec
     return CallerId(number, number.e164, allowed=True)
 
 
-def number_for(trunk: OutboundTrunk, called: str, request: Request, directory: NumberDirectory) -> Number | None:
+def number_for(trunk: OutboundTrunk, called: str, request: Request, numbers: Numbers) -> Number | None:
     """The number that the call presents; None where no step finds one, and the call is not allowed.
 
     `called` is an E.164 number, or another callee, for which no routing rule counts. A number that may not call out is
@@ -54,20 +54,16 @@ def number_for(trunk: OutboundTrunk, called: str, request: Request, directory: N
     """
     rules = [rule for rule in trunk.routing_rules if called.startswith(rule.prefix)]
     for rule in sorted(rules, key=lambda it: len(it.prefix), reverse=True):
-        number = _usable(trunk, directory.number(rule.number_id))
+        number = usable(numbers.number(rule.number_id), trunk.workspace_id)
         if number is not None:
             return number
     for e164 in presented_numbers(request):
-        number = _usable(trunk, directory.lookup(e164))
+        number = usable(numbers.lookup(e164), trunk.workspace_id)
         if number is not None and (not trunk.allowed_number_ids or number.id in trunk.allowed_number_ids):
             return number
-    return None if trunk.default_number_id is None else _usable(trunk, directory.number(trunk.default_number_id))
-
-
-def _usable(trunk: OutboundTrunk, number: Number | None) -> Number | None:
-    if number is None or number.workspace_id != trunk.workspace_id:
+    if trunk.default_number_id is None:
         return None
-    return number if number.status == "active" and number.outbound_enabled else None
+    return usable(numbers.number(trunk.default_number_id), trunk.workspace_id)
 
 
 def presented_numbers(request: Request) -> Iterator[str]:

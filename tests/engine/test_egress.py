@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.egress import CallerIdNotAllowed, agent_number, trunk_number
+from engine.calls.caller_ids import number_for
+from engine.egress import CallerIdNotAllowed, agent_number
 from engine.model import Agent, Number, OutboundTrunk, RoutingRule
+from sip import Headers, Request, SipUri
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -46,42 +48,50 @@ def trunk(**changes: object) -> OutboundTrunk:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def invite(from_: str, *asserted: str) -> Request:
+    """An INVITE from this user, who is another one by P-Asserted-Identity."""
+    fields = [("P-Asserted-Identity", f"<sip:{user}@pbx.example>") for user in asserted]
+    return Request(
+        "INVITE",
+        SipUri.parse("sip:callee@voice.example"),
+        Headers((("From", f"<sip:{from_}@pbx.example>;tag=1"), *fields)),
+    )
+
+
 RULES = (RoutingRule("+20", A.id), RoutingRule("+2010", B.id), RoutingRule("+4", C.id))
 
 
 def test_the_rule_with_the_longest_matching_prefix_comes_first_of_all() -> None:
     ruled = trunk(routing_rules=RULES, default_number_id=D.id)
-    assert trunk_number(ruled, "+20109", [D.e164], C.e164, BOOK) == B
-    assert trunk_number(ruled, "+2022", [D.e164], C.e164, BOOK) == A
+    assert number_for(ruled, "+20109", invite(C.e164, D.e164), BOOK) == B
+    assert number_for(ruled, "+2022", invite(C.e164, D.e164), BOOK) == A
 
 
 def test_then_the_asserted_identity_then_from() -> None:
     ruled = trunk(routing_rules=RULES, default_number_id=D.id)
-    assert trunk_number(ruled, "+331", ["anonymous", B.e164], C.e164, BOOK) == B
-    assert trunk_number(ruled, "+331", [], C.e164.removeprefix("+"), BOOK) == C
-    assert trunk_number(ruled, "+331", [], "00" + C.e164.removeprefix("+"), BOOK) == C
+    assert number_for(ruled, "+331", invite(C.e164, "anonymous", B.e164), BOOK) == B
+    assert number_for(ruled, "+331", invite(C.e164.removeprefix("+")), BOOK) == C
+    assert number_for(ruled, "+331", invite("00" + C.e164.removeprefix("+")), BOOK) == C
+    assert number_for(ruled, "+331", invite(f"{C.e164};npdi"), BOOK) == C
 
 
 def test_an_identity_has_to_be_an_allowed_number() -> None:
     only_b = trunk(allowed_number_ids=(B.id,), default_number_id=D.id)
-    assert trunk_number(only_b, "+331", [A.e164], B.e164, BOOK) == B
-    assert trunk_number(only_b, "+331", [A.e164], C.e164, BOOK) == D
+    assert number_for(only_b, "+331", invite(B.e164, A.e164), BOOK) == B
+    assert number_for(only_b, "+331", invite(C.e164, A.e164), BOOK) == D
 
 
 def test_then_the_default_then_nothing() -> None:
-    assert trunk_number(trunk(default_number_id=D.id), "+331", [], "+19995550000", BOOK) == D
-    with pytest.raises(CallerIdNotAllowed) as caught:
-        trunk_number(trunk(), "+331", [], None, BOOK)
-    assert caught.value.hangup_cause == "caller_id_not_allowed"
+    assert number_for(trunk(default_number_id=D.id), "+331", invite("+19995550000"), BOOK) == D
+    assert number_for(trunk(), "+331", invite("+19995550000"), BOOK) is None
 
 
 @pytest.mark.parametrize("unusable", [{"status": "suspended"}, {"outbound_enabled": False}, {"workspace_id": "other"}])
 def test_a_number_that_cannot_call_out_is_passed_over_at_each_step(unusable: dict[str, object]) -> None:
     book = Book(number("0001", **unusable), B)
     ruled = trunk(routing_rules=(RoutingRule("+2", "id-0001"),), default_number_id=B.id)
-    assert trunk_number(ruled, "+20", ["+15550001"], "+15550001", book) == B
-    with pytest.raises(CallerIdNotAllowed):
-        trunk_number(trunk(default_number_id="id-0001"), "+20", [], "+15550001", book)
+    assert number_for(ruled, "+20", invite("+15550001", "+15550001"), book) == B
+    assert number_for(trunk(default_number_id="id-0001"), "+20", invite("+15550001"), book) is None
 
 
 def test_an_agent_calls_out_with_its_number() -> None:

@@ -2,7 +2,8 @@
 
 Voices are SVOX Pico (two) and, where it is installed, espeak-ng (three). Digits are recognised without hints, the words
 of a menu with hints; each utterance is recognised by itself, as a `Gather` does. Synthetic voices only: no human speech
-was measured. Beside it, how soon a caller hears the first sound of a `Say`.
+was measured. Beside it, how soon a caller hears the first sound of a `Say`, and how many keys are heard in speech where
+keys are looked for in the audio.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import random
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import first_sound
+from bench import false_keys, first_sound
 from media.kernel.g711 import decode, encode
 from media.resample import quantise, resample
 from media.worker.grammar import handle as recognise
@@ -88,8 +89,8 @@ def utterances() -> dict[str, tuple[str | None, tuple[str, ...]]]:
 
 
 def run(*, quick: bool) -> dict[str, object]:
-    """Prints and returns word error rates by kind and voice, false alarms, time per second of audio, and how long a
-    `Say` takes to its first sound."""
+    """Prints and returns word error rates by kind and voice, false alarms, time per second of audio, how long a `Say`
+    takes to its first sound, and how many keys are heard in an hour of speech."""
     speakers = list(voices())[: 1 if quick else None]
     recognise({"hints": None}, on_the_line(np.zeros(8000, np.int16)).tobytes())
     rates: dict[str, float] = {}
@@ -123,8 +124,12 @@ def run(*, quick: bool) -> dict[str, object]:
     print(f"no phrase of the grammar: understood as one all the same {alarms} of {len(OUTSIDE) * len(speakers)}")
     print(f"time per second of audio {spent / audio:.3f} s   (target < {SECONDS_PER_SECOND:g} s)")
     median, most = _first_sound(8 if quick else 40)
+    # Pico's voices are spoken there anyhow.
+    others = [voice for name, voice in speakers if not name.startswith("pico")]
+    keys = _false_keys(false_keys.QUICK_MINUTES if quick else false_keys.MINUTES, others)
     missed = (
         most > first_sound.TARGET_MS
+        or keys.missed
         or spent / audio >= SECONDS_PER_SECOND
         or any(rates[kind] > most_wrong for kind, most_wrong in ERROR_RATES.items())
     )
@@ -134,8 +139,19 @@ def run(*, quick: bool) -> dict[str, object]:
         "seconds_per_second": spent / audio,
         "first_sound_ms": round(median),
         "first_sound_95_ms": round(most),
+        "keys_an_hour_of_speech": keys.an_hour,
         "missed": missed,
     }
+
+
+def _false_keys(minutes: float, others: Sequence[Callable[[str], _Samples]]) -> false_keys.FalseKeys:
+    """Prints and returns how many keys are heard in so many minutes of speech."""
+    heard = false_keys.measure(minutes, others)
+    verdict = "   MISSED" if heard.missed else ""
+    most = false_keys.KEYS_AN_HOUR
+    print(f"keys heard in {heard.seconds / 60:.1f} min of speech: {heard.keys}, {heard.an_hour:.1f} an hour (expected "
+          f"0, at most {most:g}); of 16 keys pressed {heard.pressed}{verdict}")  # fmt: skip
+    return heard
 
 
 def _first_sound(count: int) -> tuple[float, float]:

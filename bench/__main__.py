@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import sys
+import traceback
 
 BENCHES = (
     "sip",
@@ -45,7 +46,11 @@ def main() -> int:
     results: dict[str, dict[str, object]] = {}
     for name in arguments.names or BENCHES:
         print(f"== {name}", file=sys.stderr if arguments.json else sys.stdout, flush=True)
-        results[name] = importlib.import_module(f"bench.{name}").run(quick=arguments.quick)
+        try:
+            results[name] = importlib.import_module(f"bench.{name}").run(quick=arguments.quick)
+        except Exception as error:
+            traceback.print_exc()
+            results[name] = {"missed": [f"{type(error).__name__}: {error}"]}
     if arguments.json:
         print(json.dumps(results, indent=2))
     missed = [name for name, result in results.items() if result.get("missed")]

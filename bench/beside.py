@@ -233,6 +233,10 @@ def run(*, quick: bool) -> dict[str, object]:
     alone, beside = measure(CALLS // (4 if quick else 1), 5.0 if quick else 20.0)
     print(f"alone:            {alone}")
     print(f"beside requests:  {beside}")
+    print(
+        f"limited by the engine's one core, {beside.cpu_share:.0%} of it taken: the media thread goes first, "
+        "so it is the requests that wait"
+    )
     missed = [] if beside.steady else [f"{beside.calls} calls beside {REQUESTS_PER_SECOND} requests a second: {beside}"]
     for text in missed:
         print(f"missed  {text}")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.kernel import beside_the_floor, most_carried, play_prompt, report, serve, speaks_pcmu
 from media import (
@@ -88,15 +89,19 @@ def run(*, quick: bool) -> dict[str, object]:
             missed.append(f"{count} {row.subject}, not {wanted}")
         if row.cpu_ms is not None and cpu > row.cpu_ms:
             missed.append(f"{cpu:.2f} ms of CPU for one of {row.subject}, not {row.cpu_ms}")
-    octets = _memory()
-    sys.stdout.write(f"memory of one more playing call: {octets / 1000:.1f} KB (at most {MEMORY_OCTETS / 1000:g})\n")
+    octets, in_rows = _memory()
+    sys.stdout.write(
+        f"memory of one more playing call: {octets / 1000:.1f} KB (at most {MEMORY_OCTETS / 1000:g}), of it "
+        f"{in_rows / 1000:.1f} KB in the kernel's rows, the jitter buffer above all; the rest are Python objects, and "
+        "what its sockets hold is the system's\n"
+    )
     if octets > MEMORY_OCTETS:
         missed.append(f"{octets / 1000:.1f} KB for one more playing call, not {MEMORY_OCTETS / 1000:g}")
-    return {**figures, "octets_per_call": octets, "missed": missed}
+    return {**figures, "octets_per_call": octets, "octets_in_rows": in_rows, "missed": missed}
 
 
-def _memory() -> int:
-    """What one more playing call takes, in a process of its own."""
+def _memory() -> tuple[int, int]:
+    """What one more playing call takes, and what of it the kernel's rows do, in a process of its own."""
     child = subprocess.run(
         [sys.executable, "-m", "bench.media", "--subject", "memory"],
         check=True,
@@ -104,29 +109,41 @@ def _memory() -> int:
         text=True,
         cwd=Path(__file__).parents[1],
     )
-    return int(child.stdout)
+    octets, in_rows = map(int, child.stdout.split())
+    return octets, in_rows
 
 
-async def _weigh() -> int:
-    """Octets of resident memory for each of some hundred calls more."""
+async def _weigh() -> tuple[int, int]:
+    """Octets of resident memory for each of some hundred calls more, and how many of them are in the kernel's rows."""
     plane = MediaPlane(MediaConfig(rtp_ports=(20_000, 20_000 + 8 * _MEMORY_CALLS), capacity=3 * _MEMORY_CALLS))
     await plane.start()
     audio = PromptAudio(np.zeros(80_000, np.int16), "silence")
 
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-    async def more() -> int:
+    async def more() -> NDArray[np.int64]:
         for _ in range(_MEMORY_CALLS):
             session = plane.open("127.0.0.1", lambda _: None)
             session.start(speaks_pcmu(9, 0))
             session.play(audio, loops=0)
         await asyncio.sleep(0.5)
-        return resident()
+        return np.array(_resident(), np.int64)
 
     grown = -(await more()) + await more()
     await plane.close()
-    return grown // _MEMORY_CALLS
+    octets, in_rows = (grown // _MEMORY_CALLS).tolist()
+    return octets, in_rows
+
+
+def _resident() -> tuple[int, int]:
+    """Octets of this process in memory, and of those that are in shared memory without a name, as the rows are."""
+    octets = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    in_rows, shared = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *values = line.split()
+        if not name.endswith(":"):
+            shared = len(values) >= 5 and values[4] == "/dev/zero"
+        elif shared and name == "Rss:":
+            in_rows += int(values[0]) * 1024
+    return octets, in_rows
 
 
 def _bridge(_plane: MediaPlane, sessions: Sequence[MediaSession]) -> None:
@@ -206,7 +223,7 @@ def main() -> None:
     if arguments.subject is None:
         sys.exit(1 if run(quick=arguments.quick)["missed"] else 0)
     if arguments.subject == "memory":
-        sys.stdout.write(f"{asyncio.run(_weigh())}\n")
+        print(*asyncio.run(_weigh()))
         return
     os.sched_setaffinity(0, {arguments.core})
     asyncio.run(_serve(arguments.subject, arguments.calls))

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from server.config import Config
 from server.doctor.browsers import check_browsers
 from server.doctor.finding import Finding, fail
-from server.doctor.host import check_clock, check_compile_cache, check_files, check_priority
+from server.doctor.host import check_buffers, check_clock, check_compile_cache, check_files, check_priority
 from server.doctor.keys import check_keys
 from server.doctor.network import check_addresses, check_ports, check_rtp
 from server.doctor.storage import check_data_dir, check_database
@@ -33,6 +33,7 @@ async def examine(config: Config) -> list[Finding]:
         "speech": lambda: _heard(config),
         "priority": lambda: asyncio.to_thread(_all, check_priority),
         "files": lambda: asyncio.to_thread(_all, check_files, config),
+        "buffers": lambda: asyncio.to_thread(_all, check_buffers, config),
         "compiler": lambda: asyncio.to_thread(_all, check_compile_cache),
         "clock": lambda: asyncio.to_thread(_all, check_clock),
     }

@@ -27,6 +27,9 @@ from server.doctor.finding import Finding
 from tests.support.tones import sine, wav
 
 
+RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
+
+
 def config(**sections: dict[str, object]) -> Config:
     return Config.model_validate(sections)
 
@@ -345,6 +348,37 @@ class TestSystem:
             assert "LimitNOFILE=656" in found.change
             assert "limits.concurrent_calls" in found.change
 
+    @pytest.mark.parametrize(
+        ("granted", "ports", "status"),
+        [
+            (host._BUFFER_OCTETS // 2, "20000-20019", "ok"),
+            (212_992, "20000-20019", "warn"),
+            (212_992, "20000-20999", "ok"),
+        ],
+        ids=["granted", "few ports", "many ports"],
+    )
+    def test_sockets_that_many_calls_share_need_room(
+        self, granted: int, ports: str, status: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(host, "_granted_buffer", lambda: granted)
+        (found,) = host.check_buffers(config(media={"rtp_ports": ports}, limits={"concurrent_calls": 100}))
+        assert found.status == status
+        assert f"{granted >> 10} of 4096 KB" in found.what
+        if status == "warn":
+            assert "100 calls share 10 port pairs" in found.what
+            assert found.change is not None
+            assert "net.core.rmem_max=4194304" in found.change
+            assert "media.rtp_ports" in found.change
+
+    @pytest.mark.skipif(not RMEM_MAX.exists(), reason="the system does not tell its limit here")
+    def test_the_room_is_what_the_system_grants(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        limit = int(RMEM_MAX.read_text())
+        forced = host._granted_buffer()
+        assert forced in (host._BUFFER_OCTETS, min(limit, host._BUFFER_OCTETS))
+        # An option that there is not: what is left to those who may not go beyond the limit.
+        monkeypatch.setattr(host, "_SO_RCVBUFFORCE", 9999)
+        assert host._granted_buffer() == min(limit, host._BUFFER_OCTETS)
+
     def test_a_clock_in_the_past_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(host, "_EARLIEST", datetime(9999, 1, 1, tzinfo=UTC))
         (failed,) = host.check_clock()
@@ -397,7 +431,7 @@ class TestExamine:
         checks = list(dict.fromkeys(finding.check for finding in findings))
         assert checks == [
             "config", "ports", "addresses", "rtp", "storage", "database", "codecs", "datagrams", "speech",
-            "priority", "files", "compiler", "clock",
+            "priority", "files", "buffers", "compiler", "clock",
         ]  # fmt: skip
         assert list(tmp_path.iterdir()) == []
         assert not any(finding.status == "fail" for finding in findings)

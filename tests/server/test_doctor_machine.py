@@ -26,7 +26,6 @@ from server.doctor import codecs, examine, host, keys, speech, storage
 from server.doctor.finding import Finding
 from tests.support.tones import sine, wav
 
-
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 

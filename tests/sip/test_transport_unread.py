@@ -48,8 +48,8 @@ async def deaf(certificates: Certificates) -> AsyncIterator[Opener]:
         if transport in {"ws", "wss"}:
             writer.write(UPGRADE)
             await reader.readuntil(b"\r\n\r\n")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: connection_of(served) is not None)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
         return reader, writer
 
     yield open_one

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from engine.model import Number, NumberSip, SipOutbound
+from engine.number_registrations import NumberRegistrations
+from engine.registrations import CarrierRegistrations
 from server.process import running
 from sip import (
     Credentials,
@@ -30,6 +33,7 @@ from tests.engine.receiver import receiving
 from tests.support.callee import a_callee
 from tests.support.engine import TestEngine, engine_config, running_engine
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AGENT = {"email": "anna@example.com", "label": "Anna"}
 
 
@@ -342,3 +346,44 @@ async def test_a_number_is_the_same_instance_to_its_registrar_after_a_restart(tm
             assert binding.instance == first
     assert first is not None
     assert first.startswith("<urn:uuid:")
+
+
+async def test_a_service_route_holds_until_its_registration_ends_also_when_a_refresh_fails() -> None:
+    """Of a carrier that binds for a minute and refuses whatever comes then, on a clock that the test moves."""
+    passed = 0.0
+    refusing = False
+    registrar = Registrar(RegistrarConfig(service_route=("<sip:edge.carrier.example;lr>",), max_expires=60))
+
+    def serve(asking: RegisterRequest) -> None:
+        if refusing:
+            asking.reject(503)
+        else:
+            asking.accept("line")
+
+    async def state(kind: type) -> None:
+        async with asyncio.timeout(10):
+            while not isinstance(registrations.state("line"), kind):
+                await asyncio.sleep(0.01)
+
+    async with a_phone() as carrier, a_phone() as ours:
+        carrier.serve_registrations(serve, registrar=registrar)
+        host, port = carrier.bound["udp"][0]
+        numbers = NumberRegistrations()
+        registrations = CarrierRegistrations(numbers, clock=lambda: ours._core.clock() + passed)
+        registrations.start(ours)
+        line = Number(
+            id="line", workspace_id="ws", e164="+15550100", label=None, kind="byo", country=None, status="active",
+            inbound_enabled=True, outbound_enabled=True, destination=None, channels=None, rental_id=None,
+            sip=NumberSip(outbound=SipOutbound(host=host, port=port, register=True)), created_at=NOW, updated_at=NOW,
+        )  # fmt: skip
+        numbers.changed("line", line)
+        await state(Registered)
+        assert [str(hop) for hop in registrations.service_route("line")] == ["<sip:edge.carrier.example;lr>"]
+        assert registrations.service_route("another") == ()
+        refusing = True
+        registrations._running["line"].refresh()
+        await state(RegistrationFailed)
+        assert len(registrations.service_route("line")) == 1
+        passed = 61.0
+        assert registrations.service_route("line") == ()
+        registrations.stop()

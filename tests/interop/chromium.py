@@ -87,14 +87,14 @@ class Tab:
         assert "error" not in told, told
         return told["result"]
 
-    async def run(self, script: str, *, origin: str | None = None) -> Any:
+    async def run(self, script: str, *, origin: str | None = None, seconds: float = SCRIPT_SECONDS) -> Any:
         """The value of an expression, awaited where it is a promise; asserts that it did not throw.
 
         It runs in the page, or in the newest frame of another origin that is in it.
         """
         where = {} if origin is None else {"contextId": self.contexts[origin]}
         try:
-            async with asyncio.timeout(SCRIPT_SECONDS):
+            async with asyncio.timeout(seconds):
                 told = await self.command(
                     "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, **where
                 )

@@ -161,5 +161,5 @@ async def test_calls_that_are_made_and_steered_and_what_only_people_may_do(tmp_p
         left = (await engine.client.get("/v1/workspaces")).json()
         record = (await engine.client.get(f"/v1/calls/{placed['publicId']}")).json()
     assert dialled > 2
-    assert (record["outcome"], record["hangupCause"]) == ("answered", "api")
+    assert (record["outcome"], record["hangupCause"]) == ("answered", "normal")
     assert left[0]["id"] == first.workspace_id

@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from media import MediaSession, SessionRecording, recording, wav_file
-from media.recording import WAITING_FRAMES
+from media.recording import FRAMES_PER_SECOND, MARGIN_FRAMES, WAITING_FRAMES
 from media.wav_file import HEADER_BYTES, PART_SUFFIX, WavWriter
-from tests.support.tones import level, read_wav, sine
+from tests.media.sounds import audio_file, shared_files
+from tests.support.tones import level, read_wav, sine, wav_samples
 
 FRAME = 160
 Listener = Callable[[NDArray[np.int16]], None]
@@ -117,6 +118,15 @@ class TestTrimming:
         assert not samples[-800:].any()
         assert level(samples[800:8800], 440) > 0.95, "the silence between stays where it is"
         assert level(samples[-8800:-800], 880) > 0.95
+
+    async def test_the_shared_message_keeps_its_words_and_the_pause_between_them(self, line: Line, path: Path) -> None:
+        said, _ = wav_samples(audio_file("record_trim.wav"))
+        expected = shared_files()["record_trim.wav"]["expected"]["trimmed_seconds"]
+        started = await begin(line, path)
+        line.hear(said[: len(said) // FRAME * FRAME])
+        whole = await started.stop(trim=True)
+        assert whole is not None
+        assert abs(whole.seconds - 2 * MARGIN_FRAMES / FRAMES_PER_SECOND - expected) <= 0.05
 
     async def test_a_recording_longer_than_a_block_is_trimmed_whole(
         self, line: Line, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ import httpx
 
 from server.config import Config
 from server.process import EngineProcess, running
+from tests.api.documented import documented_client
 from tests.support.database import empty_database
 from tests.support.lanes import lane_ports
 
@@ -88,5 +89,5 @@ async def running_engine(data_dir: Path, **sections: Mapping[str, Any]) -> Async
         first = process.first_start
         assert first is not None
         headers = {"Authorization": f"Bearer {first.api_key}"}
-        async with httpx.AsyncClient(base_url=process.bound.http, headers=headers, timeout=10) as client:
+        async with documented_client(base_url=process.bound.http, headers=headers, timeout=10) as client:
             yield TestEngine(process, client)

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from server.commands.serve import serve
+from tests.api.documented import documented_client
 from tests.support.process import API_KEY, environment
 
 READY_SECONDS = 45
@@ -34,7 +35,7 @@ class ForkedEngine:
 
     def client(self) -> httpx.AsyncClient:
         """A client with the bootstrap key."""
-        return httpx.AsyncClient(base_url=self.http, headers={"Authorization": f"Bearer {API_KEY}"}, timeout=10)
+        return documented_client(base_url=self.http, headers={"Authorization": f"Bearer {API_KEY}"}, timeout=10)
 
     async def kill(self) -> None:
         """SIGKILL; returns when the process is gone."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.api.documented import documented_client
 from tests.support.lanes import lane_ports
 
 WORKSPACE = "ws_0123456789ab"
@@ -31,7 +32,7 @@ class VoyloProcess:
 
     def client(self) -> httpx.AsyncClient:
         """A client with the bootstrap key."""
-        return httpx.AsyncClient(base_url=self.http, headers={"Authorization": f"Bearer {API_KEY}"}, timeout=10)
+        return documented_client(base_url=self.http, headers={"Authorization": f"Bearer {API_KEY}"}, timeout=10)
 
     async def rest_of_stdout(self) -> list[str]:
         """Everything it prints until it ends."""

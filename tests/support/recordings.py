@@ -9,13 +9,14 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.api.documented import documented_client
 from tests.support.engine import TestEngine
 from tests.support.tones import wav_channels, wav_samples
 
 
 async def fetch(url: str, **options: Any) -> httpx.Response:
     """A request without any key."""
-    async with httpx.AsyncClient() as client:
+    async with documented_client() as client:
         return await client.get(url, **options)
 
 

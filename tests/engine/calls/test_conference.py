@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from media import SPOKEN_CODECS
 from sip.sdp import OPUS, Codec
+from tests.api.documented import documented_client
 from tests.support.engine import TestEngine, running_engine
 from tests.support.lobby import Lobby
 from tests.support.phone import PCMA, PCMU, Phone
@@ -42,7 +42,7 @@ async def in_another_workspace(engine: TestEngine, lobby: Lobby) -> str:
     """A number of another workspace, with an application that does as that of the first one."""
     first, number = engine.process.first_start, "+15550199"
     assert first is not None
-    async with httpx.AsyncClient(base_url=engine.process.bound.http) as client:
+    async with documented_client(base_url=engine.process.bound.http) as client:
         signed_in = await client.post(
             "/v1/auth/login", json={"email": first.owner_email, "password": first.owner_password}
         )
@@ -277,7 +277,7 @@ class TestRecording:
             assert "RecordingUrl" not in await anna.ended()
             await bert.call.press("*")
             form = await bert.ended()
-            async with httpx.AsyncClient() as client:
+            async with documented_client() as client:
                 audio, rate = wav_samples((await client.get(form["RecordingUrl"])).content)
             await over(engine)
             calls = {call["from"]: call for call in (await engine.calls())[:2]}

@@ -17,6 +17,7 @@ from api.app import OPERATIONS
 from engine.calls.pacing import Pacing
 from server.process import running
 from tests.api.client import error, invalid
+from tests.api.documented import documented_client
 from tests.support.callee import Callee, CalleeCall, a_callee
 from tests.support.engine import TestEngine, engine_config, running_engine
 from tests.support.flow import Flow
@@ -318,7 +319,7 @@ class TestIdempotency:
             await engine.ended_call()
         async with (
             running(engine_config(tmp_path)) as process,
-            httpx.AsyncClient(base_url=process.bound.http, headers=engine.client.headers) as client,
+            documented_client(base_url=process.bound.http, headers=engine.client.headers) as client,
         ):
             again = await place(TestEngine(process, client), body, key="k")
             assert again.json() == first.json()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 import wave
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 RATE = 8000
+_ONLY = 0.95
 
 
 def sine(hertz: float, seconds: float, *, rate: int = RATE, amplitude: float = 0.3) -> NDArray[np.int16]:
@@ -62,6 +66,24 @@ def level(samples: NDArray[np.int16], hertz: float, rate: int = RATE) -> float:
         return 0.0
     frequencies = np.fft.rfftfreq(len(samples), 1 / rate)
     return float(power[np.abs(frequencies - hertz) <= 15].sum()) / total
+
+
+class Listener(Protocol):
+    """Somebody on the line: a phone of ours, or one that is called."""
+
+    @property
+    def heard(self) -> NDArray[np.int16]:
+        """All that was heard so far."""
+
+
+async def hears_only(listener: Listener, hertz: float, samples: int, seconds: float = 5.0) -> None:
+    """Waits until so many samples in a row are this tone and nothing else; a busy machine tears it now and then."""
+    heard = 0.0
+    until = time.monotonic() + seconds
+    while heard <= _ONLY:
+        assert time.monotonic() < until, f"{hertz} Hz is {heard:.0%} of what is heard"
+        await asyncio.sleep(0.02)
+        heard = level(listener.heard[-samples:], hertz) if len(listener.heard) >= samples else 0.0
 
 
 def tones_in(samples: NDArray[np.int16], candidates: Sequence[float], rate: int = RATE) -> set[float]:

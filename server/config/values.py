@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -224,36 +225,30 @@ def read_port_range(value: object) -> PortRange:
     return PortRange(low, high)
 
 
+def _read_names(value: object, kind: str, known: Sequence[str], also: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of a kind in the order given, in whatever case; `also` are other spellings, in small letters."""
+    spelling = {**{name.lower(): name for name in known}, **also}
+    names: list[str] = []
+    for given in read_list(value):
+        name = spelling.get(given.lower())
+        if name is None:
+            raise ValueError(f"must name {kind}s of {', '.join(known)}; {shown(given)} is none of them")
+        if name in names:
+            raise ValueError(f"must name each {kind} once; {name} is there twice")
+        names.append(name)
+    if not names:
+        raise ValueError(f"must name at least one {kind}")
+    return tuple(names)
+
+
 def read_codecs(value: object) -> tuple[str, ...]:
     """Return codec names in the order given, spelled as in SDP; at least one, none twice, none unknown."""
-    spelling = {name.lower(): name for name in KNOWN_CODECS}
-    codecs: list[str] = []
-    for name in read_list(value):
-        codec = spelling.get(name.lower().replace("g.722", "g722"))
-        if codec is None:
-            raise ValueError(f"must name codecs of {', '.join(KNOWN_CODECS)}; {shown(name)} is none of them")
-        if codec in codecs:
-            raise ValueError(f"must name each codec once; {codec} is there twice")
-        codecs.append(codec)
-    if not codecs:
-        raise ValueError("must name at least one codec")
-    return tuple(codecs)
+    return _read_names(value, "codec", KNOWN_CODECS, {"g.722": "G722"})
 
 
 def read_digest_algorithms(value: object) -> tuple[str, ...]:
     """Return digest algorithms in the order given, spelled as in a challenge; at least one, none twice or unknown."""
-    spelling = {name.lower(): name for name in DIGEST_ALGORITHMS}
-    algorithms: list[str] = []
-    for name in read_list(value):
-        algorithm = spelling.get(name.lower())
-        if algorithm is None:
-            raise ValueError(f"must name algorithms of {', '.join(DIGEST_ALGORITHMS)}; {shown(name)} is none of them")
-        if algorithm in algorithms:
-            raise ValueError(f"must name each algorithm once; {algorithm} is there twice")
-        algorithms.append(algorithm)
-    if not algorithms:
-        raise ValueError("must name at least one algorithm")
-    return tuple(algorithms)
+    return _read_names(value, "algorithm", DIGEST_ALGORITHMS, {})
 
 
 def read_networks(value: object) -> tuple[IPNetwork, ...]:

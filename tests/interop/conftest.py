@@ -13,6 +13,9 @@ import pytest
 from sip import IncomingCall
 from tests.interop.sipp_party import MovableClock, Party, wait
 from tests.interop.sipp_run import Sipp
+from tests.support.module_engine import engine, phone, shared
+
+__all__ = ["engine", "phone", "shared"]
 
 PYVOIP_PYTHON = Path(".venv-pyvoip/bin/python")
 

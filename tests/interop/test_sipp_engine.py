@@ -3,17 +3,15 @@ whom they show, and what the record says (contract §9.1, §9.2, §14.2, §14.3)
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from sip import Request, Response, SipUri
 from tests.interop.sipp_run import Sipp
-from tests.support.engine import LOOPBACK, TestEngine, running_engine
-from tests.support.phone import Phone, a_phone
-from tests.support.shared_engine import MANY_REQUESTS, clear
+from tests.support.engine import LOOPBACK, TestEngine
+from tests.support.phone import Phone
+from tests.support.shared_engine import MANY_REQUESTS
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
 
@@ -21,27 +19,8 @@ NUMBER, SECOND, THIRD, FOURTH = "+15550100", "+15550101", "+15550102", "+1555010
 TO = "+201091447677"
 NOTHING = "X-Says: nothing"
 HANGUP = "<Response><Hangup/></Response>"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestEngine]:
-    """The engine, which bears any number of wrong passwords."""
-    limits = {**MANY_REQUESTS, "auth_failures": 1000}
-    async with running_engine(tmp_path_factory.mktemp("data"), limits=limits) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def engine(shared: TestEngine) -> AsyncIterator[TestEngine]:
-    """The engine, emptied after the test."""
-    yield shared
-    await clear(shared)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def phone() -> AsyncIterator[Phone]:
-    async with a_phone() as started:
-        yield started
+# Any number of wrong passwords.
+SETTINGS = {"limits": {**MANY_REQUESTS, "auth_failures": 1000}}
 
 
 def refusing(status: str) -> tuple[str, ...]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.process import voylo_serve
@@ -20,16 +17,7 @@ async def test_a_key_creates_once_whenever_the_process_is_killed(tmp_path: Path,
     """`seconds` after the request is sent; None: once it is answered."""
     async with voylo_serve(tmp_path / "data") as engine, engine.client() as client:
         assert (await client.get("/v1/api-keys")).status_code == 200
-        request = asyncio.create_task(client.post("/v1/api-keys", json=BODY, headers=KEY))
-        if seconds is None:
-            await request
-        else:
-            await asyncio.sleep(seconds)
-        engine.process.kill()
-        await engine.process.wait()
-        first = None
-        with contextlib.suppress(httpx.HTTPError):
-            first = (await request).json()
+        first = await engine.killed_during(client.post("/v1/api-keys", json=BODY, headers=KEY), seconds)
     async with voylo_serve(tmp_path / "data") as engine, engine.client() as client:
         again = await client.post("/v1/api-keys", json=BODY, headers=KEY)
         assert again.status_code == 201, again.text

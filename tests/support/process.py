@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,19 @@ class VoyloProcess:
     def client(self) -> httpx.AsyncClient:
         """A client with the bootstrap key."""
         return documented_client(base_url=self.http, headers={"Authorization": f"Bearer {API_KEY}"}, timeout=10)
+
+    async def killed_during(self, request: Awaitable[httpx.Response], seconds: float | None) -> Any:
+        """Begins a request and kills the process so much later (None: once it is answered); the answer, if one came."""
+        asked = asyncio.ensure_future(request)
+        if seconds is None:
+            await asked
+        else:
+            await asyncio.sleep(seconds)
+        self.process.kill()
+        await self.process.wait()
+        with contextlib.suppress(httpx.HTTPError):
+            return (await asked).json()
+        return None
 
     async def rest_of_stdout(self) -> list[str]:
         """Everything it prints until it ends."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.callee import a_callee
@@ -25,16 +22,8 @@ async def test_a_key_dials_once_whenever_the_process_is_killed(tmp_path: Path, s
             number = {"e164": FROM, "sip": {"outbound": phone.carrier}}
             assert (await client.post("/v1/numbers/import", json=number)).status_code == 201
             order = {"from": FROM, "to": TO, "applicationId": created.json()["id"]}
-            request = asyncio.create_task(client.post("/v1/calls", json=order, headers={"Idempotency-Key": "k"}))
-            if seconds is None:
-                await request
-            else:
-                await asyncio.sleep(seconds)
-            engine.process.kill()
-            await engine.process.wait()
-            first = None
-            with contextlib.suppress(httpx.HTTPError):
-                first = (await request).json()
+            request = client.post("/v1/calls", json=order, headers={"Idempotency-Key": "k"})
+            first = await engine.killed_during(request, seconds)
         async with voylo_serve(tmp_path / "data") as engine, engine.client() as client:
             again = await client.post("/v1/calls", json=order, headers={"Idempotency-Key": "k"})
             assert again.status_code == 202, again.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
@@ -50,7 +51,8 @@ class Lock:
 
         def over_http(act: Callable[[], None]) -> Handler:
             async def handle(_: web.Request) -> web.StreamResponse:
-                act()
+                # What the engine is writing may need this loop to be completed.
+                await asyncio.to_thread(act)
                 return web.Response()
 
             return handle

@@ -505,13 +505,13 @@ async def test_a_database_that_does_not_answer_is_a_server_error_and_waited_for_
         http = httpx.AsyncClient(event_hooks={"response": [note]})
         async with http, AsyncVoyloClient(first.api_key, base_url=running.process.bound.http, http_client=http) as sdk:
             application = await running.application(name="before")
-            lock.take()
+            await asyncio.to_thread(lock.take)
             with pytest.raises(voylo.ServerError) as raised:
                 await sdk.applications.update(application["id"], name="never")
             assert (raised.value.status, raised.value.retry_after) == (503, 1)
             assert raised.value.body["error"] == "Service Unavailable"
             assert (await sdk.applications.replace(application["id"], name="after")).name == "after"
-            lock.damage()
+            await asyncio.to_thread(lock.damage)
             # Reading is tried again, which does not mend it.
             with pytest.raises(voylo.ServerError) as raised:
                 await sdk.applications.get(application["id"], options={"max_retries": 1})
@@ -520,7 +520,7 @@ async def test_a_database_that_does_not_answer_is_a_server_error_and_waited_for_
                 {"statusCode": 500, "error": "Internal Server Error", "message": "Something went wrong on our side"},
             )
             assert raised.value.request_id
-            lock.mend()
+            await asyncio.to_thread(lock.mend)
         assert statuses == [503, 503, 200, 500, 500]
         assert [each["name"] for each in (await running.client.get("/v1/applications")).json()["data"]] == ["after"]
 

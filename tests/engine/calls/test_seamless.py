@@ -59,8 +59,12 @@ async def test_play_say_play_is_one_stream_without_a_gap(engine: TestEngine, pho
     begin = begin_of(audio, wanted)
     heard = audio[begin : begin + len(wanted)]
     assert len(heard) == len(wanted)
-    wrong = np.flatnonzero(np.abs(heard.astype(int) - wanted) > np.abs(wanted) / 10 + 16)
-    assert not len(wrong), f"from sample {wrong[0]} on it is not what it should be"
+    # The same words are not the same to the last bit each time; what is around them is, and where it is.
+    said = slice(3 * 8000, 3 * 8000 + len(sounds[3]))
+    assert np.corrcoef(heard[said], wanted[said])[0, 1] > 0.98
+    wrong = np.abs(heard.astype(int) - wanted) > np.abs(wanted) / 10 + 16
+    wrong[said] = False
+    assert not wrong.any(), f"from sample {np.argmax(wrong)} on it is not what it should be"
     entries = (await engine.client.get(f"/v1/calls/{(await engine.ended_call())['publicId']}/events")).json()
     told = [entry["data"]["verb"] for entry in entries if entry["type"] == "verb"]
     assert told == ["Play", "Say", "Play", "Play"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from media.kernel.keys import SRTP_SUITES, SrtpParameters
     from media.kernel.libopus import OpusSending
+    from media.kernel.lodging import CROWDED, WIDE_OCTETS, widen
     from media.kernel.playlist import Playback, PlaybackResult
     from media.kernel.ports import PortsExhausted
     from media.kernel.statistics import PlaneStatistics, SessionStatistics
@@ -82,6 +83,7 @@ _HOMES = {
     "media.kernel.keys": ("SRTP_SUITES", "SrtpParameters"),
     "media.kernel.libopus": ("OpusSending",),
     "media.kernel.playlist": ("Playback", "PlaybackResult"),
+    "media.kernel.lodging": ("CROWDED", "WIDE_OCTETS", "widen"),
     "media.kernel.ports": ("PortsExhausted",),
     "media.kernel.statistics": ("PlaneStatistics", "SessionStatistics"),
     "media.kernel.stream": ("SPOKEN_CODECS", "StreamError", "StreamParameters"),
@@ -126,11 +128,13 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CROWDED",
     "FRAME_SAMPLES",
     "L16_RATES",
     "RING_SECONDS",
     "SPOKEN_CODECS",
     "SRTP_SUITES",
+    "WIDE_OCTETS",
     "ActivityDetectors",
     "AudioDecoder",
     "AudioError",
@@ -197,6 +201,7 @@ __all__ = [
     "ringback",
     "try_uring",
     "vosk_recogniser",
+    "widen",
 ]
 
 

@@ -91,8 +91,9 @@ def fill_heard(sessions: "list[SessionRow]", row: SessionRow, core: CoreRow, tar
         row.hears_frame = count - 1
     place = row.hears_frame % c.HEARD_FRAMES
     row.hears_frame += 1
-    heard_codec = source.heard_codecs[place] & _CODEC
-    packet_octets = source.heard_codecs[place] >> _PACKET_SHIFT
+    heard_codec = source.heard_codecs[place]
+    packet_octets = heard_codec >> _PACKET_SHIFT
+    heard_codec &= _CODEC
     if packet_octets and row.opus_forwards:
         row.kept_packet = source.address + HEARD_PACKETS_AT + place * c.FORWARDED_BYTES
         row.kept_octets = packet_octets

@@ -57,10 +57,10 @@ MESSAGES = BATCH + ASKED
 OUTBOX = 128
 # An odd number of cache lines, so that the first lines of many do not compete for the same places of the cache.
 DATAGRAM_BYTES = 2048 + 64
-OUTBOX_BYTES = 1024 + 64
 HEADER_BYTES = 64
 CONTROL_BYTES = 64
 PACKET_BYTES = 1024
+OUTBOX_BYTES = PACKET_BYTES + 64
 # Words of struct mmsghdr on 64-bit Linux.
 MESSAGE_LENGTH = 7
 

@@ -19,10 +19,25 @@ if TYPE_CHECKING:
 Address: TypeAlias = tuple[str, int]
 
 _BELIEVED_HOSTS = 4096
-# With so many on a pair its sockets get room for a second of a hundred calls; what is waiting counts four times.
-_CROWDED = 8
-_WIDE_OCTETS = 4 << 20
+CROWDED = 8
+"""With so many sessions on a pair its sockets are widened."""
+
+WIDE_OCTETS = 4 << 20
+"""Room for a second of a hundred calls; what is waiting counts four times."""
+
+# socket.h; Python has no name for it.
 _SO_RCVBUFFORCE = 33
+
+
+def widen(sock: socket.socket) -> int:
+    """Ask for room for WIDE_OCTETS that wait in the system, and return for how many it granted."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, WIDE_OCTETS)
+    except OSError:
+        # Only for those who may administer the network: others get as much as the limit allows.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WIDE_OCTETS)
+    # Linux tells twice of what was asked for: it counts its own upkeep as well.
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
 class AddressTaken(Exception):
@@ -55,10 +70,7 @@ class PortPair:
     def widen(self) -> None:
         """Let more wait in the system, now that many send here; as much as it allows where it allows no more."""
         for sock in self.sockets:
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _WIDE_OCTETS)
-            except PermissionError:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE_OCTETS)
+            widen(sock)
 
     def close(self) -> None:
         """Close both sockets."""
@@ -82,7 +94,7 @@ class Lodging:
         self._signalled: Address | None = None
         self._found: Address | None = None
         pair.lodgers.add(self)
-        if len(pair.lodgers) == _CROWDED:
+        if len(pair.lodgers) == CROWDED:
             pair.widen()
         pair.busy += 1
         pair.unheard += 1

@@ -54,7 +54,7 @@ _FLAGS_OF_BOTH = (MSG_DONTWAIT | MSG_NOSIGNAL) << 32
 # its octets of audio. The places are fewer than this.
 _OCTETS = 1 << 12
 _NEGATIVE = 1 << 31
-# sockaddr_in of 127.0.0.1, and what is sent to it once.
+# What is sent through a new ring once, to this machine, to see that it arrives.
 _TRIAL = b"voylo"
 _TRIAL_SECONDS = 1.0
 

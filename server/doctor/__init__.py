@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from server.config import Config
 from server.doctor.browsers import check_browsers
 from server.doctor.finding import Finding, fail
-from server.doctor.host import check_buffers, check_clock, check_compile_cache, check_files, check_priority
+from server.doctor.host import check_clock, check_compile_cache, check_files, check_priority
 from server.doctor.keys import check_keys
 from server.doctor.network import check_addresses, check_ports, check_rtp
 from server.doctor.storage import check_data_dir, check_database
@@ -33,7 +33,6 @@ async def examine(config: Config) -> list[Finding]:
         "speech": lambda: _heard(config),
         "priority": lambda: asyncio.to_thread(_all, check_priority),
         "files": lambda: asyncio.to_thread(_all, check_files, config),
-        "buffers": lambda: asyncio.to_thread(_all, check_buffers, config),
         "compiler": lambda: asyncio.to_thread(_all, check_compile_cache),
         "clock": lambda: asyncio.to_thread(_all, check_clock),
     }
@@ -58,9 +57,16 @@ async def _database(config: Config) -> list[Finding]:
 async def _heard(config: Config) -> list[Finding]:
     # The rooms are the heaviest import of all, and an install in which they cannot be loaded is itself a finding.
     try:
-        from server.doctor.codecs import check_codecs, check_datagrams
+        from server.doctor.audio import check_buffers, check_datagrams
+        from server.doctor.codecs import check_codecs
         from server.doctor.speech import check_recogniser, check_speech
     except ImportError as error:
         return [fail("codecs", f"the engine's rooms cannot be loaded: {error}", "reinstall voylo-engine with pip")]
     datagrams = await asyncio.to_thread(check_datagrams, config)
-    return [check_codecs(config), datagrams, await check_speech(config), await check_recogniser(config)]
+    return [
+        check_codecs(config),
+        datagrams,
+        check_buffers(config),
+        await check_speech(config),
+        await check_recogniser(config),
+    ]

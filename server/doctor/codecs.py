@@ -1,10 +1,10 @@
-"""Compares `media.codecs` with what this version speaks (contract §14.1), and looks how audio goes in and out."""
+"""Compares `media.codecs` with what this version of the engine speaks (contract §14.1)."""
 
 from __future__ import annotations
 
-from media import SPOKEN_CODECS, try_uring
+from media import SPOKEN_CODECS
 from server.config import Config
-from server.doctor.finding import Finding, fail, ok, warn
+from server.doctor.finding import Finding, fail, ok
 
 
 def check_codecs(config: Config) -> Finding:
@@ -17,18 +17,3 @@ def check_codecs(config: Config) -> Finding:
         return fail("codecs", what, f"put {known} into media.codecs")
     left_out = f"; not spoken here, and left out: {', '.join(others)}" if others else ""
     return ok("codecs", f"offered: {', '.join(offered)}{left_out}")
-
-
-def check_datagrams(config: Config) -> Finding:
-    """Open the ring that the audio thread asks for, send a datagram through it, and close it again."""
-    if not config.media.io_uring:
-        return ok("datagrams", "one by one: media.io_uring is false")
-    refusal = try_uring()
-    if refusal is None:
-        return ok("datagrams", "the audio of many calls goes in one system call (io_uring)")
-    return warn(
-        "datagrams",
-        f"no io_uring ({refusal}): each packet of audio is a system call, so that a core carries fewer calls",
-        "allow io_uring (Linux 6.1 or newer, `sysctl kernel.io_uring_disabled=0`, a container's seccomp profile), or "
-        "set media.io_uring to false",
-    )

@@ -1,5 +1,4 @@
-"""Looks at what the operating system grants: real-time priority, open files, room in sockets, the clock, a cache for
-compiled code."""
+"""Looks at what the operating system grants: real-time priority, open files, the clock, a cache for compiled code."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import ctypes
 import importlib.util
 import os
 import resource
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,12 +17,6 @@ from server.doctor.finding import Finding, fail, ok, warn
 # An answered call with two legs holds an RTP and an RTCP socket for each; the rest is for HTTP, the database and logs.
 _FILES_PER_CALL = 4
 _FILES_BESIDES = 256
-# What the media room asks for where more than so many sessions share a pair of ports.
-_BUFFER_OCTETS = 4 << 20
-_SESSIONS_SHARING = 8
-_SESSIONS_PER_CALL = 2
-# socket.h; Python has no name for it.
-_SO_RCVBUFFORCE = 33
 # No clock that is right shows a time before this engine was written.
 _EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 _PRIORITY = 10
@@ -73,36 +65,6 @@ def check_files(config: Config) -> Iterator[Finding]:
         f"open files: at most {hard}, {needed} needed for limits.concurrent_calls {calls}",
         f"raise the limit (`ulimit -Hn {needed}`; systemd: LimitNOFILE={needed}), or lower limits.concurrent_calls",
     )
-
-
-def check_buffers(config: Config) -> Iterator[Finding]:
-    """Ask for the wide receive buffer that sockets get which many calls share, on a socket of its own, and see what of
-    it is granted; with ports enough for every call none is shared by so many, and nothing is to be changed."""
-    granted = _granted_buffer()
-    room = f"room for received audio: {granted >> 10} of {_BUFFER_OCTETS >> 10} KB granted to a socket"
-    pairs, calls = config.media.rtp_ports.pairs, config.limits.concurrent_calls
-    if granted >= _BUFFER_OCTETS // 2:
-        yield ok("buffers", room)
-    elif calls * _SESSIONS_PER_CALL <= pairs * _SESSIONS_SHARING:
-        yield ok("buffers", f"{room}, enough for as few calls as share a port")
-    else:
-        yield warn(
-            "buffers",
-            f"{room}: {calls} calls share {pairs} port pairs, and packets may be lost while the machine is busy",
-            f"raise the limit (`sysctl -w net.core.rmem_max={_BUFFER_OCTETS}`), or widen media.rtp_ports",
-        )
-
-
-def _granted_buffer() -> int:
-    """Octets that a socket gets of the wide buffer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_OCTETS)
-        except OSError:
-            # Only for those who may administer the network: others get as much as the limit allows.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_OCTETS)
-        # Linux tells twice of what was asked for: it counts its own upkeep as well.
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
 def check_clock() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import shutil
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -19,10 +20,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from sqlalchemy.exc import OperationalError
 
+from media import WIDE_OCTETS, widen
+from media.kernel import lodging
 from media.prompt import PromptAudio
 from media.speech import SpeechUnavailable
 from server.config import Config, reference, values
-from server.doctor import codecs, examine, host, keys, speech, storage
+from server.doctor import audio, codecs, examine, host, keys, speech, storage
 from server.doctor.finding import Finding
 from tests.support.tones import sine, wav
 
@@ -295,20 +298,54 @@ class TestCodecs:
 
 class TestDatagrams:
     def test_a_ring_is_opened_and_a_datagram_sent_through_it(self) -> None:
-        found = codecs.check_datagrams(config())
+        found = audio.check_datagrams(config())
         assert (found.status, found.what) == ("ok", "the audio of many calls goes in one system call (io_uring)")
 
     def test_a_system_without_is_warned_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(codecs, "try_uring", lambda: "Operation not permitted")
-        found = codecs.check_datagrams(config())
+        monkeypatch.setattr(audio, "try_uring", lambda: "Operation not permitted")
+        found = audio.check_datagrams(config())
         assert found.status == "warn"
         assert found.what.startswith("no io_uring (Operation not permitted): ")
         assert found.change is not None
         assert "media.io_uring" in found.change
 
     def test_what_is_not_wanted_is_not_looked_at(self) -> None:
-        found = codecs.check_datagrams(config(media={"io_uring": False}))
+        found = audio.check_datagrams(config(media={"io_uring": False}))
         assert (found.status, found.what) == ("ok", "one by one: media.io_uring is false")
+
+
+class TestBuffers:
+    @pytest.mark.parametrize(
+        ("granted", "ports", "status"),
+        [
+            (WIDE_OCTETS // 2, "20000-20019", "ok"),
+            (212_992, "20000-20019", "warn"),
+            (212_992, "20000-20999", "ok"),
+        ],
+        ids=["granted", "few ports", "many ports"],
+    )
+    def test_sockets_that_many_calls_share_need_room(
+        self, granted: int, ports: str, status: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(audio, "widen", lambda _: granted)
+        found = audio.check_buffers(config(media={"rtp_ports": ports}, limits={"concurrent_calls": 100}))
+        assert found.status == status
+        assert f"{granted >> 10} of 4096 KB" in found.what
+        if status == "warn":
+            assert "100 calls share 10 port pairs" in found.what
+            assert found.change is not None
+            assert "net.core.rmem_max=4194304" in found.change
+            assert "media.rtp_ports" in found.change
+
+    @pytest.mark.skipif(not RMEM_MAX.exists(), reason="the system does not tell its limit here")
+    def test_the_room_is_what_the_system_grants(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        limit = int(RMEM_MAX.read_text())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            assert widen(sock) in (WIDE_OCTETS, min(limit, WIDE_OCTETS))
+        # An option that there is not: what is left to those who may not go beyond the limit.
+        monkeypatch.setattr(lodging, "_SO_RCVBUFFORCE", 9999)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            assert widen(sock) == min(limit, WIDE_OCTETS)
 
 
 class TestSystem:
@@ -346,37 +383,6 @@ class TestSystem:
             assert found.change is not None
             assert "LimitNOFILE=656" in found.change
             assert "limits.concurrent_calls" in found.change
-
-    @pytest.mark.parametrize(
-        ("granted", "ports", "status"),
-        [
-            (host._BUFFER_OCTETS // 2, "20000-20019", "ok"),
-            (212_992, "20000-20019", "warn"),
-            (212_992, "20000-20999", "ok"),
-        ],
-        ids=["granted", "few ports", "many ports"],
-    )
-    def test_sockets_that_many_calls_share_need_room(
-        self, granted: int, ports: str, status: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(host, "_granted_buffer", lambda: granted)
-        (found,) = host.check_buffers(config(media={"rtp_ports": ports}, limits={"concurrent_calls": 100}))
-        assert found.status == status
-        assert f"{granted >> 10} of 4096 KB" in found.what
-        if status == "warn":
-            assert "100 calls share 10 port pairs" in found.what
-            assert found.change is not None
-            assert "net.core.rmem_max=4194304" in found.change
-            assert "media.rtp_ports" in found.change
-
-    @pytest.mark.skipif(not RMEM_MAX.exists(), reason="the system does not tell its limit here")
-    def test_the_room_is_what_the_system_grants(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        limit = int(RMEM_MAX.read_text())
-        forced = host._granted_buffer()
-        assert forced in (host._BUFFER_OCTETS, min(limit, host._BUFFER_OCTETS))
-        # An option that there is not: what is left to those who may not go beyond the limit.
-        monkeypatch.setattr(host, "_SO_RCVBUFFORCE", 9999)
-        assert host._granted_buffer() == min(limit, host._BUFFER_OCTETS)
 
     def test_a_clock_in_the_past_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(host, "_EARLIEST", datetime(9999, 1, 1, tzinfo=UTC))
@@ -429,8 +435,8 @@ class TestExamine:
         findings = await examine(setting)
         checks = list(dict.fromkeys(finding.check for finding in findings))
         assert checks == [
-            "config", "ports", "addresses", "rtp", "storage", "database", "codecs", "datagrams", "speech",
-            "priority", "files", "buffers", "compiler", "clock",
+            "config", "ports", "addresses", "rtp", "storage", "database", "codecs", "datagrams", "buffers", "speech",
+            "priority", "files", "compiler", "clock",
         ]  # fmt: skip
         assert list(tmp_path.iterdir()) == []
         assert not any(finding.status == "fail" for finding in findings)

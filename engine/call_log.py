@@ -6,6 +6,7 @@ What was added less than `FLUSH_SECONDS` before the process is killed is lost; t
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -40,7 +41,7 @@ class CallLogBuffer:
         self._entries: dict[str, list[str]] = {}
         self._buffered = 0
         self._dropped = 0
-        self._counts: dict[str, int] = {}
+        self._counts: OrderedDict[str, int] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, call_id: str, kind: str, data: Mapping[str, object], at: datetime) -> None:
@@ -78,7 +79,7 @@ class CallLogBuffer:
     def _count(self, call_id: str) -> int:
         count = self._counts.get(call_id, 0)
         if count == 0 and len(self._counts) >= CALLS_COUNTED:
-            del self._counts[next(iter(self._counts))]
+            self._counts.popitem(last=False)
         self._counts[call_id] = count + 1
         return count
 

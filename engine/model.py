@@ -472,7 +472,7 @@ class CallOutcome:
     media: tuple[LegMedia, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """A call record; while it is in progress everything about its end is None (contract §6.3)."""
 
@@ -505,6 +505,13 @@ class Call:
     currency: str = "USD"
     routing_attempts: tuple[RoutingAttempt, ...] = ()
     media: tuple[LegMedia, ...] = ()
+
+    def changed(self, **fields: object) -> Call:
+        """This call with other values in some fields. `dataclasses.replace` takes ten times as long, and each call is
+        changed three times."""
+        call = object.__new__(Call)
+        vars(call).update(vars(self), **fields)
+        return call
 
     @property
     def pending(self) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -98,7 +97,7 @@ class CallRecords:
         call = self._live.get(call_id)
         if call is None or call.status != "dialing":
             return
-        self._live[call_id] = replace(call, status="ringing")
+        self._live[call_id] = call.changed(status="ringing")
         await self._store.write_rows([(queries.SET_RINGING, {"call": call_id})])
 
     async def answered(self, call_id: str, at: datetime, routing_attempts: Sequence[RoutingAttempt] = ()) -> None:
@@ -106,7 +105,7 @@ class CallRecords:
         call = self._live.get(call_id)
         if call is None or call.answered_at is not None:
             return
-        call = replace(call, status="answered", answered_at=at, routing_attempts=tuple(routing_attempts))
+        call = call.changed(status="answered", answered_at=at, routing_attempts=tuple(routing_attempts))
         self._live[call_id] = call
         await self._write([(queries.SET_ANSWERED, {"call": call_id, "at": to_ms(at)})], "call.answered", call, at)
 
@@ -348,8 +347,7 @@ def _end(call: Call, outcome: CallOutcome) -> Call:
     elif duration_s is None:
         duration_s = (ended_at - answered_at).total_seconds()
     answered_seconds = _nearest(duration_s)
-    return replace(
-        call,
+    return call.changed(
         status="failed" if answered_at is None else "completed",
         answered_at=answered_at,
         ended_at=ended_at,

@@ -22,7 +22,7 @@ class PromptAudio:
     `name` says in logs and traces what it is: a URL, a text, a tone.
     """
 
-    __slots__ = ("_encoded", "_packets", "name", "samples")
+    __slots__ = ("_encoded", "_packets", "_places", "name", "samples")
 
     def __init__(self, samples: npt.NDArray[np.int16], name: str) -> None:
         """Keep `(n,) int16` samples; raises ValueError for any other shape or type."""
@@ -33,6 +33,7 @@ class PromptAudio:
         self.samples = view
         self.name = name
         self._encoded: dict[str, npt.NDArray[np.uint8]] = {}
+        self._places: dict[str, tuple[int, int]] = {}
         self._packets: dict[OpusSending, npt.NDArray[np.uint8]] = {}
 
     def __repr__(self) -> str:
@@ -59,6 +60,14 @@ class PromptAudio:
             octets.flags.writeable = False
             self._encoded[codec] = octets
         return octets
+
+    def place(self, codec: str) -> tuple[int, int]:
+        """Where in memory the octets in a codec lie, and how many they are; as `encoded`."""
+        place = self._places.get(codec)
+        if place is None:
+            octets = self.encoded(codec)
+            place = self._places[codec] = (octets.ctypes.data, len(octets))
+        return place
 
     def can_keep_packets(self, sending: "OpusSending") -> bool:
         """Whether `keep_packets` would make what is not there yet."""

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import logging
 import os
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from media.kernel.core import MediaCore
 from media.kernel.keys import Keyring, SrtpError
 from media.kernel.libopus import OpusMemory, OpusSending
 from media.kernel.lodging import Address, AddressTaken, Lodging
+from media.kernel.once import Once
 from media.kernel.playlist import Playback, PlaybackResult, Playlist, key_mask, tell_nobody
 from media.kernel.statistics import SessionStatistics, read_session
 from media.kernel.stream import OPUS, StreamError, StreamParameters, sent_from, start_arguments
@@ -53,6 +55,8 @@ PAUSE_LIMIT_MS = 86_400_000
 GROUP_LIMIT = 2**31 - 1
 
 _KEY_LIMIT_MS = 5000
+# A canonical name of 16 octets, as two words of a command.
+_CNAME = struct.Struct("=2q")
 
 _SYMBOLS = {symbol: code for code, symbol in enumerate(c.KEYS)} | {"w": c.PAUSE_HALF, "W": c.PAUSE_FULL}
 
@@ -109,10 +113,10 @@ class MediaSession:
         self._groups = 0
         self._keyring = Keyring()
         self._opus = OpusMemory()
-        self._closing: asyncio.Future[SessionStatistics] | None = None
+        self._closing: Once[SessionStatistics] | None = None
         lodging.on_seat = lambda seated: self._command(c.COMMAND_SEAT, int(seated))
         rtp, rtcp = lodging.pair.sockets
-        random = os.urandom(10)
+        random = os.urandom(22)
         # RFC 3550 §5.1: sequence number, timestamp and SSRC begin at random. The sequence number in its lower half: it
         # does not wrap before an SRTP receiver has heard the first packets (RFC 3711 §3.3.1).
         core.push(
@@ -125,10 +129,10 @@ class MediaSession:
                     rtcp.fileno(),
                     int.from_bytes(random[:4]),
                     int.from_bytes(random[4:6]) & 0x7FFF,
-                    int.from_bytes(random[6:]),
+                    int.from_bytes(random[6:10]),
                     int(timeout_seconds * c.NANOSECONDS),
                     # RFC 7022 §4.2: a short-term persistent name is 96 random bits in base64.
-                    *np.frombuffer(base64.b64encode(os.urandom(12)), np.int64).tolist(),
+                    *_CNAME.unpack(base64.b64encode(random[10:])),
                     lodging.pair.index,
                     int(lodging.seated),
                 )
@@ -390,7 +394,7 @@ class MediaSession:
 
     def statistics(self) -> SessionStatistics:
         """Return what has been measured so far; of a closed session, what was measured to its end."""
-        if self._closing is not None and self._closing.done():
+        if self._closing is not None and self._closing.done:
             return self._closing.result()
         return read_session(self._row, self.generation)
 
@@ -400,19 +404,19 @@ class MediaSession:
             self._forget_room()
             self._unhear()
             self._command(c.COMMAND_CLOSE)
-            self._closing = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self._closing)
+            self._closing = Once()
+        return await self._closing.wait()
 
     def abandon(self) -> None:
         """End without the kernel, which does not run any more."""
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_future()
-        if not self._closing.done():
+            self._closing = Once()
+        if not self._closing.done:
             self._finish()
 
     def _finish(self) -> None:
         assert self._closing is not None
-        items = self._row["items"].tolist()
+        items = [] if self._playlist.empty else self._row["items"].tolist()
         self._playlist.close({item[c.ITEM_ID]: item[c.ITEM_PLAYED] for item in items})
         for digits in self._digits:
             _resolve(digits.sent, False)
@@ -428,7 +432,7 @@ class MediaSession:
         self._lodging.end()
         self._lodging.on_seat = self._on_event = tell_nobody
         self._on_closed(self)
-        self._closing.set_result(statistics)
+        self._closing.settle(statistics)
 
     def _tell(self, event: MediaEvent) -> None:
         if self.closed:
@@ -452,7 +456,7 @@ class MediaSession:
         """Use an event of the kernel's about this session; called by the plane."""
         kind, _, _, when, first, second, third, _ = event
         if kind == c.EVENT_CLOSED:
-            if self._closing is not None and not self._closing.done():
+            if self._closing is not None and not self._closing.done:
                 self._finish()
         elif kind == c.EVENT_ITEM_ENDED:
             self._playlist.ended(first, second, third)

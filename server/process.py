@@ -93,7 +93,7 @@ BYE_SECONDS = 2.0
 DEFAULT_SIP_PORT = 5060
 CLOSE_SECONDS = 10.0
 
-COLLECTION_THRESHOLDS = (2_000, 1, 2_000)
+COLLECTION_THRESHOLDS = (8_000, 1, 2_000)
 """Of Python's garbage collector. The memory of a call is free when it ends, without it: there is next to nothing
 to find; what counts is that no collection looks at much, for everything waits meanwhile. The third generation, which
 is all that is alive, is collected as seldom as can be."""

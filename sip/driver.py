@@ -34,6 +34,10 @@ PUMP_ROUNDS = 16
 """How often the events of one turn may cause others at once before the event loop gets its turn."""
 
 
+TIMERS_APART = 0.01
+"""Seconds between two looks at the timers, at least: what is due within them runs together."""
+
+
 class Driver:
     """Keeps the contract of `core`, which is set before `start`; `on_call` takes new calls."""
 
@@ -48,6 +52,7 @@ class Driver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._timers_ran = float("-inf")
         self._driving = False  # inside the core or its events: what they cause is taken care of before we return
         self._gathering = False
         self._pump_scheduled = False
@@ -226,11 +231,13 @@ class Driver:
             if self._timer_due <= due:
                 return  # it fires first, finds nothing and is set again: cheaper than to move it each time
             self._timer.cancel()
+        now = self._clock()
         self._timer_due = due
-        self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._timeout)
+        self._timer = self._loop.call_later(max(0.0, due - now, self._timers_ran + TIMERS_APART - now), self._timeout)
 
     def _timeout(self) -> None:
         self._timer = None
+        self._timers_ran = self._clock()
         self._driving = True
         try:
             while True:

@@ -66,6 +66,13 @@ class Headers:
         self._items.append(item)
         self._changed(item[0])
 
+    def extend(self, other: Headers) -> None:
+        """Append all lines of other headers, which have been looked at."""
+        self._items += other._items
+        self._index = None
+        for name, _ in other._items if self.views else ():
+            self.views.pop(index_key(name), None)
+
     def prepend(self, name: str, value: str) -> None:
         """Put a header line before all others, as a Via or a Route is pushed."""
         item = _checked(name, value)

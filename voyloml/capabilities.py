@@ -1,6 +1,6 @@
 """What a call may be able to do beyond `CallControl`: a small protocol for each family of verbs.
 
-A control offers a family by implementing its protocol; the interpreter looks with isinstance. Without it the verbs of
+A control offers a family by implementing its protocol; the interpreter looks with `offers`. Without it the verbs of
 that family are not available on the call and end as the table says. All of it is called from the task that runs the
 interpreter, and a hang-up or a replacement cancels that task: an awaited method that is cancelled gives up what it was
 about, and what a method has handed out is then closed by the interpreter through `stop`, `leave` or `hangup`, each of
@@ -20,6 +20,18 @@ AUDIBLE_SECONDS: Final = 0.5
 
 TargetKind: TypeAlias = Literal["number", "sip", "agent", "trunk", "queue"]
 AnsweredBy: TypeAlias = Literal["human", "machine", "unknown"]
+
+
+_offered: dict[tuple[type, type], bool] = {}
+
+
+def offers(control: object, family: type) -> bool:
+    """Whether a control implements a protocol of this module; looked at once for each class of controls."""
+    pair = (type(control), family)
+    offered = _offered.get(pair)
+    if offered is None:
+        offered = _offered[pair] = isinstance(control, family)
+    return offered
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from voyloml.binding import Bound, Problem
-from voyloml.capabilities import Conferences, Dialler, EarlyMedia, Queues, Recorder, Referrer, Streams
+from voyloml.capabilities import Conferences, Dialler, EarlyMedia, Queues, Recorder, Referrer, Streams, offers
 from voyloml.control import ApplicationScript, CallControl, CallFacts, RefusalReason
 from voyloml.documents import Documents, DocumentUnavailable, Page
 from voyloml.errors import Code
@@ -185,7 +185,7 @@ class Interpreter:
         if name == "Dial" and any(child.spec.name == "Conference" and child.usable for child in verb.children):
             name = DIALLED_CONFERENCE
         carrying = RUNNERS[name]
-        if carrying.needs is not None and not isinstance(self._control, carrying.needs):
+        if carrying.needs is not None and not offers(self._control, carrying.needs):
             return await run_unavailable(self._execution, verb)
         return await carrying.run(self._execution, verb)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from voyloml.binding import Bound, Problem
-from voyloml.capabilities import EarlyMedia, SeamlessPrompts
+from voyloml.capabilities import EarlyMedia, SeamlessPrompts, offers
 from voyloml.control import PlayDigits, PlayFile, PromptItem, Speak
 from voyloml.errors import Code
 from voyloml.execution import Execution, PromptRow
@@ -25,7 +25,7 @@ async def run_prompt(run: Execution, verb: Bound) -> None:
     if not items:
         return
     await run.answer()
-    row = _row(run, verb, items) if isinstance(run.control, SeamlessPrompts) else [(verb, len(items))]
+    row = _row(run, verb, items) if offers(run.control, SeamlessPrompts) else [(verb, len(items))]
     if len(row) == 1:
         await _hear(run, items)
         return

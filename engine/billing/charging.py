@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -235,7 +235,7 @@ def _price(batch: _Batch, call: Call) -> _Priced:
     ]
     cost = own.cost + sum(rated.cost for _, rated in telephones)
     currency = batch.wallets[account_id].currency
-    return _Priced(replace(call, billed_s=own.billed_s, cost=cost, currency=currency), own, telephones)
+    return _Priced(call.changed(billed_s=own.billed_s, cost=cost, currency=currency), own, telephones)
 
 
 def _rate(batch: _Batch, account_id: str, traffic: _Traffic) -> Rated:

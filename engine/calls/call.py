@@ -32,7 +32,7 @@ from engine.calls.queues import CallQueues
 from engine.calls.recording import CallRecordings
 from engine.calls.status_callback import StatusCallbacks
 from engine.calls.streaming import CallStreams, StreamServices
-from engine.errors import EngineError, Unavailable
+from engine.errors import EngineError
 from engine.leg_media import LegMedia
 from engine.model import (
     AnsweredBy,
@@ -322,18 +322,20 @@ class Call:
         if isinstance(self.leg, InboundLeg):
             self.leg.incoming.ring()
 
+    def _store_late(self) -> None:
+        self._log.error("call.not_stored", reason=f"the store did not answer within {STORE_SECONDS:g} s")
+        self.end(outcome.STORE_UNAVAILABLE)
+
     async def _begin(self) -> None:
-        self._limit_to(self._services.call_seconds)
         if not await self.meter.admit():
             self.end(outcome.INSUFFICIENT_FUNDS)
         if self._end is None:
             self._announce()
         event: EventType = "call.placed" if self.new.direction == "outbound" else "call.received"
-        try:
-            async with asyncio.timeout(STORE_SECONDS):
-                await self._services.records.create(self.new, event)
-        except TimeoutError:
-            raise Unavailable(f"the store did not answer within {STORE_SECONDS:g} s") from None
+        self._limit = asyncio.get_running_loop().call_later(STORE_SECONDS, self._store_late)
+        await self._services.records.create(self.new, event)
+        self._limit.cancel()
+        self._limit_to(self._services.call_seconds)
         self.on_stored()
         if self._end is not None:
             raise asyncio.CancelledError

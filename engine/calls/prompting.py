@@ -94,6 +94,7 @@ class LegPrompting:
         self._played = 0
         self._handed_over: list[Playback | None] = []
         self._progress = asyncio.Event()
+        self._over: asyncio.Future[None] | None = None
         self.interrupt_keys = interrupt_keys
         self._log = log
         self._group = session.new_group()
@@ -106,15 +107,19 @@ class LegPrompting:
 
     def _start(self) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run())
-        task.add_done_callback(lambda _: self._progress.set())
+        task.add_done_callback(self._stopped)
         return task
+
+    def _stopped(self, _task: asyncio.Task[None]) -> None:
+        self._progress.set()
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
     async def wait(self) -> None:
         """Returns when everything was played, skipped or stopped."""
-        waited_for: asyncio.Task[None] | None = None
-        while waited_for is not self._task:
-            waited_for = self._task
-            await asyncio.wait({waited_for})
+        while not self._task.done():
+            self._over = asyncio.get_running_loop().create_future()
+            await self._over
         if not self._task.cancelled():
             self._task.result()
 

@@ -132,14 +132,30 @@ def call_values(call: Call) -> dict[str, object]:
         "cost": call.cost,
         "currency": call.currency,
         "routing_attempts": _attempt_values(call.routing_attempts),
-        "media": dump_json([leg.members() for leg in call.media]) if call.media else None,
+        "media": _media_values(call.media),
     }
 
 
 def end_values(call: Call) -> dict[str, object]:
     """The parameters of SET_ENDED for a call that has ended."""
-    values = call_values(call)
-    return {"call": call.id} | {f"new_{name}": values[name] for name in _END_COLUMNS}
+    return {
+        "call": call.id,
+        "new_status": call.status,
+        "new_outcome": call.outcome,
+        "new_hangup_by": call.hangup_by,
+        "new_hangup_cause": call.hangup_cause,
+        "new_sip_code": call.sip_code,
+        "new_answered_by": call.answered_by,
+        "new_answered_at": to_ms_or_none(call.answered_at),
+        "new_ended_at": to_ms_or_none(call.ended_at),
+        "new_ring_s": call.ring_s,
+        "new_duration_s": call.duration_s,
+        "new_billed_s": call.billed_s,
+        "new_cost": call.cost,
+        "new_currency": call.currency,
+        "new_routing_attempts": _attempt_values(call.routing_attempts),
+        "new_media": _media_values(call.media),
+    }
 
 
 _GET_BY_ID: Final = PreparedQuery(select(calls).where(calls.c.id == bindparam("call")), at_once=True)
@@ -239,6 +255,10 @@ def _conditions(workspace_id: str, narrow: CallFilter) -> list[ColumnElement[boo
         before = to_ms(narrow.started_before)
         conditions += [calls.c.started_at < before, calls.c.created_at < before]
     return conditions
+
+
+def _media_values(media: Sequence[LegMedia]) -> str | None:
+    return dump_json([leg.members() for leg in media]) if media else None
 
 
 def _attempt_values(attempts: Sequence[RoutingAttempt]) -> str:

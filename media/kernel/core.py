@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +35,10 @@ _ROUNDS = 8
 _RETRY_SECONDS = c.SUBTICK_NS / c.NANOSECONDS
 
 Command = Sequence[int]
+
+# Commands are written word by word into the memory that the kernel's thread copies them from.
+_WORDS = tuple(struct.Struct(f"={count}q") for count in range(c.COMMAND_WORDS + 1))
+_COMMAND_BYTES = 8 * c.COMMAND_WORDS
 
 
 class MediaMemory:
@@ -96,6 +101,7 @@ class MediaCore:
         self._tap_heads: Words = self.row["tap_heads"]
         self._tap_frames: Samples = self.row["tap_frames"]
         self._staged = np.zeros((c.ITEMS + 3, c.COMMAND_WORDS), np.int64)
+        self._staging = self._staged.data.cast("B")
         self._taken = np.zeros((_EVENTS_AT_ONCE, c.EVENT_WORDS), np.int64)
         self._waiting: deque[list[Command]] = deque()
         self._retry: asyncio.TimerHandle | None = None
@@ -198,7 +204,7 @@ class MediaCore:
         while self._waiting:
             commands = self._waiting[0]
             for place, command in enumerate(commands):
-                self._staged[place, : len(command)] = command
+                _WORDS[len(command)].pack_into(self._staging, place * _COMMAND_BYTES, *command)
             if not push_rows(
                 self._cursors,
                 self._commands,
@@ -210,7 +216,8 @@ class MediaCore:
                 self._retry = self._loop.call_later(_RETRY_SECONDS, self._flush)
                 break
             self._waiting.popleft()
-        os.eventfd_write(self._wake_fd, 1)
+        if self._cursors[c.CURSOR_ASLEEP]:
+            os.eventfd_write(self._wake_fd, 1)
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):

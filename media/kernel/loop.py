@@ -27,11 +27,13 @@ from media.kernel.layout import (
 )
 from media.kernel.live import report_live
 from media.kernel.native import (
+    full_fence,
     load_acquire,
     prefetch,
     read_clock,
     signal_events,
     sleep_until,
+    store_release,
     wait_for_wake,
 )
 from media.kernel.player import report_items
@@ -212,6 +214,17 @@ def _begin_time(core: CoreRow) -> None:
     core.deadline = core.subtick * c.SUBTICK_NS
 
 
+@compiled
+def _rest(core: CoreRow) -> None:
+    """Sleep until there is a command. Whoever gives one looks whether anybody is asleep after it, and this looks for a
+    command after it said so: one of the two sees the other."""
+    store_release(core.cursors, c.CURSOR_ASLEEP, 1)
+    full_fence()
+    if load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL) == core.command_head:
+        wait_for_wake(core)
+    store_release(core.cursors, c.CURSOR_ASLEEP, 0)
+
+
 @compiled_without_gil
 def run(
     sessions: "list[SessionRow]",
@@ -232,8 +245,7 @@ def run(
             core.unsignalled = 0
             signal_events(core)
         if core.sessions == 0:
-            if load_acquire(core.cursors, c.CURSOR_COMMAND_TAIL) == core.command_head:
-                wait_for_wake(core)
+            _rest(core)
             _begin_time(core)
         else:
             _keep_time(core)

@@ -81,6 +81,9 @@ if JIT_DISABLED:
         """Publish a word after everything written before it."""
         words[index] = value
 
+    def full_fence() -> None:
+        """Let everything written before be seen before anything is read after; uncompiled, the GIL orders it."""
+
     def prefetch(address: int) -> None:
         """Bring the cache line of an address near; uncompiled, there is no hurry."""
 
@@ -141,6 +144,16 @@ else:
             return context.get_dummy_value()
 
         return types.void(words, index, value), generate
+
+    @intrinsic
+    def full_fence(_typing: Any) -> Any:
+        """Let everything written before be seen by other threads before anything is read after."""
+
+        def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+            builder.fence("seq_cst")
+            return context.get_dummy_value()
+
+        return types.void(), generate
 
     def _pointer(builder: Any, address: Any, bits: int) -> Any:
         return builder.inttoptr(address, ir.IntType(bits).as_pointer())

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from media.kernel import constants as c
 from media.kernel.core import Command
 from media.kernel.libopus import OpusSending
+from media.kernel.once import Once
 from media.prompt import PromptAudio
 
 EndReason: TypeAlias = Literal["finished", "stopped", "key"]
@@ -34,7 +35,7 @@ class PlaybackResult:
 class Playback:
     """One item of a session's queue."""
 
-    __slots__ = ("_future", "audio", "group", "identity", "keys", "length", "loops")
+    __slots__ = ("_ended", "audio", "group", "identity", "keys", "length", "loops")
 
     def __init__(
         self, identity: int, audio: PromptAudio | None, length: int, loops: int, keys: int, group: int
@@ -45,21 +46,20 @@ class Playback:
         self.loops = loops
         self.keys = keys
         self.group = group
-        self._future: asyncio.Future[PlaybackResult] = asyncio.get_running_loop().create_future()
+        self._ended: Once[PlaybackResult] = Once()
 
     @property
     def done(self) -> bool:
         """Whether it is over."""
-        return self._future.done()
+        return self._ended.done
 
     async def wait(self) -> PlaybackResult:
         """Return how it ended, once it has; any number may wait, and none stops it by being cancelled."""
-        return await asyncio.shield(self._future)
+        return await self._ended.wait()
 
     def end(self, result: PlaybackResult) -> None:
         """Tell those who wait."""
-        if not self._future.done():
-            self._future.set_result(result)
+        self._ended.settle(result)
 
 
 def key_mask(keys: str) -> int:
@@ -107,6 +107,11 @@ class Playlist:
         self._playing: OrderedDict[int, Playback] = OrderedDict()
         self._flushed: OrderedDict[int, PlaybackResult] = OrderedDict()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is queued."""
+        return not self._playing and not self._waiting
+
     def add(self, audio: PromptAudio | None, length: int, loops: int, keys: int, group: int) -> Playback:
         """Queue audio, or `length` samples of silence."""
         playback = Playback(self._next, audio, length, loops, keys, group)
@@ -127,8 +132,7 @@ class Playlist:
         assert self._codec is not None
         address, length = 0, playback.length
         if playback.audio is not None:
-            octets = playback.audio.encoded(self._codec)
-            address, length = octets.ctypes.data, len(octets)
+            address, length = playback.audio.place(self._codec)
         return (
             kind,
             self._slot,
@@ -211,6 +215,9 @@ class Playlist:
 
     def stop(self, group: int | None) -> None:
         """End what is queued now, all of it or one group."""
+        queued = (*self._playing.values(), *self._waiting)
+        if not queued or (group is not None and all(playback.group != group for playback in queued)):
+            return
         self._push([(c.COMMAND_STOP, self._slot, self._generation, c.ALL_GROUPS if group is None else group)])
         self._drop_waiting(PlaybackResult("stopped", None, 0), lambda waiting: group is None or waiting.group == group)
 

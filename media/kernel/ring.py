@@ -10,12 +10,15 @@ from media.kernel.arrays import Samples, Words
 from media.kernel.codecs import decode_frame
 from media.kernel.compiled import compiled
 from media.kernel.layout import CoreRow, SessionRow
-from media.kernel.native import load_acquire, store_release
+from media.kernel.native import full_fence, load_acquire, store_release
 
 
 @compiled
 def push_rows(cursors: Words, ring: Words, tail_at: int, head_at: int, rows: Words, count: int) -> bool:
-    """Append `count` rows in one step, so that the consumer sees all of them or none; False where they do not fit."""
+    """Append `count` rows in one step, so that the consumer sees all of them or none; False where they do not fit.
+
+    What the consumer published before it looked in vain can be read afterwards.
+    """
     size = ring.shape[0]
     tail = cursors[tail_at]
     if size - (tail - load_acquire(cursors, head_at)) < count:
@@ -25,6 +28,7 @@ def push_rows(cursors: Words, ring: Words, tail_at: int, head_at: int, rows: Wor
         for word in range(ring.shape[1]):
             ring[place, word] = rows[row, word]
     store_release(cursors, tail_at, tail + count)
+    full_fence()
     return True
 
 

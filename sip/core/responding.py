@@ -12,6 +12,7 @@ from sip.core.inspection import ALLOW, SUPPORTED
 from sip.core.routing import response_endpoint
 from sip.core.statistics import Statistics
 from sip.endpoint import Endpoint
+from sip.headers import Headers
 from sip.message import Request, Response, response_to
 from sip.model import has_tag
 from sip.transaction.layer import TransactionLayer
@@ -32,9 +33,21 @@ class Responses:
         self.config = config
         self.layer = layer
         self.statistics = statistics
-        self.allow = ALLOW  # the methods that we say we know
+        self.allow = ALLOW
+        self._in_all = Headers((("Server", config.user_agent),))
         self.may_answer: Callable[[Response, str], bool] = lambda _response, _host: True
         self._tag_key = secrets.token_bytes(32)
+
+    @property
+    def allow(self) -> str:
+        """The methods that we say we know, as Allow has them."""
+        return self._allow
+
+    @allow.setter
+    def allow(self, methods: str) -> None:
+        self._allow = methods
+        supported = (("Supported", SUPPORTED),) if SUPPORTED else ()
+        self._in_dialogs = Headers((("Allow", methods), *supported))
 
     def stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for each copy of a request, and that nobody else can compute (§8.2.7)."""
@@ -59,12 +72,10 @@ class Responses:
         fields = response.headers
         if contact is not None:
             fields.add("Contact", contact)
-            fields.add("Allow", self.allow)
-            if SUPPORTED:
-                fields.add("Supported", SUPPORTED)
+            fields.extend(self._in_dialogs)
         for name, value in headers:
             fields.add(name, value)
-        fields.add("Server", self.config.user_agent)
+        fields.extend(self._in_all)
         return response
 
     def serve(

@@ -12,7 +12,6 @@ from typing import TypeAlias
 from sip.core.attempts import Attempts
 from sip.core.config import UserAgentConfig
 from sip.core.flows import Flow
-from sip.core.inspection import SUPPORTED
 from sip.core.responding import Responses
 from sip.core.routing import (
     hop_endpoint,
@@ -259,9 +258,7 @@ class Sender(Responses):
         """Add what a request has beside Via. With `contact`, what makes or keeps a dialog."""
         if contact is not None:
             request.headers.add("Contact", contact)
-            request.headers.add("Allow", self.allow)
-            if SUPPORTED:
-                request.headers.add("Supported", SUPPORTED)
+            request.headers.extend(self._in_dialogs)
         if body:
             request.headers.set("Content-Type", content_type or "application/sdp")
             request.body = body

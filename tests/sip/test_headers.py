@@ -80,6 +80,17 @@ class TestChange:
         assert headers.get_all("Via") == ["a", "b", "c"]
         assert list(headers)[-1] == ("Via", "c")
 
+    def test_extend_appends_all_lines_of_another(self, headers: Headers) -> None:
+        other = Headers([("v", "c"), ("From", "f")])
+        headers.views["Via"] = headers.views["To"] = "parsed"
+        headers.extend(other)
+        assert headers.get_all("Via") == ["a", "b", "c"]
+        assert headers.get("From") == "f"
+        assert list(headers)[-2:] == [("Via", "c"), ("From", "f")]
+        assert headers.views == {"To": "parsed"}
+        headers.set("From", "g")
+        assert other.get("From") == "f"
+
     def test_prepend_goes_before_everything(self, headers: Headers) -> None:
         headers.prepend("Via", "c")
         assert headers.get_all("Via") == ["c", "a", "b"]

@@ -14,6 +14,8 @@ from sip import (
     Answered,
     CallEvent,
     Credentials,
+    Failed,
+    HungUp,
     IncomingCall,
     NameAddr,
     OfferAnswered,
@@ -43,6 +45,8 @@ from tests.support.tones import seconds_of, sine
 PCMU = Codec("PCMU", 8000, 0)
 PCMA = Codec("PCMA", 8000, 8)
 
+_TERMINAL = (RemoteHangup, HungUp, Failed)
+
 
 class PhoneCall:
     """One call of a test phone. `heard` is what came through the jitter buffer, from the answer on."""
@@ -70,6 +74,7 @@ class PhoneCall:
         self.offer = make_offer(self.local)
         self._heard: list[NDArray[np.int16]] = []
         self._changed = asyncio.Event()
+        self._over: asyncio.Future[object] | None = None
 
     def on_event(self, event: CallEvent) -> None:
         self.events.append(event)
@@ -82,6 +87,9 @@ class PhoneCall:
                 self.negotiated = accept_answer(self.offer, description, self.local)
             self.session.tap(lambda frame: self._hear(frame.copy()))
             self.session.start(parameters(self.negotiated))
+        if isinstance(event, _TERMINAL):
+            # As any phone: what still came from here could be taken for the audio of a later call to the same port.
+            self._over = asyncio.ensure_future(self.session.close())
         self._changed.set()
 
     def _on_media(self, event: MediaEvent) -> None:

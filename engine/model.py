@@ -256,6 +256,7 @@ class SipOutbound:
     media_encryption: MediaEncryption = "disabled"
     codecs: tuple[Codec, ...] = ("PCMU", "PCMA")
     custom_headers: Mapping[str, str] = field(default_factory=dict)
+    outbound_proxy: str | None = None  # the URI of what REGISTER and INVITE are sent to, on their way to the host
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,5 +250,6 @@ def registration_settings(number: Number) -> RegistrationSettings | None:
         aor=aor,
         contact_user=number.e164,
         credentials=credentials,
+        outbound_proxies=() if outbound.outbound_proxy is None else (SipUri.parse(outbound.outbound_proxy),),
         instance=instance_urn(number.id),
     )

@@ -15,6 +15,7 @@ from api.schemas.fields import (
     Port,
     SipHeaders,
     SipHost,
+    SipTarget,
     SipUsername,
     SourceNetwork,
     Timestamp,
@@ -62,6 +63,10 @@ class SipOutboundIn(Input):
     media_encryption: MediaEncryption = "disabled"
     codecs: Codecs = Field(default_factory=_default_codecs)
     custom_headers: SipHeaders = Field(default_factory=dict)
+    outbound_proxy: SipTarget | None = Field(
+        None,
+        description="What REGISTER and INVITE are sent to on their way to `host`: a `sip:` URI",
+    )
 
 
 class NumberSipIn(Input):
@@ -247,6 +252,7 @@ class SipOutboundOut(Output):
     media_encryption: MediaEncryption
     codecs: list[Codec]
     custom_headers: dict[str, str]
+    outbound_proxy: str | None = Field(None, exclude_if=_absent, description="Of a number that has one, only")
     registration: CarrierRegistrationOut | None = Field(
         None, exclude_if=_absent, description="Of a number that registers with its carrier, only"
     )
@@ -321,6 +327,7 @@ def _sip(number: Number, realm: str, registration: CarrierRegistration | None) -
             media_encryption=outbound.media_encryption,
             codecs=list(outbound.codecs),
             custom_headers=dict(outbound.custom_headers),
+            outbound_proxy=outbound.outbound_proxy,
             registration=None if registration is None else CarrierRegistrationOut.model_validate(registration),
         ),
     )

@@ -27,7 +27,8 @@ def through_number(
 ) -> Destination | None:
     """The way to a telephone number through the carrier of a number of ours; None where it has none.
 
-    `headers` are those of §14.5 and of the customer, `route` is the Service-Route of the number's registration.
+    `headers` are those of §14.5 and of the customer. `route` is the Service-Route of the number's registration, which
+    takes the place of its outbound proxy.
     """
     outbound = None if number.sip is None else number.sip.outbound
     if outbound is None:
@@ -40,8 +41,16 @@ def through_number(
         from_=identity,
         headers=tuple(merged(asserted, outbound.custom_headers, headers).items()),
         credentials=_credentials(outbound),
-        routes=route,
+        routes=route or _proxies(outbound),
     )
+
+
+def _proxies(outbound: SipOutbound) -> tuple[NameAddr, ...]:
+    """The outbound proxy of a number as a Route (RFC 3261 §8.1.2); empty where it has none."""
+    if outbound.outbound_proxy is None:
+        return ()
+    proxy = SipUri.parse(outbound.outbound_proxy)
+    return (NameAddr(None, proxy if proxy.has_param("lr") else proxy.with_params(lr=None)),)
 
 
 def to_uri(

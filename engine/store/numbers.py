@@ -138,6 +138,7 @@ def _sip_values(sip: NumberSip) -> dict[str, object]:
             "media_encryption": outbound.media_encryption,
             "codecs": outbound.codecs,
             "custom_headers": outbound.custom_headers,
+            "outbound_proxy": outbound.outbound_proxy,
         },
     }
 

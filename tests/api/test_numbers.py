@@ -13,6 +13,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 NOT_FOUND = (404, error(404, "Not Found", "Number not found"))
 SOURCE = "must be an IP address or a network in CIDR form"
 HOST = "must be a host name or an IP address"
+SIP_TARGET = "must be a sip: or sips: URI of at most 256 characters, without password and headers"
 USERNAME = 'must be 1 to 64 printable ASCII characters without space, ", : or \\'
 PASSWORD = "must be 8 to 128 characters, no control characters"
 SIP_HEADER = "must be X- and 1 to 60 letters, digits or hyphens, and not begin with X-Voylo-"
@@ -173,6 +174,11 @@ async def test_a_wrong_member_of_an_import_is_named(api: Api, body: dict[str, An
             {"outbound": {"host": "h", "mediaEncryption": "maybe"}},
             {"sip.outbound.mediaEncryption": "must be disabled, optional or required"},
         ),
+        ({"outbound": {"host": "h", "outboundProxy": "proxy.example"}}, {"sip.outbound.outboundProxy": SIP_TARGET}),
+        (
+            {"outbound": {"host": "h", "outboundProxy": "sip:proxy.example?Route=x"}},
+            {"sip.outbound.outboundProxy": SIP_TARGET},
+        ),
         ({"outbound": {"host": "h", "codecs": []}}, {"sip.outbound.codecs": "must have at least 1 entries"}),
         (
             {"outbound": {"host": "h", "codecs": ["G729"]}},
@@ -208,6 +214,18 @@ async def test_incomplete_sip_members_are_named_when_importing(api: Api) -> None
     )
     answer = await api.post("/v1/numbers", {"e164": "+2004446", "sip": {"outbound": {"host": "h", "username": "u"}}})
     assert tuple(answer) == (400, invalid(sip__outbound__password="is required with username"))
+
+
+async def test_an_outbound_proxy_is_shown_where_there_is_one_alone(api: Api) -> None:
+    number = await api.number(sip=SIP_IN)
+    assert number["sip"] == SIP_OUT
+    path = f"/v1/numbers/{number['id']}"
+    proxy = "sip:edge.carrier.example:5070;transport=tcp"
+    changed = await api.patch(path, {"sip": {"outbound": {"outboundProxy": proxy}}})
+    assert changed.body["sip"]["outbound"] == {**SIP_OUT["outbound"], "outboundProxy": proxy}
+    assert (await api.get(path)).body == changed.body
+    changed = await api.patch(path, {"sip": {"outbound": {"outboundProxy": None}}})
+    assert changed.body["sip"] == SIP_OUT
 
 
 async def test_a_change_touches_only_what_it_names(api: Api) -> None:

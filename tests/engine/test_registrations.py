@@ -307,6 +307,47 @@ async def test_calls_of_a_number_take_the_service_route_of_its_registrar(tmp_pat
         assert len(proxy.calls) == 2
 
 
+async def test_a_number_registers_and_calls_by_way_of_its_outbound_proxy(tmp_path: Path) -> None:
+    """RFC 3261 §8.1.2: the carrier's name leads nowhere from here, all goes to the proxy."""
+    async with a_callee() as proxy, running_engine(tmp_path / "data") as engine:
+        asked: list[RegisterRequest] = []
+
+        def serve(asking: RegisterRequest) -> None:
+            asked.append(asking)
+            asking.accept("acct")
+
+        proxy.agent.serve_registrations(serve)
+        proxy.on_call = lambda call: call.answer()
+        host, port = proxy.address
+        outbound = {
+            "host": "carrier.invalid",
+            "username": "acct",
+            "password": "a-long-secret",
+            "register": True,
+            "outboundProxy": f"sip:{host}:{port}",
+        }
+        number = await engine.number("+15550100", None, sip={"outbound": outbound})
+        await carrier_registration(engine, number, "registered")
+        register = asked[0].request
+        assert isinstance(register.uri, SipUri)
+        assert (register.uri.host, register.uri.port) == ("carrier.invalid", 5060)
+        assert register.headers.get_all("Route") == [f"<sip:{host}:{port};lr>"]
+
+        dial = '<Response><Dial callerId="+15550100"><Number>+15550177</Number></Dial></Response>'
+        application = await engine.application(xmlTemplate=dial)
+        await engine.post(
+            "/v1/calls", {"from": "+15550100", "to": "+15550166", "applicationId": application["id"]}, 202
+        )
+        await proxy.arrived(2)
+        for call, called in zip(proxy.calls, ("+15550166", "+15550177"), strict=True):
+            request = call.incoming.request
+            assert request.headers.get_all("Route") == [f"<sip:{host}:{port};lr>"]
+            assert isinstance(request.uri, SipUri)
+            assert (request.uri.user, request.uri.host) == (called, "carrier.invalid")
+            call.incoming.hangup()
+        await engine.ended_call()
+
+
 async def test_a_number_is_the_same_instance_to_its_registrar_after_a_restart(tmp_path: Path) -> None:
     """RFC 5626 §4.2: with Outbound, which a registrar that is reached over TCP takes part in."""
     asked: asyncio.Queue[RegisterRequest] = asyncio.Queue()

@@ -1076,6 +1076,8 @@ export interface SipOutboundChange {
   mediaEncryption?: "disabled" | "optional" | "required";
   codecs?: ("PCMU" | "PCMA" | "G722" | "opus")[];
   customHeaders?: Record<string, string>;
+  /** What REGISTER and INVITE are sent to on their way to `host`: a `sip:` URI */
+  outboundProxy?: string | null;
 }
 
 /** How calls leave through the number's carrier; `username` and `password` come together. */
@@ -1094,6 +1096,8 @@ export interface SipOutboundIn {
   mediaEncryption?: "disabled" | "optional" | "required";
   codecs?: ("PCMU" | "PCMA" | "G722" | "opus")[];
   customHeaders?: Record<string, string>;
+  /** What REGISTER and INVITE are sent to on their way to `host`: a `sip:` URI */
+  outboundProxy?: string | null;
 }
 
 /** How calls leave through the number's carrier. */
@@ -1108,6 +1112,8 @@ export interface SipOutboundOut {
   mediaEncryption: "disabled" | "optional" | "required";
   codecs: ("PCMU" | "PCMA" | "G722" | "opus")[];
   customHeaders: Record<string, string>;
+  /** Of a number that has one, only */
+  outboundProxy?: string | null;
   /** Of a number that registers with its carrier, only */
   registration?: CarrierRegistrationOut | null;
 }

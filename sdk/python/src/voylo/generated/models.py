@@ -1215,6 +1215,8 @@ class SipOutboundChange(TypedDict, total=False):
     """Default: 'disabled'."""
     codecs: Sequence[Literal["PCMU", "PCMA", "G722", "opus"]]
     custom_headers: Mapping[str, str]
+    outbound_proxy: str | None
+    """What REGISTER and INVITE are sent to on their way to `host`: a `sip:` URI."""
 
 
 class SipOutboundInRequired(TypedDict):
@@ -1239,6 +1241,8 @@ class SipOutboundIn(SipOutboundInRequired, total=False):
     """Default: 'disabled'."""
     codecs: Sequence[Literal["PCMU", "PCMA", "G722", "opus"]]
     custom_headers: Mapping[str, str]
+    outbound_proxy: str | None
+    """What REGISTER and INVITE are sent to on their way to `host`: a `sip:` URI."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1255,6 +1259,8 @@ class SipOutboundOut:
     media_encryption: Literal["disabled", "optional", "required"]
     codecs: list[Literal["PCMU", "PCMA", "G722", "opus"]]
     custom_headers: dict[str, str]
+    outbound_proxy: str | None = None
+    """Of a number that has one, only."""
     registration: CarrierRegistrationOut | None = None
     """Of a number that registers with its carrier, only."""
 

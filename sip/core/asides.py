@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sip.core.events import AsideAnswered
 from sip.core.retry import with_credentials
@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from sip.core.call import Call
 
 
+_NO_SUCH_DIALOG: Final = 481
+
+
 class Aside:
-    """A ClientUser for one request; a challenge is answered, whatever else comes is the end of it."""
+    """A ClientUser for one request; a challenge is answered, whatever else comes is the end of it.
+
+    That the peer knows the dialog no more ends the call (§12.2.1.2). No answer at all does not, although it might: some
+    phones drop what they do not understand.
+    """
 
     __slots__ = ("_call",)
 
@@ -39,6 +46,8 @@ class Aside:
             return
         call._challenges_answered = 0
         call._emit(AsideAnswered(request.method, response.status))
+        if response.status == _NO_SUCH_DIALOG:
+            call._lost("gone")
 
     def request_failed(self, transaction: ClientTransaction, failure: Failure) -> None:
         """ClientUser: no final response, which ends the call no more than a refusal would."""

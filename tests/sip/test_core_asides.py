@@ -9,7 +9,7 @@ import pytest
 
 from sip.core.call import Call
 from sip.core.call_state import CallState
-from sip.core.events import AsideAnswered, HungUp
+from sip.core.events import AsideAnswered, Failed, HungUp
 from sip.digest import Credentials
 from sip.errors import LocalProtocolError
 from sip.message import Request, Response
@@ -70,6 +70,14 @@ class TestInTheDialogOfOurCall:
         assert made.answer(made.tell(method), status) == []
         assert made.events == [AsideAnswered(method, status)]
         assert made.call.state is CallState.CONFIRMED
+
+    def test_a_peer_that_knows_the_dialog_no_more_ends_the_call(self, method: Method) -> None:
+        made = Confirmed()
+        (bye,) = made.answer(made.tell(method), 481)
+        assert isinstance(bye, Request)
+        assert bye.method == "BYE"
+        assert made.events == [AsideAnswered(method, 481), Failed("gone")]
+        assert made.call.ended
 
     def test_no_answer_is_told_and_the_call_goes_on(self, method: Method) -> None:
         made = Confirmed()

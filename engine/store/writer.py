@@ -36,7 +36,8 @@ each after the last was committed, do not wait."""
 
 CROWDED: Final = 24
 CROWDED_INTERVAL: Final = 0.04
-"""The interval after a transaction of so many writes: what they share of a transaction is a tenth of a call's CPU."""
+"""The interval after a transaction of so many writes: half as many transactions under load, for calls that wait 20 ms
+longer at most."""
 
 SOON_INTERVAL: Final = 0.008
 """The same where somebody waits who is not a call: an answer of the API has 50 ms for everything."""

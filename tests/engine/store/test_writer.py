@@ -107,6 +107,23 @@ async def test_a_write_that_is_wanted_soon_takes_along_those_that_could_wait(
     assert len(commits) == 1
 
 
+async def test_where_many_write_the_next_transaction_waits_for_more_company(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "CROWDED", 3)
+    monkeypatch.setattr(writer_module, "CROWDED_INTERVAL", 50.0)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(store.write_rows([account(name)]) for name in "ab"))
+        await asyncio.gather(*(store.write_rows([account(name)]) for name in "cde"))
+    waiting = store.write_rows([account("f")])
+    await asyncio.sleep(3 * writer_module.COMMIT_INTERVAL)
+    assert not waiting.done()
+    async with asyncio.timeout(5):
+        await store.write_rows([account("g")], soon=True)
+    assert waiting.done()
+    assert stored(tmp_path) == set("abcdefg")
+
+
 async def test_a_transaction_holds_no_more_than_its_bound(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

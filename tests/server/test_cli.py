@@ -483,6 +483,8 @@ class TestSimulate:
         assert re.match(r"voylo: none\.\w+: cannot be read: No such file", run.stderr)
 
     def test_without_a_script_the_terminal_is_the_phone(self, flow: Path) -> None:
+        # One key more is wanted, so that nothing happens before the next line is read.
+        (flow / "menu.xml").write_text(MENU.replace('numDigits="1"', 'numDigits="2" timeout="50"'))
         run = voylo("simulate", "menu.xml", cwd=flow, stdin="what?\n2\nhang up\n")
         assert run.returncode == 0
         assert "does     presses 2" in run.stdout

@@ -58,7 +58,8 @@ class PromptAudio:
         if octets is None:
             octets = _encode(self.samples, codec)
             octets.flags.writeable = False
-            self._encoded[codec] = octets
+            # Of two threads the first one's stays: sessions may be playing it where it lies.
+            octets = self._encoded.setdefault(codec, octets)
         return octets
 
     def place(self, codec: str) -> tuple[int, int]:
@@ -78,7 +79,8 @@ class PromptAudio:
         # Not at the top: child processes that make prompts do without the kernel.
         from media.kernel.libopus import keep_packets
 
-        self._packets[sending] = keep_packets(self.samples, sending)
+        # Of two threads the first one's stay, as in `encoded`.
+        self._packets.setdefault(sending, keep_packets(self.samples, sending))
 
     def packets(self, sending: "OpusSending") -> npt.NDArray[np.uint8] | None:
         """The packets that `keep_packets` has made, as the kernel wants them; None where it has not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 import media
 from media.kernel import g711
+from media.kernel.arrays import Octets
+from media.kernel.libopus import OpusSending
 from media.prompt import PromptAudio
 from tests.media.support import tone
 
@@ -26,6 +29,44 @@ def test_each_codec_is_encoded_once(codec: str) -> None:
     octets = audio.encoded(codec)
     assert octets.tobytes() == g711.encode(audio.samples, codec).tobytes()
     assert audio.encoded(codec) is octets
+
+
+def overtaken(first: Callable[[], object]) -> Callable[..., Octets]:
+    """An encoder during whose first run another thread encodes the same, from its beginning to its end."""
+    runs = 0
+
+    def encode(*_what: object) -> Octets:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            first()
+        return np.zeros(160, np.uint8)
+
+    return encode
+
+
+def test_what_one_thread_has_encoded_stays_when_another_is_done_with_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = PromptAudio(tone(440, 0.1), "tone")
+    playing: list[Octets] = []
+    monkeypatch.setattr("media.prompt._encode", overtaken(lambda: playing.append(audio.encoded("G722"))))
+    assert audio.encoded("G722") is playing[0]
+    assert audio.place("G722") == (playing[0].ctypes.data, 160)
+
+
+def test_packets_that_are_being_played_stay_when_another_thread_is_done_with_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audio, liked = PromptAudio(tone(440, 0.1), "tone"), OpusSending()
+    playing: list[Octets | None] = []
+
+    def other() -> None:
+        audio.keep_packets(liked)
+        playing.append(audio.packets(liked))
+
+    monkeypatch.setattr("media.kernel.libopus.keep_packets", overtaken(other))
+    audio.keep_packets(liked)
+    assert playing[0] is not None
+    assert audio.packets(liked) is playing[0]
 
 
 def test_what_the_kernel_points_into_cannot_be_changed() -> None:

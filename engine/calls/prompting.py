@@ -94,7 +94,7 @@ class LegPrompting:
         self._played = 0
         self._handed_over: list[Playback | None] = []
         self._progress = asyncio.Event()
-        self._over: asyncio.Future[None] | None = None
+        self._over = asyncio.Event()
         self.interrupt_keys = interrupt_keys
         self._log = log
         self._group = session.new_group()
@@ -106,20 +106,20 @@ class LegPrompting:
         self._task = self._start()
 
     def _start(self) -> asyncio.Task[None]:
+        self._over.clear()
         task = asyncio.create_task(self._run())
         task.add_done_callback(self._stopped)
         return task
 
-    def _stopped(self, _task: asyncio.Task[None]) -> None:
+    def _stopped(self, task: asyncio.Task[None]) -> None:
         self._progress.set()
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
+        if task is self._task:
+            self._over.set()
 
     async def wait(self) -> None:
         """Returns when everything was played, skipped or stopped."""
         while not self._task.done():
-            self._over = asyncio.get_running_loop().create_future()
-            await self._over
+            await self._over.wait()
         if not self._task.cancelled():
             self._task.result()
 

@@ -86,6 +86,7 @@ def may_grant(own: Role, granted: Role) -> bool:
     return own == granted or _RANKS[granted] < _RANKS[own]
 
 
+@functools.lru_cache(maxsize=1024)
 def timestamp(moment: datetime) -> str:
     """The moment as bodies and payloads show it: ISO 8601, UTC, milliseconds cut off, `Z` (contract §1)."""
     if moment.tzinfo is not UTC:

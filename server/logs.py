@@ -66,10 +66,13 @@ def effective_format(log: LogSection, stream: TextIO | None = None) -> Literal["
     return "console" if (stream or sys.stderr).isatty() else "json"
 
 
-def configure_logging(log: LogSection, *, mask: bool = True, stream: TextIO | None = None) -> None:
+def configure_logging(
+    log: LogSection, *, mask: bool = True, stream: TextIO | None = None, for_good: bool = False
+) -> None:
     """Send every record of structlog and of the standard library to `stream` (stderr) as `log` says.
 
-    May be called again; the last call counts. `mask` is `security.mask_logged_headers`.
+    May be called again; the last call counts, unless one said that it is `for_good`, which spares a look at the
+    settings for each record. `mask` is `security.mask_logged_headers`.
     """
     stream = stream or sys.stderr
     level = logging.getLevelNamesMapping()[log.level.upper()]
@@ -102,7 +105,7 @@ def configure_logging(log: LogSection, *, mask: bool = True, stream: TextIO | No
         processors=[*common, _Line(finish, handler)],
         logger_factory=_named,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=for_good,
     )
 
 

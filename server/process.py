@@ -455,7 +455,7 @@ async def running(config: Config) -> AsyncIterator[EngineProcess]:
 
 async def serve(config: Config, *, demo: bool) -> int:
     """Runs the engine until SIGINT or SIGTERM; a second one skips the wait for calls. Returns the exit status."""
-    configure_logging(config.log, mask=config.security.mask_logged_headers)
+    configure_logging(config.log, mask=config.security.mask_logged_headers, for_good=True)
     as_json = effective_format(config.log) == "json"
     process = EngineProcess(config)
     stop = _StopSignals()

@@ -49,6 +49,10 @@ WAL_RETRY_MS: Final = 20
 """How often WAL mode is asked for anew while another process is just opening the same new file."""
 
 SQLITE_CACHE_KIB: Final = 8192
+SQLITE_WAL_PAGES: Final = 8000
+"""So many pages (32 MB) are in the log before they go to the database: under load most of them are written again and
+again, and go once."""
+
 SQLITE_WAL_KEEP_BYTES: Final = 67_108_864
 
 Synchronous = Literal["NORMAL", "FULL"]
@@ -242,6 +246,7 @@ def _settings(synchronous: Synchronous, *, read_only: bool = False, foreign_keys
         f"PRAGMA synchronous = {synchronous}",
         f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}",
         f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}",
+        f"PRAGMA wal_autocheckpoint = {SQLITE_WAL_PAGES}",
         f"PRAGMA journal_size_limit = {SQLITE_WAL_KEEP_BYTES}",
         f"PRAGMA query_only = {'ON' if read_only else 'OFF'}",
     )

@@ -284,3 +284,15 @@ class TestBounds:
 
         logged = record(lambda logger: logger.info("x", value=Broken()))
         assert logged["value"] == "<Broken whose text cannot be had: RuntimeError>"
+
+
+def test_what_is_set_for_good_holds_for_a_logger_that_was_used() -> None:
+    first, second = io.StringIO(), io.StringIO()
+    configure_logging(LogSection(format="json"), stream=first, for_good=True)
+    used, unused = structlog.get_logger("used"), structlog.get_logger("unused")
+    used.info("one")
+    configure_logging(LogSection(format="json"), stream=second)
+    used.info("two")
+    unused.info("three")
+    assert [json.loads(line)["event"] for line in first.getvalue().splitlines()] == ["one", "two"]
+    assert [json.loads(line)["event"] for line in second.getvalue().splitlines()] == ["three"]

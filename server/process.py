@@ -95,8 +95,8 @@ CLOSE_SECONDS = 10.0
 
 COLLECTION_THRESHOLDS = (8_000, 1, 2_000)
 """Of Python's garbage collector. The memory of a call is free when it ends, without it: there is next to nothing
-to find; what counts is that no collection looks at much, for everything waits meanwhile. The third generation, which
-is all that is alive, is collected as seldom as can be."""
+to find. With more, collections are fewer and longer, and everything but the audio waits meanwhile (docs/performance.md
+has figures). The third generation, which is all that is alive, is collected as seldom as can be."""
 
 
 @dataclass(frozen=True, slots=True)
